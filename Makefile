@@ -1,0 +1,54 @@
+# deepsound: every target sets up .venv by itself when it is missing.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+# Evaluated only where it is used, after the check in $(STAMP).
+JAVA   = JAVA_HOME="$$($(PYTHON) deepsound/spark/java.py $(VENV)/jdk)"
+RUN    = PATH="$(CURDIR)/$(BIN):$$PATH" $(JAVA)
+
+.DEFAULT_GOAL := help
+.PHONY: help install java demo test lint format ui clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+install: $(STAMP)  ## set up .venv with everything (Python 3.11+ and Java 17+ must be there)
+
+$(STAMP): setup.py constraints.txt deepsound/spark/java.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "deepsound: needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12")'
+	@$(PYTHON) deepsound/spark/java.py $(VENV)/jdk > /dev/null
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt pip setuptools wheel
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all,dev]'
+	@touch $@
+
+java:  ## without root: put a JDK under .venv (needs the network beyond a package index)
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt install-jdk
+	@$(BIN)/python -c 'import jdk; print("JDK in", jdk.install("17", path="$(VENV)/jdk"))' \
+	  || { echo "deepsound: no JDK could be fetched. Install one by hand (Debian, Ubuntu: apt-get install openjdk-17-jre-headless)." >&2; exit 2; }
+
+demo: $(STAMP)  ## extract, train and score the sample collection; or make demo INPUT=dir [OOD=dir]
+	@$(RUN) $(BIN)/deepsound demo $(if $(INPUT),--input '$(INPUT)') $(if $(OOD),--ood '$(OOD)')
+
+test: $(STAMP)  ## run all tests
+	@$(RUN) $(BIN)/python -m pytest -q
+
+lint: $(STAMP)  ## ruff, mypy --strict, import rules, spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+format: $(STAMP)  ## rewrite the code in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+ui: $(STAMP)  ## open the MLflow UI on http://127.0.0.1:5000
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mlflow ui --host 127.0.0.1 --port $(or $(PORT),5000) \
+	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
+
+clean:  ## remove what demo and tests wrote (not .venv, not mlflow.db)
+	rm -rf demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

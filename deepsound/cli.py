@@ -1,0 +1,42 @@
+"""The ``deepsound`` command: the same jobs on a local Spark, the sample collection, the demo."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from deepsound import __version__
+
+_COMMANDS = {
+    "extract": "a folder of audio to features (Parquet)",
+    "train": "features to a registered genre model",
+    "score": "features or audio and a model to predictions and per-genre metrics",
+    "sample": "write the built-in synthetic collection",
+    "demo": "all of it, once, on the sample collection or on your music",
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line up to the command; each command parses the rest itself."""
+    listing = "\n".join(f"  {name:<10}{text}" for name, text in _COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="deepsound",
+        description="Music collections to features, honest genre models and scored collections.",
+        epilog=f"commands:\n{listing}\n\n'deepsound COMMAND --help' tells a command's options.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"deepsound {__version__}")
+    parser.add_argument("command", choices=_COMMANDS, metavar="COMMAND")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    args = build_parser().parse_args(argv)
+    command = importlib.import_module(f"deepsound.commands.{args.command}")
+    return int(command.main(args.arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""What all commands share: the settings options, and how an error becomes an exit code."""
+
+import argparse
+import functools
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from deepsound.errors import DeepsoundError
+
+EXIT_BUG = 1
+EXIT_USAGE = 2
+
+
+class Main(Protocol):
+    """A command's entry point."""
+
+    def __call__(self, argv: Sequence[str] | None = None) -> int:
+        """Run the command; its exit code."""
+        ...
+
+
+def add_settings_options(parser: argparse.ArgumentParser, *, example: str) -> None:
+    """``--config FILE`` and ``--set key=value``."""
+    parser.add_argument("--config", metavar="FILE", help="YAML settings; see conf/")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help=f"override one setting, for example {example}; may be given several times",
+    )
+
+
+def say(line: str) -> None:
+    """A line of progress, on standard error: standard output is for results."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def reports_errors(run: Callable[[Sequence[str] | None], int]) -> Main:
+    """Turn an error of ours into one line and its exit code; anything else is a bug and keeps its traceback."""
+
+    @functools.wraps(run)
+    def main(argv: Sequence[str] | None = None) -> int:
+        try:
+            return run(argv)
+        except DeepsoundError as exc:
+            say(f"deepsound: error [{exc.code}]: {' '.join(str(exc).split())}")
+            return exc.exit_code
+        except KeyboardInterrupt:
+            say("deepsound: interrupted")
+            return 130
+        except BrokenPipeError:
+            # The reader of our output has gone; nothing more can be told to it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_BUG
+
+    return main

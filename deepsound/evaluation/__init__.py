@@ -1,0 +1,1 @@
+"""Numbers that tell the truth about a model: metrics, intervals, calibration, out-of-distribution, leakage."""

@@ -1,0 +1,78 @@
+"""Metrics as text and as plain tables: for the terminal, for ``metrics.json``, for MLflow."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from deepsound.evaluation.metrics import CollectionMetrics
+
+_HEADLINE = ("accuracy", "accuracy_low", "accuracy_high", "macro_precision", "macro_recall", "macro_f1")
+
+
+def headline_numbers(metrics: CollectionMetrics) -> dict[str, float]:
+    """The defined headline figures by name; undefined ones are left out."""
+    values = {name: getattr(metrics, name) for name in _HEADLINE}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def metrics_to_plain(metrics: CollectionMetrics) -> dict[str, Any]:
+    """The metric part of ``metrics.json``; undefined figures are null."""
+    return {
+        "n_labelled": metrics.n_labelled,
+        **{name: getattr(metrics, name) for name in _HEADLINE},
+        "labels": [line.genre for line in metrics.per_genre],
+        "confusion_matrix": metrics.confusion.tolist(),
+    }
+
+
+def per_genre_rows(metrics: CollectionMetrics) -> list[dict[str, Any]]:
+    """The rows of ``per_genre/``."""
+    return [asdict(line) for line in metrics.per_genre]
+
+
+def format_scorecard(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    """What a person wants to see of a scored collection.
+
+    Parameters
+    ----------
+    summary : mapping
+        The content of ``metrics.json``.
+    rows : sequence of mappings
+        The rows of ``per_genre/``; with ``n_scored_as`` where nothing is labelled.
+    """
+    lines = [
+        f"{summary['n_tracks']} tracks: {summary['n_scored']} scored, {summary['n_failed']} failed, "
+        f"{summary['n_labelled']} with a known genre, {summary['n_ood']} called out-of-distribution"
+    ]
+    if summary["n_foreign_label"]:
+        lines.append(
+            f"{summary['n_foreign_label']} tracks have a label the model does not know; not counted below"
+        )
+    if summary["accuracy"] is None:
+        lines.append("no known genre, so no accuracy; tracks by predicted genre:")
+        lines += [f"{row['genre']:<12} {row['n_scored_as']:>6}" for row in rows]
+        return "\n".join(lines)
+    lines.append(
+        f"accuracy {summary['accuracy']:.3f} (95 % interval {summary['accuracy_low']:.3f} to "
+        f"{summary['accuracy_high']:.3f}), macro precision {_number(summary['macro_precision'])}, "
+        f"macro recall {_number(summary['macro_recall'])}, macro F1 {_number(summary['macro_f1'])}"
+    )
+    return "\n".join([*lines, format_per_genre(rows)])
+
+
+def format_per_genre(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A table for people. A dash stands where a figure is undefined."""
+    lines = [
+        f"{'genre':<12} {'tracks':>6} {'right':>6} {'precision':>9} {'recall':>7} {'95 % interval':>14} {'F1':>5}"
+    ]
+    for row in rows:
+        interval = "-" if row["recall"] is None else f"{row['recall_low']:.2f} to {row['recall_high']:.2f}"
+        lines.append(
+            f"{row['genre']:<12} {row['n_true']:>6} {row['n_correct']:>6} {_number(row['precision']):>9} "
+            f"{_number(row['recall']):>7} {interval:>14} {_number(row['f1']):>5}"
+        )
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

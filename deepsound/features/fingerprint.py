@@ -1,0 +1,44 @@
+"""Fingerprints: two features with the same one were made by the same definition and may be compared."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from deepsound.config import ExtractSettings
+from deepsound.features.base import FeatureExtractor
+from deepsound.settings import compute_fingerprint
+
+# Raised whenever decoding, downmix, normalisation, segmentation or resampling give other numbers.
+_SIGNAL_VERSION = 1
+
+
+def declare_features(
+    extractors: Sequence[FeatureExtractor], *, settings: ExtractSettings
+) -> dict[str, dict[str, Any]]:
+    """The ``features`` entry of ``extract.json``: name to shape, definition and own fingerprint.
+
+    A feature's own fingerprint does not depend on which other features were extracted beside it, so a model
+    on ``mfcc`` accepts a folder that holds ``mfcc`` alone as well as one that holds more.
+    """
+    return {
+        extractor.name: {
+            "shape": list(extractor.shape(settings.segment_s)),
+            "sample_rate_hz": extractor.sample_rate_hz,
+            "definition": extractor.definition(),
+            "fingerprint": compute_fingerprint(_numbers_behind(extractor, settings)),
+        }
+        for extractor in extractors
+    }
+
+
+def fingerprint_of(declared: dict[str, dict[str, Any]]) -> str:
+    """Fingerprint of a whole extraction: of all its features together."""
+    return compute_fingerprint({name: spec["fingerprint"] for name, spec in declared.items()})
+
+
+def _numbers_behind(extractor: FeatureExtractor, settings: ExtractSettings) -> dict[str, Any]:
+    return {
+        "feature": extractor.name,
+        "definition": extractor.definition(),
+        "settings": settings.numeric_part(),
+        "signal_version": _SIGNAL_VERSION,
+    }

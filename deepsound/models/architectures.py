@@ -1,0 +1,60 @@
+"""Architectures of the heads, one function each: (n_frames, n_dims) in, one logit per genre out.
+
+Inputs are standardised features; outputs are logits, without softmax, so that temperature and energy can be
+computed from them. Every layer exports to ONNX.
+"""
+
+import keras
+
+from deepsound.config import CnnSettings, TrainSettings
+from deepsound.errors import ParameterError
+
+
+def build_model(settings: TrainSettings, *, shape: tuple[int, int], n_genres: int) -> keras.Model:
+    """The untrained head that ``settings.architecture`` names.
+
+    Parameters
+    ----------
+    shape : (n_frames, n_dims)
+
+    Raises
+    ------
+    ParameterError
+        If nobody builds that architecture.
+    """
+    if settings.architecture == "cnn":
+        return build_cnn(settings.cnn, shape=shape, n_genres=n_genres)
+    raise ParameterError(f"no architecture is called {settings.architecture!r}")
+
+
+def build_cnn(settings: CnnSettings, *, shape: tuple[int, int], n_genres: int) -> keras.Model:
+    """2-D CNN: convolution, batch norm, ReLU and max pooling per entry of ``filters``, then dense layers.
+
+    The original study's baseline (three convolution and pooling layers on 13 MFCCs), with batch norm and
+    with averaging over time instead of flattening, so that the number of weights does not grow with the
+    segment's length.
+
+    Parameters
+    ----------
+    shape : (n_frames, n_dims)
+
+    Returns
+    -------
+    keras.Model
+        (batch, n_frames, n_dims) float32 to (batch, n_genres) logits.
+    """
+    layers = keras.layers
+    inputs = keras.Input(shape, name="features")
+    x = layers.Reshape((*shape, 1))(inputs)
+    for n_filters in settings.filters:
+        x = layers.Conv2D(n_filters, settings.kernel_size, padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization()(x)
+        x = layers.ReLU()(x)
+        x = layers.MaxPooling2D(settings.pool_size, padding="same")(x)
+    # Average over time only: which coefficient a pattern stands in matters, when it sounds does not.
+    x = layers.AveragePooling2D((x.shape[1], 1))(x)
+    x = layers.Flatten()(x)
+    x = layers.Dropout(settings.dropout)(x)
+    x = layers.Dense(settings.dense_units, activation="relu")(x)
+    x = layers.Dropout(settings.dropout)(x)
+    return keras.Model(inputs, layers.Dense(n_genres, name="logits")(x), name="cnn")

@@ -1,0 +1,121 @@
+"""A trained head as it runs everywhere but in training: ONNX Runtime, no TensorFlow.
+
+A head is self-contained: a :class:`HeadSpec` (JSON) and the ONNX bytes. Spark broadcasts both and each Python
+worker builds one :class:`Head` through :func:`load_head`.
+"""
+
+import functools
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime
+import scipy.special
+
+from deepsound.errors import BundleError, ParameterError
+from deepsound.evaluation.ood import compute_energy
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadSpec:
+    """What turns features into probabilities, besides the network.
+
+    Attributes
+    ----------
+    genres : tuple of str
+        The taxonomy, in the order of the logits.
+    shape : (n_frames, n_dims)
+    mean, std : tuple of float [length n_dims]
+        Standardisation, learned on the training split only; ``std`` is above 0.
+    temperature : float
+        Divides the logits before the softmax.
+    """
+
+    genres: tuple[str, ...]
+    shape: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    temperature: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentScores:
+    """probabilities : np.ndarray [shape=(n_segments, n_genres), float64]; energy : np.ndarray [(n_segments,)]."""
+
+    probabilities: np.ndarray
+    energy: np.ndarray
+
+
+class Head:
+    """A head ready to run on the CPU.
+
+    Raises
+    ------
+    BundleError
+        If the bytes are no ONNX model, or one that does not fit ``spec``.
+    """
+
+    def __init__(self, spec: HeadSpec, onnx_bytes: bytes, *, n_threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = n_threads
+        options.inter_op_num_threads = 1
+        try:
+            self._session = onnxruntime.InferenceSession(onnx_bytes, options, providers=["CPUExecutionProvider"])
+        except Exception as exc:  # onnxruntime raises a class per status code, without a public base
+            raise BundleError(f"the head is no ONNX model that can be run: {str(exc)[:200]}") from exc
+        self.spec = spec
+        self._input_name = self._session.get_inputs()[0].name
+        self._mean = np.asarray(spec.mean, np.float32)
+        self._std = np.asarray(spec.std, np.float32)
+        shapes = self._session.get_inputs()[0].shape[1:], self._session.get_outputs()[0].shape[1:]
+        if shapes != (list(spec.shape), [len(spec.genres)]):
+            raise BundleError(f"the head maps {shapes[0]} to {shapes[1]}; its bundle says {spec}")
+
+    def compute_logits(self, features: np.ndarray) -> np.ndarray:
+        """Logits of segments, from raw (not yet standardised) features.
+
+        Parameters
+        ----------
+        features : np.ndarray [shape=(n_segments, n_frames, n_dims), float32]
+
+        Returns
+        -------
+        np.ndarray [shape=(n_segments, n_genres), float32]
+
+        Raises
+        ------
+        ParameterError
+            If the features are of another shape.
+        """
+        if features.ndim != 3 or features.shape[1:] != self.spec.shape:
+            raise ParameterError(f"features of shape {features.shape}; this model wants (n, *{self.spec.shape})")
+        standardized = (features.astype(np.float32, copy=False) - self._mean) / self._std
+        logits: np.ndarray = self._session.run(None, {self._input_name: standardized})[0]
+        return logits
+
+    def score(self, features: np.ndarray) -> SegmentScores:
+        """Calibrated probabilities and energy of segments; features as :meth:`compute_logits` wants them."""
+        logits = self.compute_logits(features).astype(np.float64)
+        return SegmentScores(
+            probabilities=scipy.special.softmax(logits / self.spec.temperature, axis=1),
+            energy=compute_energy(logits),
+        )
+
+
+@dataclass(frozen=True)
+class PackedHead:
+    """A head in transit between processes. Equal digests mean equal heads."""
+
+    spec: HeadSpec
+    onnx_bytes: bytes
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the network and of all that stands beside it."""
+        return hashlib.sha256(self.onnx_bytes + repr(self.spec).encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=4)
+def load_head(packed: PackedHead) -> Head:
+    """The head, built once per process and found again by content at every later call."""
+    return Head(packed.spec, packed.onnx_bytes)

@@ -1,0 +1,191 @@
+"""Strict loading of frozen settings: YAML file, then ``--set a.b=c`` overrides, into a dataclass.
+
+This module knows nothing about any one setting; :mod:`deepsound.config` holds those. Unknown keys are
+refused by name, values are converted only where nothing is lost (``3`` for ``3.0``), and every resolved
+settings object has a plain form (for JSON and MLflow) from which a sha256 fingerprint follows.
+"""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import pathlib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import yaml
+
+from deepsound.errors import ConfigError
+
+Settings = TypeVar("Settings")
+
+
+def read_settings(
+    settings_type: type[Settings],
+    *,
+    section: str,
+    path: str | None = None,
+    overrides: Sequence[str] = (),
+) -> Settings:
+    """Resolved settings of one job.
+
+    Parameters
+    ----------
+    settings_type : type
+        A frozen dataclass of :mod:`deepsound.config`.
+    section : str
+        The job's name. A file with top-level sections (``extract:``, ``train:``, ``score:``) gives
+        its part; any other file is read as this job's settings alone.
+    path : str, optional
+        YAML file. Without it the defaults hold.
+    overrides : sequence of str
+        ``key=value`` or ``group.key=value``; the value is read as YAML. Later ones win.
+
+    Raises
+    ------
+    ConfigError
+        File unreadable, not YAML, or a key or value that the settings do not know.
+    """
+    values = _read_section(pathlib.Path(path), section) if path else {}
+    for override in overrides:
+        _apply_override(values, override)
+    return from_plain(settings_type, values, where=path or "--set")
+
+
+def from_plain(settings_type: type[Settings], values: Mapping[str, Any], *, where: str) -> Settings:
+    """Settings from nested dictionaries, as YAML or JSON gives them.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key, what it got and what it wanted.
+    """
+    return typing.cast(Settings, _build(settings_type, values, where=where, prefix=""))
+
+
+def to_plain(settings: Any) -> dict[str, Any]:
+    """Nested dictionaries under the names a settings file uses; the inverse of :func:`from_plain`."""
+    plain: dict[str, Any] = {}
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if dataclasses.is_dataclass(value):
+            value = to_plain(value)
+        elif isinstance(value, tuple):
+            value = list(value)
+        plain[_key_of(field)] = value
+    return plain
+
+
+def flatten(plain: Mapping[str, Any], *, prefix: str = "") -> dict[str, Any]:
+    """``{"a": {"b": 1}}`` as ``{"a.b": 1}``: the names that ``--set`` and MLflow parameters use."""
+    flat: dict[str, Any] = {}
+    for key, value in plain.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, prefix=f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def compute_fingerprint(plain: Mapping[str, Any]) -> str:
+    """sha256 (64 hex digits) of the canonical JSON of ``plain``; the order of keys does not matter."""
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read_section(path: pathlib.Path, section: str) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"cannot read the settings file {path}: {exc}") from exc
+    except yaml.YAMLError as exc:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(exc).split())}") from exc
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path} holds a {type(document).__name__}; wanted 'key: value' lines")
+    if set(document) <= {"extract", "train", "score"}:
+        document = document.get(section) or {}
+        if not isinstance(document, dict):
+            raise ConfigError(f"{path}: '{section}' is {document!r}; wanted a section of 'key: value' lines")
+    return document
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set got {override!r}; wanted key=value, for example --set segment_s=5")
+    *groups, name = key.strip().split(".")
+    target = values
+    for group in groups:
+        inner = target.setdefault(group, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {override}: '{group}' is a single value, it has no '{name}'")
+        target = inner
+    try:
+        target[name] = yaml.safe_load(text)
+    except yaml.YAMLError as exc:
+        raise ConfigError(f"--set {override}: the value is not valid YAML") from exc
+
+
+def _key_of(field: "dataclasses.Field[Any]") -> str:
+    # 'from' is a Python keyword, so labels.from needs another attribute name.
+    return str(field.metadata.get("key", field.name))
+
+
+def _build(settings_type: Any, values: Any, *, where: str, prefix: str) -> Any:
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where}: '{prefix.rstrip('.')}' is {values!r}; wanted a section of settings")
+    fields = {_key_of(field): field for field in dataclasses.fields(settings_type)}
+    hints = typing.get_type_hints(settings_type)
+    for key in values:
+        if key not in fields:
+            raise ConfigError(_unknown_key_message(f"{prefix}{key}", [f"{prefix}{k}" for k in fields], where))
+    arguments = {}
+    for key, value in values.items():
+        field = fields[key]
+        arguments[field.name] = _convert(value, hints[field.name], where=where, key=f"{prefix}{key}")
+    return settings_type(**arguments)
+
+
+def _unknown_key_message(key: str, known: list[str], where: str) -> str:
+    close = difflib.get_close_matches(key, known, n=1)
+    guess = f" (did you mean '{close[0]}'?)" if close else ""
+    return f"{where}: unknown setting '{key}'{guess}; known: {', '.join(known)}"
+
+
+def _convert(value: Any, hint: Any, *, where: str, key: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value, where=where, prefix=f"{key}.")
+    if isinstance(hint, types.UnionType):
+        if value is None and type(None) in hint.__args__:
+            return None
+        hint = next(choice for choice in hint.__args__ if choice is not type(None))
+    if typing.get_origin(hint) is tuple:
+        items = [value] if isinstance(value, str | int | float) else value
+        if not isinstance(items, list | tuple):
+            raise ConfigError(f"{where}: '{key}' is {value!r}; wanted a list")
+        item_hint = typing.get_args(hint)[0]
+        return tuple(_convert(item, item_hint, where=where, key=key) for item in items)
+    return _convert_scalar(value, hint, where=where, key=key)
+
+
+def _convert_scalar(value: Any, hint: Any, *, where: str, key: str) -> Any:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is float:
+        if is_number:
+            return float(value)
+        # YAML 1.1 reads 1e-3 as text; a person means the number.
+        if isinstance(value, str):
+            try:
+                return float(value)
+            except ValueError:
+                pass
+    elif hint is int:
+        if is_number and value == int(value):
+            return int(value)
+    elif isinstance(value, hint):
+        return value
+    raise ConfigError(f"{where}: '{key}' is {value!r}; wanted {hint.__name__}")

@@ -1,0 +1,92 @@
+"""Small files and folders on any file system that Spark reaches, through Hadoop's FileSystem.
+
+pyspark offers no public API for single files, so this module goes through its gateway; nothing else does.
+"""
+
+from typing import Any
+
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import SparkSession
+
+from deepsound.errors import InputError
+
+
+class HadoopPath:
+    """A path with its file system. ``uri`` is absolute, with scheme and without a trailing slash.
+
+    Raises
+    ------
+    InputError
+        If no file system serves the path, or it cannot be reached.
+    """
+
+    def __init__(self, spark: SparkSession, path: str) -> None:
+        self._spark = spark
+        context: Any = spark.sparkContext
+        self._jvm = context._jvm
+        try:
+            raw = self._jvm.org.apache.hadoop.fs.Path(path)
+            self._file_system = raw.getFileSystem(context._jsc.hadoopConfiguration())
+            self._path = self._file_system.makeQualified(raw)
+        except Py4JJavaError as exc:
+            raise InputError(f"cannot open {path}: {_java_message(exc)}") from exc
+        self.uri: str = self._path.toString().rstrip("/")
+
+    def child(self, name: str) -> "HadoopPath":
+        """The entry ``name`` of this folder."""
+        return HadoopPath(self._spark, f"{self.uri}/{name}")
+
+    @property
+    def parent(self) -> "HadoopPath | None":
+        """The folder this lies in; None for a root."""
+        parent = self._path.getParent()
+        return None if parent is None else HadoopPath(self._spark, parent.toString())
+
+    def exists(self) -> bool:
+        """Whether there is a file or folder."""
+        return bool(self._file_system.exists(self._path))
+
+    def is_folder(self) -> bool:
+        """Whether there is a folder."""
+        return self.exists() and bool(self._file_system.getFileStatus(self._path).isDirectory())
+
+    def names(self) -> list[str]:
+        """Names of a folder's entries."""
+        return [str(status.getPath().getName()) for status in self._file_system.listStatus(self._path)]
+
+    def delete(self) -> None:
+        """Remove the file or the folder with all it holds; nothing happens where there is none."""
+        self._file_system.delete(self._path, True)
+
+    def read_text(self) -> str:
+        """The whole file as UTF-8 text.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read or is not UTF-8.
+        """
+        try:
+            stream = self._file_system.open(self._path)
+            try:
+                return bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream)).decode("utf-8")
+            finally:
+                stream.close()
+        except (Py4JJavaError, UnicodeDecodeError) as exc:
+            detail = _java_message(exc) if isinstance(exc, Py4JJavaError) else str(exc)
+            raise InputError(f"cannot read {self.uri}: {detail}") from exc
+
+    def write_text(self, text: str) -> None:
+        """Write UTF-8 text: first beside its place, then moved there, so that no reader sees half of it."""
+        part = HadoopPath(self._spark, f"{self.uri}.part")
+        stream = self._file_system.create(part._path, True)
+        try:
+            stream.write(bytearray(text.encode("utf-8")))
+        finally:
+            stream.close()
+        self.delete()
+        self._file_system.rename(part._path, self._path)
+
+
+def _java_message(exc: Py4JJavaError) -> str:
+    return " ".join(str(exc.java_exception.getMessage()).split())[:300]

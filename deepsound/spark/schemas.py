@@ -1,0 +1,50 @@
+"""The tables of the contract, as Spark writes them and as Arrow carries them."""
+
+import pyarrow as pa
+
+_TEXT, _NUMBER, _COUNT = pa.string(), pa.float64(), pa.int32()
+
+LABEL_FIELDS = [pa.field("genre", _TEXT), pa.field("artist", _TEXT), pa.field("split", _TEXT)]
+
+TRACK_FIELDS = [
+    pa.field("track_id", _TEXT),
+    pa.field("path", _TEXT),
+    pa.field("content_sha256", _TEXT),
+    pa.field("size_bytes", pa.int64()),
+    *LABEL_FIELDS,
+    pa.field("status", _TEXT),
+    pa.field("error_code", _TEXT),
+    pa.field("error_stage", _TEXT),
+    pa.field("error_detail", _TEXT),
+    pa.field("duration_s", _NUMBER),
+    pa.field("sample_rate_hz", _COUNT),
+    pa.field("n_channels", _COUNT),
+    pa.field("container", _TEXT),
+    pa.field("n_segments", _COUNT),
+    pa.field("peak", _NUMBER),
+    pa.field("rms_dbfs", _NUMBER),
+    pa.field("fingerprint", _TEXT),
+]
+
+SEGMENT_KEY_FIELDS = [
+    pa.field("track_id", _TEXT),
+    pa.field("segment_index", _COUNT),
+    pa.field("start_s", _NUMBER),
+    pa.field("duration_s", _NUMBER),
+    *LABEL_FIELDS,
+]
+
+
+def segment_fields(features: tuple[str, ...]) -> list[pa.Field]:
+    """Fields of ``segments/`` with one list<float> column per feature, row-major (n_frames, n_dims)."""
+    return [*SEGMENT_KEY_FIELDS, *(pa.field(name, pa.list_(pa.float32())) for name in features)]
+
+
+def outcome_schema(features: tuple[str, ...]) -> pa.Schema:
+    """Rows of one extraction pass: each is either a track or a segment, the other struct is null.
+
+    One pass over the audio thus fills both tables, and a long track never has to fit into one row.
+    """
+    return pa.schema(
+        [pa.field("track", pa.struct(TRACK_FIELDS)), pa.field("segment", pa.struct(segment_fields(features)))]
+    )

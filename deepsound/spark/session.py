@@ -1,0 +1,54 @@
+"""Opening Spark for one job."""
+
+import contextlib
+import os
+import pathlib
+import sys
+from collections.abc import Iterator
+
+from pyspark.sql import SparkSession
+
+from deepsound.errors import JavaMissingError
+from deepsound.spark.java import HOW_TO_INSTALL, find_java_home
+
+
+@contextlib.contextmanager
+def open_session(app_name: str) -> Iterator[SparkSession]:
+    """A session for the length of one job.
+
+    Under ``spark-submit`` master and memory are what its command line says; otherwise a local Spark on all
+    cores is started. A session that is already there is used and left running.
+
+    Raises
+    ------
+    JavaMissingError
+        If Spark would have to be started and there is no Java for it.
+    """
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        yield active
+        return
+    # Workers must run the interpreter that has the packages, not whatever 'python3' the PATH finds first.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.appName(app_name).config("spark.ui.showConsoleProgress", "false")
+    # One numeric thread per task: Spark already runs a task per core.
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        builder = builder.config(f"spark.executorEnv.{variable}", "1")
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        builder = _as_local(builder)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    try:
+        yield spark
+    finally:
+        spark.stop()
+
+
+def _as_local(builder: SparkSession.Builder) -> SparkSession.Builder:
+    java_home, finding = find_java_home(pathlib.Path(sys.prefix) / "jdk")
+    if java_home is None:
+        raise JavaMissingError(f"{finding}. {HOW_TO_INSTALL}")
+    os.environ["JAVA_HOME"] = java_home
+    # A single machine: the network name need not resolve, and nobody else has business with this Spark.
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    return builder.config("spark.ui.enabled", "false").config("spark.driver.memory", "4g")

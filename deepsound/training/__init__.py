@@ -1,0 +1,1 @@
+"""Training on the driver, and the only place that knows MLflow."""

@@ -1,0 +1,141 @@
+"""A FEATURES folder as arrays that are ready to train on: labelled, split, audited for leaks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from deepsound.config import SPLIT_NAMES, TrainSettings
+from deepsound.data.splits import LabelledTrack, split_tracks
+from deepsound.data.store import FeatureSummary, SegmentTable, read_segments, read_summary, read_tracks
+from deepsound.errors import LabelError
+from deepsound.evaluation.leakage import Leak, TrackIdentity, check_leaks, find_leaks
+from deepsound.settings import compute_fingerprint
+from deepsound.taxonomy import Taxonomy, taxonomy_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subset:
+    """The segments and tracks of one split.
+
+    Attributes
+    ----------
+    values : np.ndarray [shape=(n_segments, n_frames, n_dims), float32]
+        Raw features, not standardised.
+    track_indices : np.ndarray [shape=(n_segments,), int]
+        Position of each segment's track in ``genre_indices``.
+    genre_indices : np.ndarray [shape=(n_tracks,), int]
+        Class index of each track.
+    """
+
+    values: np.ndarray
+    track_indices: np.ndarray
+    genre_indices: np.ndarray
+
+    @property
+    def segment_genres(self) -> np.ndarray:
+        """Class index of each segment."""
+        genres: np.ndarray = self.genre_indices[self.track_indices]
+        return genres
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Everything a training run needs of its data.
+
+    Attributes
+    ----------
+    train, validation, test : Subset
+    split : pa.Table
+        track_id, genre, artist, split of every labelled track that a split took.
+    n_left_out : int
+        Readable tracks without a label of the taxonomy, or without a split where one was given.
+    leaks : list of Leak
+        Empty unless leaks were allowed.
+    fingerprint : str
+        sha256 of the feature's fingerprint and of every track's content, label and split.
+    """
+
+    summary: FeatureSummary
+    taxonomy: Taxonomy
+    train: Subset
+    validation: Subset
+    test: Subset
+    split: pa.Table
+    n_left_out: int
+    leaks: list[Leak]
+    fingerprint: str
+
+
+def load_dataset(features: str, *, settings: TrainSettings) -> Dataset:
+    """Read, label, split and audit.
+
+    Raises
+    ------
+    UnknownFeatureError, SchemaMismatchError, InputError
+        From :mod:`deepsound.data.store`.
+    LabelError
+        Fewer than two genres, or no labelled track of the taxonomy.
+    SplitError, LeakageError
+        From :mod:`deepsound.data.splits` and :mod:`deepsound.evaluation.leakage`.
+    """
+    summary = read_summary(features)
+    summary.spec_of(settings.feature)
+    readable = [row for row in read_tracks(features).to_pylist() if row["status"] == "ok"]
+    taxonomy = Taxonomy(settings.genres) if settings.genres else taxonomy_of(row["genre"] for row in readable)
+    rows = sorted((row for row in readable if row["genre"] in taxonomy), key=lambda row: str(row["track_id"]))
+    if not rows:
+        raise LabelError(f"no track of {features} has one of the genres {', '.join(taxonomy.genres)}")
+    splits = split_tracks([_labelled(row) for row in rows], settings=settings.split, seed=settings.seed)
+    leaks = find_leaks([_identity(row) for row in rows], splits=splits)
+    if not settings.allow_leaks:
+        check_leaks(leaks, splits=splits)
+    rows = [row for row in rows if row["track_id"] in splits]
+    segments = read_segments(features, feature=settings.feature)
+    subsets = {
+        name: _subset(segments, [r for r in rows if splits[r["track_id"]] == name], taxonomy)
+        for name in SPLIT_NAMES
+    }
+    return Dataset(
+        summary=summary,
+        taxonomy=taxonomy,
+        **subsets,
+        split=_split_table(rows, splits),
+        n_left_out=len(readable) - len(rows),
+        leaks=leaks,
+        fingerprint=_fingerprint(summary.fingerprint_of(settings.feature), rows, splits),
+    )
+
+
+def _labelled(row: dict[str, str]) -> LabelledTrack:
+    return LabelledTrack(
+        track_id=row["track_id"], genre=row["genre"], artist=row["artist"], given_split=row["split"]
+    )
+
+
+def _identity(row: dict[str, str]) -> TrackIdentity:
+    return TrackIdentity(track_id=row["track_id"], artist=row["artist"], content_sha256=row["content_sha256"])
+
+
+def _subset(segments: SegmentTable, rows: Sequence[dict[str, str]], taxonomy: Taxonomy) -> Subset:
+    positions = {row["track_id"]: position for position, row in enumerate(rows)}
+    track_indices = np.array([positions.get(track_id, -1) for track_id in segments.track_ids], np.int64)
+    is_here = track_indices >= 0
+    return Subset(
+        values=segments.values[is_here],
+        track_indices=track_indices[is_here],
+        genre_indices=np.array([taxonomy.index(row["genre"]) for row in rows], np.int64),
+    )
+
+
+def _split_table(rows: Sequence[dict[str, str]], splits: dict[str, str]) -> pa.Table:
+    columns = {
+        name: pa.array([row[name] for row in rows], pa.string()) for name in ("track_id", "genre", "artist")
+    }
+    return pa.table({**columns, "split": pa.array([splits[row["track_id"]] for row in rows], pa.string())})
+
+
+def _fingerprint(feature: str, rows: Sequence[dict[str, str]], splits: dict[str, str]) -> str:
+    tracks = [[r["track_id"], r["content_sha256"], r["genre"], splits[r["track_id"]]] for r in rows]
+    return compute_fingerprint({"feature": feature, "tracks": tracks})

@@ -1,0 +1,154 @@
+"""Fitting one head: standardise, train with early stopping, export, calibrate."""
+
+import pathlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from deepsound.config import TrainSettings
+from deepsound.evaluation.calibration import fit_temperature, mean_by_track
+from deepsound.evaluation.metrics import CollectionMetrics, compute_metrics, count_confusion
+from deepsound.evaluation.ood import compute_energy, fit_threshold
+from deepsound.models.architectures import build_model
+from deepsound.models.export import export_onnx
+from deepsound.models.head import Head, HeadSpec, PackedHead
+from deepsound.taxonomy import Taxonomy
+from deepsound.training.dataset import Dataset, Subset
+
+EpochReporter = Callable[[int, dict[str, float]], None]
+_PROBE_SEGMENTS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedHead:
+    """A trained head.
+
+    ``history`` has one mapping per epoch (loss, accuracy, val_loss, val_accuracy; of segments);
+    ``best_epoch`` (from 0) is the one whose weights were kept.
+    """
+
+    head: PackedHead
+    model: keras.Model
+    history: list[dict[str, float]]
+    best_epoch: int
+    ood_threshold: float
+
+
+def fit_head(dataset: Dataset, *, settings: TrainSettings, report_epoch: EpochReporter) -> FittedHead:
+    """Train on the training split, stop and calibrate on the validation split; the test split is not touched.
+
+    Parameters
+    ----------
+    report_epoch : callable
+        Called after each epoch with its number (from 0) and its figures.
+    """
+    mean, std = compute_standardization(dataset.train.values)
+    keras.utils.set_random_seed(settings.seed)
+    model = build_model(settings, shape=dataset.train.values.shape[1:], n_genres=len(dataset.taxonomy))
+    model.compile(
+        optimizer=keras.optimizers.Adam(settings.learning_rate),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    recorder = _EpochRecorder(report_epoch)
+    stopping = keras.callbacks.EarlyStopping(
+        monitor="val_loss", patience=settings.patience, restore_best_weights=True
+    )
+    train, validation = (
+        (_standardize(s.values, mean, std), s.segment_genres) for s in (dataset.train, dataset.validation)
+    )
+    model.fit(
+        *train,
+        validation_data=validation,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        callbacks=[recorder, stopping],
+        verbose=0,
+    )
+    onnx_bytes = export_onnx(model, probe=train[0][:_PROBE_SEGMENTS])
+    head, ood_threshold = _calibrate(onnx_bytes, dataset, mean, std, settings)
+    best_epoch = int(np.argmin([epoch["val_loss"] for epoch in recorder.history]))
+    return FittedHead(
+        head=head, model=model, history=recorder.history, best_epoch=best_epoch, ood_threshold=ood_threshold
+    )
+
+
+def compute_standardization(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation per dimension, over segments and frames; a constant dimension gets std 1.
+
+    Parameters
+    ----------
+    values : np.ndarray [shape=(n_segments, n_frames, n_dims), float32]
+        Of the training split only.
+
+    Returns
+    -------
+    mean, std : np.ndarray [shape=(n_dims,), float64]
+    """
+    mean = values.mean(axis=(0, 1), dtype=np.float64)
+    std = values.std(axis=(0, 1), dtype=np.float64)
+    return mean, np.where(std > 1e-6, std, 1.0)
+
+
+def evaluate_head(head: Head, subset: Subset, *, taxonomy: Taxonomy) -> CollectionMetrics:
+    """Metrics of tracks: the mean of their segments' probabilities decides."""
+    probabilities = mean_by_track(
+        head.score(subset.values).probabilities,
+        track_indices=subset.track_indices,
+        n_tracks=len(subset.genre_indices),
+    )
+    predicted = probabilities.argmax(axis=1)
+    confusion = count_confusion(list(subset.genre_indices), list(predicted), n_genres=len(taxonomy))
+    return compute_metrics(confusion, genres=taxonomy.genres)
+
+
+def save_keras(model: keras.Model, path: pathlib.Path) -> None:
+    """Write the model in Keras' own format, which loads under ``safe_mode``."""
+    model.save(path)
+
+
+def _standardize(values: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    return (values - mean.astype(np.float32)) / std.astype(np.float32)
+
+
+def _calibrate(
+    onnx_bytes: bytes, dataset: Dataset, mean: np.ndarray, std: np.ndarray, settings: TrainSettings
+) -> tuple[PackedHead, float]:
+    spec = HeadSpec(
+        genres=dataset.taxonomy.genres,
+        shape=dataset.train.values.shape[1:],
+        mean=tuple(mean.tolist()),
+        std=tuple(std.tolist()),
+        temperature=1.0,
+    )
+    validation = dataset.validation
+    logits = Head(spec, onnx_bytes).compute_logits(validation.values)
+    temperature = fit_temperature(
+        logits, true_indices=validation.genre_indices, track_indices=validation.track_indices
+    )
+    energy = mean_by_track(
+        compute_energy(logits),
+        track_indices=validation.track_indices,
+        n_tracks=len(validation.genre_indices),
+    )
+    threshold = fit_threshold(energy, false_alarm_rate=settings.ood_false_alarm_rate)
+    calibrated = HeadSpec(
+        genres=spec.genres, shape=spec.shape, mean=spec.mean, std=spec.std, temperature=temperature
+    )
+    return PackedHead(calibrated, onnx_bytes), threshold
+
+
+class _EpochRecorder(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keeps the figures of each epoch and passes them on as they come."""
+
+    def __init__(self, report_epoch: EpochReporter) -> None:
+        super().__init__()
+        self.history: list[dict[str, float]] = []
+        self._report_epoch = report_epoch
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        figures = {name: float(value) for name, value in (logs or {}).items()}
+        self.history.append(figures)
+        self._report_epoch(epoch, figures)

@@ -1,0 +1,37 @@
+"""The MLflow pyfunc of a bundle, logged as code (nothing pickled).
+
+MLflow runs this file when a client loads the model; the package is logged beside it, so the client needs
+neither an installed deepsound nor TensorFlow.
+"""
+
+import pathlib
+
+import mlflow.models
+import numpy as np
+import pandas as pd
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from deepsound.models.bundle import read_bundle
+from deepsound.models.head import load_head
+
+
+class GenreModel(PythonModel):  # type: ignore[misc]
+    """Segments (n, n_frames, n_dims) float32 to one row each: genre, confidence, energy, p_<genre>."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Open the bundle that was logged as the artifact ``bundle``."""
+        self._bundle = read_bundle(pathlib.Path(context.artifacts["bundle"]))
+
+    # MLflow derives a schema from type hints; the signature that is logged says more, so there are none here.
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ARG002
+        """Calibrated probabilities of each segment."""
+        scores = load_head(self._bundle.head).score(np.asarray(model_input, np.float32))
+        genres = self._bundle.taxonomy.genres
+        table = pd.DataFrame(scores.probabilities, columns=[f"p_{genre}" for genre in genres])
+        table.insert(0, "predicted_genre", [genres[index] for index in scores.probabilities.argmax(axis=1)])
+        table.insert(1, "confidence", scores.probabilities.max(axis=1))
+        table.insert(2, "ood_score", scores.energy)
+        return table
+
+
+mlflow.models.set_model(GenreModel())

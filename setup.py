@@ -1,0 +1,58 @@
+"""Packaging of deepsound. Ranges here say what should work; constraints.txt says what was tested."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+ROOT = pathlib.Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "deepsound" / "__init__.py").read_text())[1]
+
+# What a Spark executor needs: no TensorFlow, no MLflow, no librosa.
+EXECUTOR = [
+    "numpy>=1.26",
+    "scipy>=1.11",
+    "pandas>=2.2,<3",  # Spark 4 does not support pandas 3 yet
+    "pyarrow>=15",
+    "pyyaml>=6",
+    "soundfile>=0.12.1",  # its wheels carry libsndfile 1.2, which decodes MP3
+    "soxr>=0.3.7",
+    "onnxruntime>=1.17",
+]
+SPARK = ["pyspark>=4.0,<5"]
+TRAIN = [
+    "tensorflow>=2.16",
+    "tensorflow-hub>=0.16",
+    "setuptools<82",  # tensorflow-hub imports pkg_resources, which setuptools 82 dropped
+    "tf2onnx>=1.16",
+    "onnx>=1.15",
+    "mlflow>=3.1,<4",
+    "scikit-learn>=1.4",
+    "matplotlib>=3.8",
+    "librosa>=0.10.2",
+]
+DEV = [
+    "pytest>=8",
+    "pytest-randomly>=3.15",
+    "hypothesis>=6.100",
+    "ruff>=0.6",
+    "mypy>=1.11",
+    "pandas-stubs",
+    "types-PyYAML",
+    "import-linter>=2",
+    "codespell>=2.3",
+]
+
+setup(
+    name="deepsound",
+    version=VERSION,
+    description="Music collections to features, honest genre models and scored collections on Apache Spark",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.11",
+    packages=find_packages(include=["deepsound", "deepsound.*"]),
+    package_data={"deepsound": ["py.typed"]},
+    install_requires=EXECUTOR,
+    extras_require={"spark": SPARK, "train": TRAIN, "dev": DEV, "all": SPARK + TRAIN},
+    entry_points={"console_scripts": ["deepsound = deepsound.cli:main"]},
+)

@@ -1,0 +1,259 @@
+"""Extraction in Spark: it must equal the pure function, lose nothing and refuse what would destroy."""
+
+import json
+import pathlib
+import shutil
+from collections import Counter
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+
+from deepsound.config import ExtractSettings, LabelSettings
+from deepsound.errors import InputError, LabelError, OutputError, TooManyFailuresError, UnknownFeatureError
+from deepsound.features.registry import load_extractors
+from deepsound.features.track import extract_track
+from deepsound.spark import extract as extract_module
+from deepsound.spark.extract import extract
+from deepsound.spark.inputs import list_audio
+from deepsound.spark.outcomes import OutcomeWriter
+from deepsound.spark.schemas import TRACK_FIELDS, segment_fields
+
+SETTINGS = ExtractSettings(segment_s=1.0, max_bytes=400_000)
+
+
+def silent(_: str) -> None:
+    """Nobody reads progress here."""
+
+
+@pytest.fixture(scope="module")
+def messy(tmp_path_factory, clip):
+    """A folder as people have them: odd names, odd formats, broken files, and things that are no music."""
+    root = tmp_path_factory.mktemp("messy [2024] 100%")
+    (root / "high" / "live [1999]").mkdir(parents=True)
+    (root / "low").mkdir()
+    soundfile.write(root / "high" / "ünï cödé #1.wav", clip("high", 0), 22050)
+    soundfile.write(root / "high" / "live [1999]" / "a+b%20c.FLAC", clip("high", 1, sample_rate_hz=44100), 44100)
+    stereo = np.stack([clip("low", 2, sample_rate_hz=16000), clip("noise", 2, sample_rate_hz=16000)], axis=1)
+    soundfile.write(root / "low" / "stereo.ogg", stereo, 16000)
+    soundfile.write(root / "low" / "lossy.mp3", clip("low", 3), 22050)
+    soundfile.write(root / "rootless.wav", clip("noise", 4, duration_s=1.2), 22050)
+    soundfile.write(root / "low" / "short.wav", clip("low", 5, duration_s=0.3), 22050)
+    soundfile.write(root / "low" / "silent.wav", np.zeros(40000, np.float32), 22050)
+    soundfile.write(root / "low" / "big.wav", clip("low", 6, duration_s=10), 22050)
+    (root / "low" / "empty.wav").write_bytes(b"")
+    (root / "low" / "text.wav").write_text("this is not music\n" * 50)
+    (root / "low" / "cut.flac").write_bytes((root / "high" / "live [1999]" / "a+b%20c.FLAC").read_bytes()[:60])
+    (root / "low" / "foreign.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(200))
+    (root / "cover.jpg").write_bytes(b"\xff\xd8")
+    (root / "manifest.csv").write_text("path,genre\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def features(spark, messy, tmp_path_factory):
+    output = tmp_path_factory.mktemp("out") / "features"
+    extract(spark, str(messy), str(output), settings=SETTINGS, report=silent)
+    return output
+
+
+def test_every_audio_file_is_one_row(features, messy):
+    rows = pq.read_table(features / "tracks").to_pylist()
+    on_disk = {str(p.relative_to(messy)) for p in messy.rglob("*") if p.is_file()} - {"cover.jpg", "manifest.csv"}
+    assert Counter(row["track_id"] for row in rows) == Counter(on_disk)
+    assert Counter(row["status"] for row in rows) == {"ok": 5, "failed": 7}
+
+
+def test_each_failure_says_what_and_where(features):
+    rows = {row["track_id"]: row for row in pq.read_table(features / "tracks").to_pylist()}
+    failures = {k: (r["error_stage"], r["error_code"]) for k, r in rows.items() if r["status"] == "failed"}
+    assert failures == {
+        "low/short.wav": ("signal", "too_short"),
+        "low/silent.wav": ("signal", "silent"),
+        "low/big.wav": ("read", "too_large"),
+        "low/empty.wav": ("read", "empty"),
+        "low/text.wav": ("decode", "unsupported_format"),
+        "low/cut.flac": ("decode", "unreadable"),
+        "low/foreign.m4a": ("decode", "unsupported_format"),
+    }
+    assert all(rows[name]["error_detail"] for name in failures)
+    assert rows["low/big.wav"]["size_bytes"] > 400_000
+
+
+def test_rows_equal_the_pure_function(features, messy):
+    extractors = load_extractors(("mfcc",))
+    segments = pq.read_table(features / "segments").to_pylist()
+    assert len(segments) == 9
+    for row in segments:
+        content = (messy / row["track_id"]).read_bytes()
+        expected = extract_track(content, extractors=extractors, settings=SETTINGS).segments[row["segment_index"]]
+        assert (row["start_s"], row["duration_s"]) == (expected.span.start_s, expected.span.duration_s)
+        # Only the order of float32 sums may differ: the worker has one numeric thread, this process more.
+        np.testing.assert_allclose(np.float32(row["mfcc"]), expected.arrays["mfcc"].ravel(), atol=1e-4)
+
+
+def test_track_facts_and_labels(features):
+    rows = {row["track_id"]: row for row in pq.read_table(features / "tracks").to_pylist()}
+    stereo = rows["low/stereo.ogg"]
+    assert (stereo["sample_rate_hz"], stereo["n_channels"], stereo["container"]) == (16000, 2, "ogg")
+    assert stereo["genre"] == "low"
+    assert stereo["n_segments"] == 2
+    assert stereo["duration_s"] == pytest.approx(2.0)
+    assert -60 < stereo["rms_dbfs"] < 0 < stereo["peak"] <= 1
+    assert rows["rootless.wav"]["genre"] is None
+    assert rows["high/live [1999]/a+b%20c.FLAC"]["genre"] == "live [1999]"
+
+
+def test_tables_have_exactly_the_contract_columns(features):
+    tracks, segments = (pq.read_table(features / name) for name in ("tracks", "segments"))
+    assert [(f.name, f.type) for f in tracks.schema] == [(f.name, f.type) for f in TRACK_FIELDS]
+    assert segments.schema.names == [field.name for field in segment_fields(("mfcc",))]
+    assert str(segments.schema.field("mfcc").type.value_type) == "float"
+
+
+def test_summary_counts_what_is_there(features):
+    summary = json.loads((features / "extract.json").read_text())
+    assert summary["counts"] == {"tracks": 12, "ok": 5, "failed": 7, "segments": 9}
+    assert summary["features"]["mfcc"]["shape"] == [44, 13]
+    assert summary["settings"]["segment_s"] == 1.0
+    assert len(summary["fingerprint"]) == 64
+    assert {row["fingerprint"] for row in pq.read_table(features / "tracks").to_pylist()} == {
+        summary["fingerprint"]
+    }
+
+
+def test_too_many_failures_are_told_after_everything_is_written(spark, messy, tmp_path):
+    result = extract(spark, str(messy), str(tmp_path / "f"), settings=SETTINGS, report=silent)
+    assert (tmp_path / "f" / "extract.json").exists()
+    result.check_failures(0.6)
+    with pytest.raises(TooManyFailuresError, match="7 of 12 tracks failed .*1 too_large"):
+        result.check_failures(0.5)
+
+
+def test_a_file_that_disappears_after_listing_is_a_failed_row(spark, music, tmp_path, monkeypatch):
+    root = tmp_path / "music"
+    shutil.copytree(music / "high", root / "high")
+
+    def list_then_lose(*args):
+        listing = list_audio(*args)
+        (root / "high" / "high.00003.wav").unlink()
+        return listing
+
+    monkeypatch.setattr(extract_module, "list_audio", list_then_lose)
+    extract(spark, str(root), str(tmp_path / "f"), settings=ExtractSettings(segment_s=1.0), report=silent)
+    rows = {r["track_id"]: r for r in pq.read_table(tmp_path / "f" / "tracks").to_pylist()}
+    assert len(rows) == 8
+    lost = rows["high/high.00003.wav"]
+    assert (lost["status"], lost["error_stage"], lost["error_code"]) == ("failed", "read", "unreadable")
+
+
+def test_labels_from_csv_in_another_folder(spark, music, tmp_path):
+    table = music.parent / "labels.csv"
+    lines = (music / "manifest.csv").read_text().splitlines()
+    prefixed = [f"{music.name}/{line},train" for line in lines[1:9]]
+    table.write_text("\n".join(["path,genre,artist,split", *prefixed]))
+    settings = ExtractSettings(segment_s=1.0, labels=LabelSettings(source="csv", csv=str(table)))
+    extract(spark, str(music), str(tmp_path / "f"), settings=settings, report=silent)
+    rows = {r["track_id"]: r for r in pq.read_table(tmp_path / "f" / "tracks").to_pylist()}
+    known = rows["high/high.00003.wav"]
+    assert (known["genre"], known["artist"], known["split"]) == ("high", "high artist 1", "train")
+    unknown = rows["low/low.00003.wav"]
+    assert (unknown["genre"], unknown["artist"], unknown["split"]) == (None, None, None)
+
+
+def test_missing_label_file(spark, music, tmp_path):
+    settings = ExtractSettings(labels=LabelSettings(source="csv", csv=str(tmp_path / "no.csv")))
+    with pytest.raises(LabelError, match=r"no\.csv does not exist"):
+        extract(spark, str(music), str(tmp_path / "f"), settings=settings, report=silent)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("absent", "the input folder .*absent does not exist"),
+        ("nothing", "holds no audio file"),
+        ("song.wav", "is a file; wanted a folder"),
+    ],
+)
+def test_bad_inputs(spark, tmp_path, name, message):
+    (tmp_path / "nothing").mkdir()
+    (tmp_path / "nothing" / "notes.txt").write_text("x")
+    (tmp_path / "song.wav").write_bytes(b"")
+    with pytest.raises(InputError, match=message):
+        extract(spark, str(tmp_path / name), str(tmp_path / "f"), settings=SETTINGS, report=silent)
+    assert not (tmp_path / "f").exists()
+
+
+def test_unknown_feature(spark, music, tmp_path):
+    with pytest.raises(UnknownFeatureError, match="unknown feature 'mfc'; known: .*mfcc"):
+        extract(spark, str(music), str(tmp_path), settings=ExtractSettings(features=("mfc",)), report=silent)
+
+
+def test_second_run_replaces_the_first(spark, music, tmp_path):
+    settings = ExtractSettings(segment_s=1.0)
+    for _ in range(2):
+        extract(spark, str(music), str(tmp_path / "f"), settings=settings, report=silent)
+    assert pq.read_table(tmp_path / "f" / "tracks").num_rows == 24
+    assert pq.read_table(tmp_path / "f" / "segments").num_rows == 48
+
+
+def test_an_interrupted_run_does_not_look_finished(spark, music, tmp_path, monkeypatch):
+    settings = ExtractSettings(segment_s=1.0)
+    extract(spark, str(music), str(tmp_path / "f"), settings=settings, report=silent)
+
+    def die(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(extract_module, "_write_tables", die)
+    with pytest.raises(KeyboardInterrupt):
+        extract(spark, str(music), str(tmp_path / "f"), settings=settings, report=silent)
+    assert not (tmp_path / "f" / "extract.json").exists()
+
+
+def test_other_settings_are_refused(spark, music, features, tmp_path):
+    before = sorted(p.name for p in (features / "segments").iterdir())
+    with pytest.raises(OutputError, match="other settings need another folder"):
+        extract(spark, str(music), str(features), settings=ExtractSettings(segment_s=2.0), report=silent)
+    assert sorted(p.name for p in (features / "segments").iterdir()) == before
+    assert (features / "extract.json").exists()
+
+
+def test_output_that_is_not_ours_is_left_alone(spark, music, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(OutputError, match=r"holds thesis\.tex, which is not ours"):
+        extract(spark, str(music), str(tmp_path), settings=SETTINGS, report=silent)
+    with pytest.raises(OutputError, match="is the input folder"):
+        extract(spark, str(music), str(music), settings=SETTINGS, report=silent)
+    assert pathlib.Path(music / "manifest.csv").exists()
+
+
+def test_all_cores_get_work_and_the_session_is_left_as_it_was(spark, music):
+    key = "spark.sql.files.maxPartitionBytes"
+    before = spark.conf.get(key)
+    listing = list_audio(spark, str(music))
+    with extract_module._work_sized_partitions(spark, listing):
+        n_partitions = listing.files.select("path", "content").rdd.getNumPartitions()
+    assert n_partitions >= 8
+    assert spark.conf.get(key) == before
+
+
+def test_executors_import_no_tensorflow(spark):
+    """The import of what an executor runs, in a worker that Spark started."""
+
+    def loaded(batches):
+        import sys
+
+        import pyarrow as pa
+
+        import deepsound.models.head
+        import deepsound.spark.outcomes
+
+        assert deepsound.spark.outcomes.OutcomeWriter is OutcomeWriter
+        assert deepsound.models.head.load_head
+        engines = {"tensorflow", "keras", "mlflow", "librosa", "numba"} & set(sys.modules)
+        for _ in batches:
+            yield pa.RecordBatch.from_pydict({"engines": [",".join(sorted(engines))]})
+
+    rows = spark.range(1, numPartitions=1).mapInArrow(loaded, "engines string").collect()
+    assert [row["engines"] for row in rows] == [""]
