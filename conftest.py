@@ -52,6 +52,7 @@ def make_clip(genre: str, seed: int, *, duration_s: float = 2.0, sample_rate_hz:
 
 @pytest.fixture(scope="session")
 def clip() -> Callable[..., np.ndarray]:
+    """The function :func:`make_clip`."""
     return make_clip
 
 

@@ -126,7 +126,7 @@ def _train_and_score(
 
 
 def _submit(job: str, *arguments: str) -> None:
-    """Run one job through ``spark-submit``; its progress goes to our standard error, its results to a log."""
+    """Run one job through ``spark-submit``, which sends all that a job says to its standard output."""
     environment = {
         **os.environ,
         "PATH": f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -142,7 +142,7 @@ def _submit(job: str, *arguments: str) -> None:
         *(str(_ROOT / "jobs" / f"{job}.py"), *arguments),
     ]
     say(f"\n== spark-submit jobs/{job}.py {' '.join(arguments)}")
-    done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
+    done = subprocess.run(command, env=environment, stdout=sys.stderr, check=False)
     if done.returncode:
         raise CommandFailedError(f"jobs/{job}.py ended with exit code {done.returncode}; the reason stands above")
 

@@ -1,10 +1,12 @@
 """What all commands share: the settings options, and how an error becomes an exit code."""
 
 import argparse
+import contextlib
 import functools
 import os
+import pathlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from deepsound.errors import DeepsoundError
@@ -37,6 +39,25 @@ def add_settings_options(parser: argparse.ArgumentParser, *, example: str) -> No
 def say(line: str) -> None:
     """A line of progress, on standard error: standard output is for results."""
     print(line, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def muted_native_logs() -> Iterator[None]:
+    """Swallow what native code writes to standard error, for the length of an import.
+
+    TensorFlow's C++ announces missing GPU libraries before any log level of its own takes effect. Python's
+    own errors are exceptions and pass.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with pathlib.Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def reports_errors(run: Callable[[Sequence[str] | None], int]) -> Main:

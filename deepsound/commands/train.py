@@ -4,7 +4,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from deepsound.commands.running import add_settings_options, reports_errors, say
+from deepsound.commands.running import add_settings_options, muted_native_logs, reports_errors, say
 from deepsound.config import TrainSettings
 from deepsound.settings import read_settings
 
@@ -22,9 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the job on the driver; prints the model's URI."""
     args = build_parser().parse_args(argv)
     settings = read_settings(TrainSettings, section="train", path=args.config, overrides=args.overrides)
-    # TensorFlow's C++ notices (no GPU, oneDNN) say nothing that a user could act on.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from deepsound.training.train import train
+    with muted_native_logs():
+        from deepsound.training.train import train
 
     result = train(args.features, settings=settings, report=say)
     say(f"registered {result.model.name} version {result.model.version}; run {result.run_id}")

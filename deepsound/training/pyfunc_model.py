@@ -5,6 +5,7 @@ neither an installed deepsound nor TensorFlow.
 """
 
 import pathlib
+import warnings
 
 import mlflow.models
 import numpy as np
@@ -14,6 +15,9 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from deepsound.models.bundle import read_bundle
 from deepsound.models.head import load_head
 
+# MLflow would derive a schema from type hints of predict(); the logged signature says more than they could.
+warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
+
 
 class GenreModel(PythonModel):  # type: ignore[misc]
     """Segments (n, n_frames, n_dims) float32 to one row each: genre, confidence, energy, p_<genre>."""
@@ -22,7 +26,6 @@ class GenreModel(PythonModel):  # type: ignore[misc]
         """Open the bundle that was logged as the artifact ``bundle``."""
         self._bundle = read_bundle(pathlib.Path(context.artifacts["bundle"]))
 
-    # MLflow derives a schema from type hints; the signature that is logged says more, so there are none here.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ARG002
         """Calibrated probabilities of each segment."""
         scores = load_head(self._bundle.head).score(np.asarray(model_input, np.float32))

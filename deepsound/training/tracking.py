@@ -9,6 +9,7 @@ import logging
 import os
 import pathlib
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -35,8 +36,9 @@ CHAMPION = "champion"
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 _MAX_PARAM_CHARACTERS = 500
 
-logging.getLogger("alembic").setLevel(logging.WARNING)
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+# Migrations, new experiments, missing input examples: nothing a user of the jobs could act on.
+for _name in ("alembic", "mlflow"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,8 +148,10 @@ def log_model(folder: pathlib.Path, *, feature: str, shape: tuple[int, int]) -> 
     """
     name = f"deepsound-{feature}"
     package = pathlib.Path(deepsound.__file__).parent
-    signature = ModelSignature(inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, *shape), "features")]))
-    with _tracking_errors(f"registering {name}"):
+    signature = ModelSignature(inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, *shape))]))
+    with _tracking_errors(f"registering {name}"), warnings.catch_warnings():
+        # MLflow asks for an input example although the signature says all that one would.
+        warnings.simplefilter("ignore", UserWarning)
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(package / "training" / "pyfunc_model.py"),

@@ -127,7 +127,7 @@ def test_too_many_failures_are_told_after_everything_is_written(spark, messy, tm
     result = extract(spark, str(messy), str(tmp_path / "f"), settings=SETTINGS, report=silent)
     assert (tmp_path / "f" / "extract.json").exists()
     result.check_failures(0.6)
-    with pytest.raises(TooManyFailuresError, match="7 of 12 tracks failed .*1 too_large"):
+    with pytest.raises(TooManyFailuresError, match=r"7 of 12 tracks failed .*1 too_large"):
         result.check_failures(0.5)
 
 
@@ -171,7 +171,7 @@ def test_missing_label_file(spark, music, tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("absent", "the input folder .*absent does not exist"),
+        ("absent", r"the input folder .*absent does not exist"),
         ("nothing", "holds no audio file"),
         ("song.wav", "is a file; wanted a folder"),
     ],
@@ -186,7 +186,7 @@ def test_bad_inputs(spark, tmp_path, name, message):
 
 
 def test_unknown_feature(spark, music, tmp_path):
-    with pytest.raises(UnknownFeatureError, match="unknown feature 'mfc'; known: .*mfcc"):
+    with pytest.raises(UnknownFeatureError, match=r"unknown feature 'mfc'; known: .*mfcc"):
         extract(spark, str(music), str(tmp_path), settings=ExtractSettings(features=("mfc",)), report=silent)
 
 
@@ -202,7 +202,7 @@ def test_an_interrupted_run_does_not_look_finished(spark, music, tmp_path, monke
     settings = ExtractSettings(segment_s=1.0)
     extract(spark, str(music), str(tmp_path / "f"), settings=settings, report=silent)
 
-    def die(*args, **kwargs):
+    def die(*_args, **_kwargs):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(extract_module, "_write_tables", die)
@@ -211,7 +211,7 @@ def test_an_interrupted_run_does_not_look_finished(spark, music, tmp_path, monke
     assert not (tmp_path / "f" / "extract.json").exists()
 
 
-def test_other_settings_are_refused(spark, music, features, tmp_path):
+def test_other_settings_are_refused(spark, music, features):
     before = sorted(p.name for p in (features / "segments").iterdir())
     with pytest.raises(OutputError, match="other settings need another folder"):
         extract(spark, str(music), str(features), settings=ExtractSettings(segment_s=2.0), report=silent)

@@ -1,0 +1,50 @@
+"""One MLflow store and one trained model for all job tests."""
+
+import importlib.util
+import pathlib
+from collections.abc import Callable, Iterator
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def job() -> Callable[[str], Callable[[list[str]], int]]:
+    """The ``main`` of jobs/<name>.py, as spark-submit would find it."""
+
+    def load(name: str) -> Callable[[list[str]], int]:
+        spec = importlib.util.spec_from_file_location(f"job_{name}", ROOT / "jobs" / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module.main
+
+    return load
+
+
+@pytest.fixture(scope="session", autouse=True)
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pathlib.Path]:
+    """A fresh sqlite store; the working directory moves there, because artifacts go to ./mlruns."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def features(spark, job, music, tmp_path_factory) -> pathlib.Path:  # noqa: ARG001
+    """The made-up music extracted by jobs/extract.py, with artists."""
+    output = tmp_path_factory.mktemp("job") / "features"
+    labels = ["--set", "labels.from=csv", "--set", f"labels.csv={music / 'manifest.csv'}"]
+    code = job("extract")(["--input", str(music), "--output", str(output), "--set", "segment_s=1", *labels])
+    assert code == 0
+    return output
+
+
+@pytest.fixture(scope="session")
+def trained(job, features) -> str:
+    """The URI of a champion trained by jobs/train.py."""
+    small = ["--set", "epochs=20", "--set", "cnn.filters=[8]", "--set", "learning_rate=0.01"]
+    assert job("train")(["--features", str(features), "--set", "seed=3", *small]) == 0
+    return "models:/deepsound-mfcc@champion"
