@@ -9,6 +9,10 @@ import keras
 from deepsound.config import CnnSettings, TrainSettings
 from deepsound.errors import ParameterError
 
+# Keras' 0.99 needs some 500 steps until the running averages are right; a small collection has a dozen an epoch,
+# and until then the validation loss that stops the training would be meaningless.
+_BATCH_NORM_MOMENTUM = 0.9
+
 
 def build_model(settings: TrainSettings, *, shape: tuple[int, int], n_genres: int) -> keras.Model:
     """The untrained head that ``settings.architecture`` names.
@@ -48,7 +52,7 @@ def build_cnn(settings: CnnSettings, *, shape: tuple[int, int], n_genres: int) -
     x = layers.Reshape((*shape, 1))(inputs)
     for n_filters in settings.filters:
         x = layers.Conv2D(n_filters, settings.kernel_size, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization()(x)
+        x = layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x)
         x = layers.ReLU()(x)
         x = layers.MaxPooling2D(settings.pool_size, padding="same")(x)
     # Average over time only: which coefficient a pattern stands in matters, when it sounds does not.

@@ -193,7 +193,7 @@ def render_note(
         note += table + share * (following - table)
     note /= math.sqrt(len(cents))
     note += instrument.noise * rng.standard_normal(n_samples)
-    return note * _envelope(instrument, time_s=time_s, duration_s=duration_s)
+    return np.asarray(note * _envelope(instrument, time_s=time_s, duration_s=duration_s))
 
 
 def _phase(time_s: np.ndarray, *, pitch_hz: float, vibrato_cents: float) -> np.ndarray:

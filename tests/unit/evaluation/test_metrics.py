@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+import scipy.stats
+import sklearn.metrics
+
+from deepsound.errors import LeakageError, ParameterError
+from deepsound.evaluation.calibration import fit_temperature, mean_by_track
+from deepsound.evaluation.intervals import wilson_interval
+from deepsound.evaluation.leakage import TrackIdentity, check_leaks, find_leaks
+from deepsound.evaluation.metrics import compute_metrics, count_confusion
+from deepsound.evaluation.ood import compute_energy, fit_threshold
+from deepsound.evaluation.pictures import draw_confusion, draw_learning_curves
+from deepsound.evaluation.report import format_per_genre, metrics_to_plain, per_genre_rows
+
+GENRES = ("a", "b", "c", "d")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_metrics_equal_scikit_learn(seed):
+    rng = np.random.default_rng(seed)
+    truth, predicted = rng.integers(0, 4, 80), rng.integers(0, 4, 80)
+    predicted[:40] = truth[:40]
+    metrics = compute_metrics(count_confusion(truth, predicted, n_genres=4), genres=GENRES)
+    precision, recall, f1, support = sklearn.metrics.precision_recall_fscore_support(truth, predicted)
+    np.testing.assert_array_equal(metrics.confusion, sklearn.metrics.confusion_matrix(truth, predicted))
+    assert [line.precision for line in metrics.per_genre] == pytest.approx(precision)
+    assert [line.recall for line in metrics.per_genre] == pytest.approx(recall)
+    assert [line.f1 for line in metrics.per_genre] == pytest.approx(f1)
+    assert [line.n_true for line in metrics.per_genre] == list(support)
+    assert metrics.accuracy == pytest.approx(sklearn.metrics.accuracy_score(truth, predicted))
+    assert metrics.macro_f1 == pytest.approx(f1.mean())
+
+
+def test_undefined_is_none_and_left_out_of_means():
+    metrics = compute_metrics(np.array([[2, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]), genres=GENRES)
+    a, b, c, d = metrics.per_genre
+    assert (a.precision, a.recall, a.f1) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
+    assert (b.precision, b.recall, b.f1) == (None, 0.0, 0.0)
+    assert (c.precision, c.recall, c.f1, c.recall_low) == (0.0, None, None, None)
+    assert (d.precision, d.recall) == (None, None)
+    assert metrics.macro_recall == pytest.approx(1 / 3)
+    assert metrics.macro_precision == pytest.approx(1 / 3)
+    assert metrics.macro_f1 == pytest.approx(1 / 3)
+
+
+def test_nothing_labelled():
+    metrics = compute_metrics(np.zeros((4, 4), int), genres=GENRES)
+    plain = metrics_to_plain(metrics)
+    assert {plain[key] for key in ("accuracy", "accuracy_low", "macro_f1", "macro_precision")} == {None}
+
+
+def test_bad_indices():
+    with pytest.raises(ParameterError, match=r"outside 0\.\.3"):
+        count_confusion([0, 4], [0, 0], n_genres=4)
+    with pytest.raises(ParameterError, match="2 true genres against 1"):
+        count_confusion([0, 1], [0], n_genres=4)
+    with pytest.raises(ParameterError, match="for 4 genres"):
+        compute_metrics(np.zeros((3, 3), int), genres=GENRES)
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 1), (1, 1), (3, 10), (10, 10), (480, 1000)])
+def test_wilson_equals_scipy(k, n):
+    expected = scipy.stats.binomtest(k, n).proportion_ci(method="wilson")
+    assert wilson_interval(k, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_wilson_refuses():
+    with pytest.raises(ParameterError, match="3 successes of 2 trials"):
+        wilson_interval(3, 2)
+
+
+def test_temperature_finds_the_scale_of_overconfident_logits():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(4000, 3)) * 1.5
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    truth = np.array([rng.choice(3, p=p) for p in probabilities])
+    temperature = fit_temperature(4 * logits, true_indices=truth, track_indices=np.arange(4000))
+    assert temperature == pytest.approx(4, rel=0.1)
+
+
+def test_mean_by_track():
+    means = mean_by_track(np.array([[1.0], [3.0], [10.0]]), track_indices=np.array([0, 0, 1]), n_tracks=2)
+    np.testing.assert_array_equal(means, [[2.0], [10.0]])
+    with pytest.raises(ParameterError, match="no segment to average"):
+        mean_by_track(np.ones((1, 1)), track_indices=np.array([0]), n_tracks=2)
+
+
+def test_energy_and_threshold():
+    np.testing.assert_allclose(compute_energy(np.log([[1.0, 3.0]])), [-np.log(4)])
+    scores = np.arange(100.0)
+    threshold = fit_threshold(scores, false_alarm_rate=0.05)
+    assert np.mean(scores > threshold) <= 0.05
+    assert np.mean(scores > threshold) >= 0.03
+    with pytest.raises(ParameterError, match="wanted at least one score"):
+        fit_threshold(np.zeros(0), false_alarm_rate=0.05)
+
+
+def test_leaks():
+    tracks = [
+        TrackIdentity(track_id="1", artist="x", content_sha256="s1"),
+        TrackIdentity(track_id="2", artist="x", content_sha256="s2"),
+        TrackIdentity(track_id="3", artist=None, content_sha256="s2"),
+        TrackIdentity(track_id="4", artist=None, content_sha256=None),
+    ]
+    leaks = find_leaks(tracks, splits={"1": "train", "2": "test", "3": "train", "4": "test"})
+    assert [(leak.reason, leak.track_ids) for leak in leaks] == [("artist", ("1", "2")), ("content", ("2", "3"))]
+    with pytest.raises(LeakageError, match=r"2 leaks .* 1 \(train\), 2 \(test\)"):
+        check_leaks(leaks, splits={"1": "train", "2": "test", "3": "train"})
+    assert find_leaks(tracks, splits=dict.fromkeys("1234", "train")) == []
+
+
+def test_pictures_show_the_counts():
+    metrics = compute_metrics(np.diag([7, 5, 3, 2]), genres=GENRES)
+    axes = draw_confusion(metrics, title="toy").axes[0]
+    assert {text.get_text() for text in axes.texts} == {"7", "5", "3", "2"}
+    assert "accuracy 1.00" in axes.get_title()
+    history = [{"loss": 2.0, "val_loss": 2.5, "accuracy": 0.1, "val_accuracy": 0.1}] * 3
+    left, right = draw_learning_curves(history, best_epoch=1, title="toy").axes
+    assert list(left.lines[0].get_ydata()) == [2.0] * 3
+    assert right.get_ylabel() == "accuracy"
+
+
+def test_table_has_a_dash_for_undefined():
+    rows = per_genre_rows(compute_metrics(np.diag([1, 0, 0, 0]), genres=GENRES))
+    assert format_per_genre(rows).splitlines()[2].split() == ["b", "0", "0", "-", "-", "-", "-"]

@@ -1,0 +1,176 @@
+import pathlib
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+from deepsound import errors
+from deepsound.config import ExtractSettings, LabelSettings, ScoreSettings, SplitSettings, TrainSettings
+from deepsound.errors import ConfigError, DeepsoundError, LabelError, ParameterError
+from deepsound.settings import compute_fingerprint, flatten, from_plain, read_settings, to_plain
+from deepsound.taxonomy import Taxonomy, taxonomy_of
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TYPES = {"extract": ExtractSettings, "train": TrainSettings, "score": ScoreSettings}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "conf").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_file_in_conf_loads(path):
+    sections = [path.stem] if path.stem in TYPES else list(TYPES)
+    for section in sections:
+        assert isinstance(read_settings(TYPES[section], section=section, path=str(path)), TYPES[section])
+
+
+@pytest.mark.parametrize("section", TYPES)
+def test_the_documented_defaults_are_the_defaults(section):
+    assert (
+        read_settings(TYPES[section], section=section, path=str(ROOT / "conf" / f"{section}.yaml"))
+        == TYPES[section]()
+    )
+
+
+@pytest.mark.parametrize("section", TYPES)
+def test_round_trip(section):
+    assert from_plain(TYPES[section], to_plain(TYPES[section]()), where="x") == TYPES[section]()
+
+
+def test_overrides():
+    settings = read_settings(
+        ExtractSettings,
+        section="extract",
+        overrides=["segment_s=5", "labels.from=none", "features=[mfcc]", "segment_s=1e-1"],
+    )
+    assert (settings.segment_s, settings.labels.source, settings.features) == (0.1, "none", ("mfcc",))
+    assert flatten(to_plain(settings))["labels.from"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("segments=5", "unknown setting 'segments' .did you mean 'segment_s'"),
+        ("labels.form=csv", "unknown setting 'labels.form' .did you mean 'labels.from'"),
+        ("segment_s=true", "'segment_s' is True; wanted float"),
+        ("max_bytes=1.5", "'max_bytes' is 1.5; wanted int"),
+        ("segment_s.x=1", "unknown setting|wanted float"),
+        ("segment_s", "wanted key=value"),
+        ("labels=5", "'labels' is 5; wanted a section"),
+        ("features={a: 1}", "wanted a list"),
+        ("segment_s=0", "'segment_s' is 0.0; wanted seconds"),
+        ("normalize=loud", "'normalize' is 'loud'; wanted one of"),
+        ("labels.from=tags", "'labels.from' is 'tags'; wanted one of"),
+        ("labels.from=csv", "'labels.csv' names no file"),
+        ("labels.csv=x.csv", "would not be read"),
+        ("min_duration_s=0", "min_duration_s"),
+        ("max_duration_s=0.5", "max_duration_s"),
+        ("max_failure_fraction=2", "max_failure_fraction"),
+        ("features=[]", "at least one feature"),
+        ("features=[mfcc,mfcc]", "each name once"),
+        ("segment_s=[", "not valid YAML"),
+    ],
+)
+def test_refusals(override, message):
+    with pytest.raises(ConfigError, match=message):
+        read_settings(ExtractSettings, section="extract", overrides=[override])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"architecture": "rnn"}, "architecture"),
+        ({"seed": -1}, "seed"),
+        ({"genres": ["one"]}, "genres"),
+        ({"split": {"by": "segment"}}, "split.by"),
+        ({"split": {"test_fraction": 0.9, "validation_fraction": 0.2}}, "below 1"),
+        ({"cnn": {"kernel_size": 0}}, "kernel_size"),
+        ({"cnn": {"pool_size": [2]}}, "pool_size"),
+        ({"epochs": 0}, "epochs"),
+        ({"learning_rate": 0}, "learning_rate"),
+    ],
+)
+def test_train_refusals(values, message):
+    with pytest.raises(ConfigError, match=message):
+        from_plain(TrainSettings, values, where="x")
+
+
+def test_bad_files(tmp_path):
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    (tmp_path / "section.yaml").write_text("extract: 5\n")
+    with pytest.raises(ConfigError, match="holds a list"):
+        read_settings(ExtractSettings, section="extract", path=str(tmp_path / "list.yaml"))
+    with pytest.raises(ConfigError, match="'extract' is 5"):
+        read_settings(ExtractSettings, section="extract", path=str(tmp_path / "section.yaml"))
+
+
+def test_fingerprint_ignores_order_and_sees_values():
+    assert compute_fingerprint({"a": 1, "b": 2}) == compute_fingerprint({"b": 2, "a": 1})
+    assert compute_fingerprint({"a": 1}) != compute_fingerprint({"a": 2})
+
+
+def test_settings_are_frozen():
+    for settings in (LabelSettings(), SplitSettings(), ExtractSettings()):
+        with pytest.raises(AttributeError):
+            settings.source = "none"
+
+
+def all_errors(base=DeepsoundError):
+    return [base, *(e for child in base.__subclasses__() for e in all_errors(child))]
+
+
+def test_error_codes_are_unique_but_for_bases():
+    codes = [error.code for error in all_errors() if error is not errors.TrackError]
+    assert len(set(codes)) == len(codes) > 20
+
+
+@pytest.mark.parametrize("error", all_errors())
+def test_errors_survive_pickling(error):
+    again = pickle.loads(pickle.dumps(error("what, got, wanted")))
+    assert (type(again), str(again)) == (error, "what, got, wanted")
+
+
+def test_taxonomy():
+    assert taxonomy_of(["b", None, "a", "b"]).genres == ("a", "b")
+    with pytest.raises(LabelError, match="only 'a'"):
+        taxonomy_of(["a", None])
+    with pytest.raises(ParameterError, match="is not one of a, b"):
+        Taxonomy(("a", "b")).index("c")
+    with pytest.raises(ParameterError, match="different"):
+        Taxonomy(("a", "a"))
+
+
+def test_import_loads_no_engine():
+    program = (
+        "import deepsound, sys; print({'pyspark','tensorflow','keras','mlflow','librosa'} & set(sys.modules))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "set()"
+
+
+def test_modules_stay_small():
+    for path in (ROOT / "deepsound").rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= 300, path
+    for path in (ROOT / "jobs").glob("*.py"):
+        assert len(path.read_text().splitlines()) <= 60, path
+
+
+def test_missing_java_is_one_message(tmp_path):
+    script = ROOT / "deepsound" / "spark" / "java.py"
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "no Java in JAVA_HOME or on the PATH" in done.stderr
+    assert "apt-get install openjdk-17-jre-headless" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    old = tmp_path / "bin" / "java"
+    old.parent.mkdir()
+    old.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n")
+    old.chmod(0o755)
+    environment = {"PATH": "/usr/bin:/bin", "JAVA_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 or "Java 11 from JAVA_HOME" in done.stderr
