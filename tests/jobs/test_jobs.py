@@ -118,7 +118,7 @@ def test_score_held_out_tracks_and_link_the_runs(spark, job, trained, features, 
     assert "accuracy" in capsys.readouterr().out
     found = mlflow.search_runs(
         experiment_names=["deepsound"],
-        filter_string=f"tags.`deepsound.job` = 'score' and tags.`deepsound.model_run_id` = '{run.info.run_id}'",
+        filter_string=f"tags.`deepsound.model_run_id` = '{run.info.run_id}' and params.subset = 'test'",
     )
     assert len(found) == 1
     assert found["metrics.accuracy"][0] == pytest.approx(summary["accuracy"])
