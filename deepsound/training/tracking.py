@@ -57,7 +57,9 @@ class RegisteredModel:
 def open_store() -> str:
     """Choose and prepare the tracking store; its URI.
 
-    ``MLFLOW_TRACKING_URI`` if set, else ``sqlite:///mlflow.db`` in the working directory.
+    ``MLFLOW_TRACKING_URI`` if set, else ``sqlite:///mlflow.db`` in the working directory. The registry is the same
+    store unless ``MLFLOW_REGISTRY_URI`` says otherwise; MLflow sees to that itself, and setting it here would put
+    it into the environment, where it would outlive this store.
 
     Raises
     ------
@@ -67,7 +69,6 @@ def open_store() -> str:
     uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
     with _tracking_errors(f"the MLflow store {uri}"):
         mlflow.set_tracking_uri(uri)
-        mlflow.set_registry_uri(os.environ.get("MLFLOW_REGISTRY_URI") or uri)
         mlflow.set_experiment(EXPERIMENT)
     return uri
 

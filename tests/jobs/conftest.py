@@ -4,6 +4,7 @@ import importlib.util
 import pathlib
 from collections.abc import Callable, Iterator
 
+import mlflow
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -30,6 +31,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pathlib.Path]:
         patch.chdir(folder)
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
         yield folder
+
+
+@pytest.fixture(autouse=True)
+def same_store(store: pathlib.Path) -> None:
+    """MLflow remembers the last store of the process; a test that tried another must not leave it behind."""
+    mlflow.set_tracking_uri(f"sqlite:///{store / 'mlflow.db'}")
 
 
 @pytest.fixture(scope="session")

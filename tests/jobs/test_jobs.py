@@ -1,6 +1,7 @@
 """The three jobs as a user runs them: outputs, MLflow, exit codes, one-line errors."""
 
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -273,3 +274,4 @@ def test_an_unreachable_store_is_known_before_training(job, features, monkeypatc
     assert job("train")(["--features", str(features)]) == 2
     expect_refusal(capsys, "tracking", "file:/tmp/old-store")
     assert "epoch 1" not in capsys.readouterr().err
+    assert "MLFLOW_REGISTRY_URI" not in os.environ
