@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+pytest_plugins = ["tests.tiny_vggish"]
+
 GENRES = ("high", "low", "noise")
 SHAPE = (4, 3)
 FINGERPRINT = "f" * 64

@@ -46,6 +46,8 @@ class ExtractSettings:
     """What ``jobs/extract.py`` does to every file."""
 
     features: tuple[str, ...] = ("mfcc",)
+    # Where the VGGish network comes from; its weights' digest, not this name, is part of the fingerprint.
+    network: str = "https://tfhub.dev/google/vggish/1"
     segment_s: float = 10.0
     segment_hop_s: float | None = None
     min_duration_s: float = 1.0
@@ -59,6 +61,7 @@ class ExtractSettings:
 
     def __post_init__(self) -> None:
         _check(len(self.features) > 0, "features", self.features, "at least one feature name")
+        _check(bool(self.network.strip()), "network", self.network, "a TF-Hub handle, a path or random:SEED")
         _check(len(set(self.features)) == len(self.features), "features", self.features, "each name once")
         _check(0 < self.segment_s <= 600, "segment_s", self.segment_s, "seconds in (0, 600]")
         _check(self.hop_s > 0, "segment_hop_s", self.segment_hop_s, "seconds above 0, or null")
@@ -165,6 +168,8 @@ class ScoreSettings:
     """
 
     subset: str = "all"
+    # Where the model's network lies on this machine; None for where it lay when the model was trained.
+    network: str | None = None
     batch_size: int = 256
     labels: LabelSettings = LabelSettings()
     max_failure_fraction: float = 0.25

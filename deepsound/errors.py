@@ -34,6 +34,18 @@ class UnknownFeatureError(ConfigError):
     code = "unknown_feature"
 
 
+class NetworkUnavailableError(DeepsoundError):
+    """The weights of a pretrained network cannot be had from where they were asked for."""
+
+    code = "network_unavailable"
+
+
+class NetworkMismatchError(DeepsoundError):
+    """What was given as a pretrained network is another one."""
+
+    code = "network_mismatch"
+
+
 class InputError(DeepsoundError):
     """The input path does not exist, is no folder or holds nothing to work on."""
 

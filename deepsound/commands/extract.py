@@ -3,8 +3,10 @@
 import argparse
 from collections.abc import Sequence
 
+from deepsound.commands.networks import prepare_networks
 from deepsound.commands.running import add_settings_options, reports_errors, say
 from deepsound.config import ExtractSettings
+from deepsound.features.registry import check_feature_names
 from deepsound.settings import read_settings
 
 
@@ -24,11 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the job; the exit code is 0, 2 for the user's mistake, 3 for too many failed tracks."""
     args = build_parser().parse_args(argv)
     settings = read_settings(ExtractSettings, section="extract", path=args.config, overrides=args.overrides)
+    check_feature_names(settings.features)
     # Spark is imported only once the settings are right: a typing error should not cost its start.
     from deepsound.spark.extract import extract
     from deepsound.spark.session import open_session
 
+    networks = prepare_networks(settings.features, network=settings.network)
     with open_session("deepsound extract") as spark:
-        result = extract(spark, args.input, args.output, settings=settings, report=say)
+        result = extract(spark, args.input, args.output, settings=settings, networks=networks, report=say)
     result.check_failures(settings.max_failure_fraction)
     return 0

@@ -43,21 +43,24 @@ def say(line: str) -> None:
 
 @contextlib.contextmanager
 def muted_native_logs() -> Iterator[None]:
-    """Swallow what native code writes to standard error, for the length of an import.
+    """Swallow what native code writes to standard error, while TensorFlow is imported and used.
 
-    TensorFlow's C++ announces missing GPU libraries before any log level of its own takes effect. Python's
-    own errors are exceptions and pass.
+    TensorFlow's C++ announces missing GPU libraries before any log level of its own takes effect. What Python
+    writes to ``sys.stderr`` passes.
     """
     sys.stderr.flush()
     kept = os.dup(2)
-    with pathlib.Path(os.devnull).open("w") as nowhere:
+    python_stderr = sys.stderr
+    with pathlib.Path(os.devnull).open("w") as nowhere, os.fdopen(kept, "w", buffering=1) as visible:
         os.dup2(nowhere.fileno(), 2)
+        if python_stderr is sys.__stderr__:
+            sys.stderr = visible
         try:
             yield
         finally:
             sys.stderr.flush()
+            sys.stderr = python_stderr
             os.dup2(kept, 2)
-            os.close(kept)
 
 
 def reports_errors(run: Callable[[Sequence[str] | None], int]) -> Main:

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
+from deepsound.commands.networks import prepare_networks
 from deepsound.commands.running import add_settings_options, reports_errors, say
 from deepsound.config import ScoreSettings
 from deepsound.errors import TooManyFailuresError
@@ -36,7 +37,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     bundle = load_bundle(args.model)
     with open_session("deepsound score") as spark:
         result = score(
-            spark, args.input, args.output, bundle=bundle, model=args.model, settings=settings, report=say
+            spark,
+            args.input,
+            args.output,
+            bundle=bundle,
+            model=args.model,
+            settings=settings,
+            prepare=lambda extraction: prepare_networks(extraction.features, network=extraction.network),
+            report=say,
         )
     run_id = log_scoring(result.metrics, summary=result.summary, per_genre=result.per_genre, bundle=bundle)
     print(format_scorecard(result.summary, result.per_genre))

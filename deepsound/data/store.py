@@ -35,6 +35,11 @@ class FeatureSummary:
         """The feature's own fingerprint; the whole folder's where the writer declared none."""
         return str(self.spec_of(feature).get("fingerprint", self.fingerprint))
 
+    def network_of(self, feature: str) -> str | None:
+        """Where the feature's network came from; None for a feature that has none."""
+        network = self.spec_of(feature).get("network")
+        return None if network is None else str(network)
+
     def spec_of(self, feature: str) -> dict[str, Any]:
         """What the folder declares of a feature.
 

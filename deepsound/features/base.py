@@ -4,6 +4,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from deepsound.networks.engine import NetworkFile
+
 
 class FeatureExtractor(Protocol):
     """Turns one segment's waveform into a matrix, time first."""
@@ -23,8 +25,18 @@ class FeatureExtractor(Protocol):
         """The rate that :meth:`compute` wants."""
         ...
 
+    @property
+    def min_samples(self) -> int:
+        """The shortest waveform that :meth:`compute` takes."""
+        ...
+
+    @property
+    def network(self) -> NetworkFile | None:
+        """The pretrained network behind the feature, if there is one."""
+        ...
+
     def shape(self, segment_s: float) -> tuple[int, int]:
-        """(n_frames, n_dims) of a segment of ``segment_s`` seconds."""
+        """(n_frames, n_dims) of a segment of ``segment_s`` seconds; no frames if it is too short."""
         ...
 
     def definition(self) -> dict[str, Any]:
@@ -42,5 +54,10 @@ class FeatureExtractor(Protocol):
         Returns
         -------
         np.ndarray [shape=(n_frames, n_dims), float32, finite]
+
+        Raises
+        ------
+        ParameterError
+            If the waveform is not one-dimensional or shorter than ``min_samples``.
         """
         ...

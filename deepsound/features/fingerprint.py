@@ -19,20 +19,24 @@ def declare_features(
     A feature's own fingerprint does not depend on which other features were extracted beside it, so a model
     on ``mfcc`` accepts a folder that holds ``mfcc`` alone as well as one that holds more.
     """
-    return {
-        extractor.name: {
-            "shape": list(extractor.shape(settings.segment_s)),
-            "sample_rate_hz": extractor.sample_rate_hz,
-            "definition": extractor.definition(),
-            "fingerprint": compute_fingerprint(_numbers_behind(extractor, settings)),
-        }
-        for extractor in extractors
-    }
+    return {extractor.name: _declare(extractor, settings) for extractor in extractors}
 
 
 def fingerprint_of(declared: dict[str, dict[str, Any]]) -> str:
     """Fingerprint of a whole extraction: of all its features together."""
     return compute_fingerprint({name: spec["fingerprint"] for name, spec in declared.items()})
+
+
+def _declare(extractor: FeatureExtractor, settings: ExtractSettings) -> dict[str, Any]:
+    # Where the weights came from is for people to read; what they are is in the definition.
+    network = {"network": extractor.network.source} if extractor.network else {}
+    return {
+        "shape": list(extractor.shape(settings.segment_s)),
+        "sample_rate_hz": extractor.sample_rate_hz,
+        **network,
+        "definition": extractor.definition(),
+        "fingerprint": compute_fingerprint(_numbers_behind(extractor, settings)),
+    }
 
 
 def _numbers_behind(extractor: FeatureExtractor, settings: ExtractSettings) -> dict[str, Any]:

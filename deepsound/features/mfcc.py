@@ -6,16 +6,13 @@ loudest band, orthonormal DCT-II. Own code, so that an executor needs neither li
 costs seconds in each Python worker); librosa is the independent implementation the tests compare with.
 """
 
-import functools
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import scipy.fft
-import scipy.signal
 
-from deepsound.errors import ParameterError
-from deepsound.features.mel import slaney_mel_filterbank
+from deepsound.audio.spectrogram import compute_mel_power
 
 # Power floor before the logarithm: librosa.power_to_db's amin.
 _MIN_POWER = 1e-10
@@ -34,6 +31,8 @@ class MfccExtractor:
 
     name = "mfcc"
     version = 1
+    min_samples = 1
+    network = None
 
     def shape(self, segment_s: float) -> tuple[int, int]:
         """(n_frames, n_mfcc), ``n_frames = 1 + round(segment_s * sample_rate_hz) // hop_samples``."""
@@ -68,27 +67,14 @@ class MfccExtractor:
         ParameterError
             If the waveform is not one-dimensional or empty.
         """
-        if waveform.ndim != 1 or not len(waveform):
-            raise ParameterError(f"mfcc got an array of shape {waveform.shape}; wanted (n_samples,), not empty")
-        mel_power = self._mel_power(waveform.astype(np.float32, copy=False))
+        mel_power = compute_mel_power(
+            waveform,
+            sample_rate_hz=self.sample_rate_hz,
+            fft_samples=self.fft_samples,
+            hop_samples=self.hop_samples,
+            n_mels=self.n_mels,
+        )
         mel_db = 10 * np.log10(np.maximum(mel_power, _MIN_POWER))
         mel_db = np.maximum(mel_db, mel_db.max() - self.top_db)
         cepstrum = scipy.fft.dct(mel_db, type=2, axis=1, norm="ortho")
         return np.ascontiguousarray(cepstrum[:, : self.n_mfcc], dtype=np.float32)
-
-    def _mel_power(self, waveform: np.ndarray) -> np.ndarray:
-        padded = np.pad(waveform, self.fft_samples // 2)
-        frames = np.lib.stride_tricks.sliding_window_view(padded, self.fft_samples)[:: self.hop_samples]
-        spectrum = scipy.fft.rfft(frames * _hann_window(self.fft_samples), axis=1)
-        power = np.square(spectrum.real) + np.square(spectrum.imag)
-        filterbank = slaney_mel_filterbank(
-            sample_rate_hz=self.sample_rate_hz, fft_samples=self.fft_samples, n_mels=self.n_mels
-        )
-        mel_power: np.ndarray = power @ filterbank.T
-        return mel_power
-
-
-@functools.lru_cache(maxsize=4)
-def _hann_window(n_samples: int) -> np.ndarray:
-    window: np.ndarray = scipy.signal.get_window("hann", n_samples, fftbins=True).astype(np.float32)
-    return window

@@ -1,30 +1,70 @@
 """Which features there are, by the name that settings and columns use."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from deepsound.errors import UnknownFeatureError
+from deepsound.config import ExtractSettings
+from deepsound.errors import ConfigError, ParameterError, UnknownFeatureError
 from deepsound.features.base import FeatureExtractor
 from deepsound.features.mfcc import MfccExtractor
+from deepsound.features.musicnn import MusicnnExtractor
+from deepsound.features.vggish import VggishExtractor
+from deepsound.networks.engine import NetworkFile
 
-_BUILDERS: dict[str, Callable[[], FeatureExtractor]] = {"mfcc": MfccExtractor}
+# Those that run a pretrained network, and those that need none.
+EMBEDDINGS: dict[str, type[MusicnnExtractor] | type[VggishExtractor]] = {
+    "musicnn": MusicnnExtractor,
+    "vggish": VggishExtractor,
+}
+_PLAIN = {"mfcc": MfccExtractor}
+FEATURE_NAMES = tuple(sorted({*EMBEDDINGS, *_PLAIN}))
 
 
 @functools.lru_cache(maxsize=8)
-def load_extractors(names: tuple[str, ...]) -> tuple[FeatureExtractor, ...]:
-    """The extractors of these names, built once per process.
+def load_extractors(
+    names: tuple[str, ...], *, networks: tuple[NetworkFile, ...] = (), n_threads: int = 1
+) -> tuple[FeatureExtractor, ...]:
+    """The extractors of these names, built once per process. A network is read at the first segment.
+
+    Parameters
+    ----------
+    networks : tuple of NetworkFile
+        One for every embedding among ``names``.
+    n_threads : int
+        Cores that one extractor may use.
 
     Raises
     ------
     UnknownFeatureError
         Naming the features there are.
+    ParameterError
+        If an embedding has no network.
     """
     check_feature_names(names)
-    return tuple(_BUILDERS[name]() for name in names)
+    by_feature = {network.feature: network for network in networks}
+    return tuple(_build(name, by_feature, n_threads) for name in names)
 
 
 def check_feature_names(names: Sequence[str]) -> None:
     """Raise :class:`UnknownFeatureError` for a name that nobody declares."""
     for name in names:
-        if name not in _BUILDERS:
-            raise UnknownFeatureError(f"unknown feature '{name}'; known: {', '.join(sorted(_BUILDERS))}")
+        if name not in FEATURE_NAMES:
+            raise UnknownFeatureError(f"unknown feature '{name}'; known: {', '.join(FEATURE_NAMES)}")
+
+
+def check_segment_length(extractors: Sequence[FeatureExtractor], *, settings: ExtractSettings) -> None:
+    """Raise :class:`ConfigError` if a segment is too short for a feature to give even one frame."""
+    for extractor in extractors:
+        if round(settings.segment_s * extractor.sample_rate_hz) < extractor.min_samples:
+            raise ConfigError(
+                f"'segment_s' is {settings.segment_s:g}, but one patch of '{extractor.name}' takes "
+                f"{extractor.min_samples / extractor.sample_rate_hz:g} seconds"
+            )
+
+
+def _build(name: str, networks: dict[str, NetworkFile], n_threads: int) -> FeatureExtractor:
+    if name in _PLAIN:
+        return _PLAIN[name]()
+    if name not in networks:
+        raise ParameterError(f"the feature '{name}' needs a network, and none was prepared for it")
+    return EMBEDDINGS[name](network=networks[name], n_threads=n_threads)

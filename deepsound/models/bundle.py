@@ -39,6 +39,8 @@ class Bundle:
     head : PackedHead
     feature : str
         Name of the feature column; ``feature_fingerprint`` is what its definition must hash to.
+    network : str or None
+        Where the weights of the feature's own network came from; None for a feature that has none.
     extract_settings : dict
         Resolved settings of the extraction, to treat new audio the same way.
     ood_threshold, ood_false_alarm_rate : float
@@ -52,6 +54,7 @@ class Bundle:
     head: PackedHead
     feature: str
     feature_fingerprint: str
+    network: str | None = None
     extract_settings: dict[str, Any]
     ood_threshold: float
     ood_false_alarm_rate: float
@@ -91,6 +94,7 @@ def write_bundle(bundle: Bundle, *, folder: pathlib.Path, keras_weights: pathlib
             "name": bundle.feature,
             "shape": list(spec.shape),
             "fingerprint": bundle.feature_fingerprint,
+            "network": bundle.network,
         },
         "extract_settings": bundle.extract_settings,
         "standardization": {"mean": list(spec.mean), "std": list(spec.std)},
@@ -153,6 +157,7 @@ def _parse(manifest: dict[str, Any], folder: pathlib.Path) -> Bundle:
         head=PackedHead(spec, onnx_bytes),
         feature=manifest["feature"]["name"],
         feature_fingerprint=manifest["feature"]["fingerprint"],
+        network=manifest["feature"].get("network"),
         extract_settings=manifest["extract_settings"],
         ood_threshold=float(manifest["ood"]["threshold"]),
         ood_false_alarm_rate=float(manifest["ood"]["false_alarm_rate"]),

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -14,18 +14,20 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from deepsound import __version__
 from deepsound.config import ExtractSettings
-from deepsound.data.labels import Labeller
 from deepsound.errors import TooManyFailuresError
+from deepsound.features.base import FeatureExtractor
 from deepsound.features.fingerprint import declare_features, fingerprint_of
-from deepsound.features.registry import load_extractors
+from deepsound.features.registry import check_segment_length, load_extractors
+from deepsound.networks.engine import NetworkFile
 from deepsound.settings import to_plain
 from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.inputs import AudioListing, list_audio, load_labeller, prepare_output
+from deepsound.spark.networks import ship_networks
 from deepsound.spark.outcomes import OutcomeWriter
 from deepsound.spark.progress import ExtractProgress
 from deepsound.spark.schemas import outcome_schema
 
-_LIBRARIES = ("numpy", "scipy", "soundfile", "soxr", "pyarrow", "pyspark")
+_LIBRARIES = ("numpy", "scipy", "soundfile", "soxr", "onnxruntime", "pyarrow", "pyspark")
 _SEGMENT_FILE_BYTES = 128 * 1024 * 1024
 
 
@@ -57,6 +59,7 @@ def extract(
     output_path: str,
     *,
     settings: ExtractSettings,
+    networks: tuple[NetworkFile, ...] = (),
     report: Callable[[str], None],
 ) -> ExtractResult:
     """Turn a folder of audio into a FEATURES folder.
@@ -67,6 +70,8 @@ def extract(
     ----------
     input_path, output_path : str
         On any file system that Spark reaches.
+    networks : tuple of NetworkFile
+        Prepared, one for every embedding among the features.
     report : callable
         Gets one line of text at a time.
 
@@ -76,10 +81,11 @@ def extract(
         The input does not exist, is no folder, or holds no audio file.
     OutputError
         The output holds something else, or features of another definition.
-    UnknownFeatureError, LabelError
+    UnknownFeatureError, ConfigError, LabelError
         From the settings.
     """
-    extractors = load_extractors(settings.features)
+    extractors = load_extractors(settings.features, networks=networks)
+    check_segment_length(extractors, settings=settings)
     declared = declare_features(extractors, settings=settings)
     fingerprint = fingerprint_of(declared)
     listing = list_audio(spark, input_path)
@@ -87,7 +93,15 @@ def extract(
     output = prepare_output(spark, output_path, root=listing.root, fingerprint=fingerprint)
     report(f"{listing.n_files} files, {listing.n_bytes / 1e6:.1f} MB in {listing.root.uri}")
     with _work_sized_partitions(spark, listing):
-        result = _run(spark, listing, output, settings=settings, labeller=labeller, fingerprint=fingerprint)
+        writer = OutcomeWriter(
+            settings=settings,
+            networks=ship_networks(spark, networks),
+            root_uri=listing.root.uri,
+            fingerprint=fingerprint,
+            labeller=spark.sparkContext.broadcast(labeller),
+            progress=ExtractProgress(spark.sparkContext),
+        )
+        result = _run(listing, output, writer, extractors)
     summary = {
         "fingerprint": fingerprint,
         "features": declared,
@@ -109,30 +123,17 @@ def extract(
 
 
 def _run(
-    spark: SparkSession,
-    listing: AudioListing,
-    output: HadoopPath,
-    *,
-    settings: ExtractSettings,
-    labeller: Labeller,
-    fingerprint: str,
+    listing: AudioListing, output: HadoopPath, writer: OutcomeWriter, extractors: Sequence[FeatureExtractor]
 ) -> ExtractResult:
-    progress = ExtractProgress(spark.sparkContext)
-    writer = OutcomeWriter(
-        settings=settings,
-        root_uri=listing.root.uri,
-        fingerprint=fingerprint,
-        labeller=spark.sparkContext.broadcast(labeller),
-        progress=progress,
-    )
-    schema = from_arrow_schema(outcome_schema(settings.features))
+    schema = from_arrow_schema(outcome_schema(writer.settings.features))
     # Decoding is the expensive part and both tables need it: done once, kept on the executors' disks.
-    decodable = listing.files.where(F.col("length") <= settings.max_bytes).select("path", "length", "content")
+    is_decodable = F.col("length") <= writer.settings.max_bytes
+    decodable = listing.files.where(is_decodable).select("path", "length", "content")
     outcomes = decodable.mapInArrow(writer.extract_batches, schema).persist(StorageLevel.DISK_ONLY)
     try:
-        with progress.shown(n_files=listing.n_files):
+        with writer.progress.shown(n_files=listing.n_files):
             outcomes.count()
-        return _write_tables(listing, outcomes, writer, output, settings)
+        return _write_tables(listing, outcomes, writer, output, extractors)
     finally:
         outcomes.unpersist()
 
@@ -142,7 +143,7 @@ def _write_tables(
     outcomes: DataFrame,
     writer: OutcomeWriter,
     output: HadoopPath,
-    settings: ExtractSettings,
+    extractors: Sequence[FeatureExtractor],
 ) -> ExtractResult:
     done = outcomes.where("track is not null").select("track.*")
     # Files that were listed but gave no row: empty, too large, or the storage failed to give them.
@@ -154,8 +155,8 @@ def _write_tables(
         tracks.coalesce(math.ceil(counts.n_tracks / 100_000)).write.mode("overwrite").parquet(
             output.child("tracks").uri
         )
-        extractors = load_extractors(settings.features)
-        segment_bytes = sum(4 * math.prod(extractor.shape(settings.segment_s)) for extractor in extractors)
+        segment_s = writer.settings.segment_s
+        segment_bytes = sum(4 * math.prod(extractor.shape(segment_s)) for extractor in extractors)
         n_files = math.ceil((counts.n_segments * segment_bytes + 1) / _SEGMENT_FILE_BYTES)
         segments = outcomes.where("segment is not null").select("segment.*")
         segments.coalesce(n_files).write.mode("overwrite").parquet(output.child("segments").uri)

@@ -17,6 +17,7 @@ from deepsound.features.track import (
     extract_track,
     unread_track,
 )
+from deepsound.spark.networks import ShippedNetworks
 from deepsound.spark.progress import ExtractProgress
 from deepsound.spark.schemas import TRACK_FIELDS, outcome_schema, segment_fields
 
@@ -26,6 +27,7 @@ class OutcomeWriter:
     """Maps batches of (path, length, content) to batches of :func:`outcome_schema`. Pickled to executors."""
 
     settings: ExtractSettings
+    networks: ShippedNetworks
     root_uri: str
     fingerprint: str
     labeller: Broadcast[Labeller]
@@ -33,7 +35,8 @@ class OutcomeWriter:
 
     def extract_batches(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """One batch out per file: its track row, then its segments."""
-        extractors = load_extractors(self.settings.features)
+        networks = self.networks.on_this_machine()
+        extractors = load_extractors(self.settings.features, networks=networks, n_threads=self.networks.n_threads)
         for batch in batches:
             for path, length, content in zip(*(batch.column(i) for i in range(3)), strict=True):
                 outcome = extract_track(content.as_py(), extractors=extractors, settings=self.settings)

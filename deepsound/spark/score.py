@@ -16,6 +16,7 @@ from deepsound.evaluation.report import metrics_to_plain, per_genre_rows
 from deepsound.features.fingerprint import declare_features
 from deepsound.features.registry import load_extractors
 from deepsound.models.bundle import Bundle
+from deepsound.networks.engine import NetworkFile
 from deepsound.settings import from_plain, to_plain
 from deepsound.spark.aggregate import PredictionCounts, count_predictions
 from deepsound.spark.extract import extract
@@ -23,6 +24,7 @@ from deepsound.spark.features import FeatureFrames, is_features_folder, read_fea
 from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.predict import predict_tracks, to_predictions
 
+NetworkPreparer = Callable[[ExtractSettings], tuple[NetworkFile, ...]]
 _PER_GENRE_SCHEMA = T.StructType(
     [
         T.StructField("genre", T.StringType()),
@@ -55,6 +57,7 @@ def score(
     bundle: Bundle,
     model: str,
     settings: ScoreSettings,
+    prepare: NetworkPreparer,
     report: Callable[[str], None],
 ) -> ScoreResult:
     """Score a FEATURES folder, or a folder of audio, which is then extracted with the model's own settings.
@@ -67,6 +70,8 @@ def score(
         On any file system that Spark reaches.
     bundle : Bundle
         The model; ``model`` is how the user named it.
+    prepare : callable
+        Gives the networks that an extraction with some settings needs. Called only where the input is audio.
 
     Raises
     ------
@@ -76,7 +81,9 @@ def score(
         From the paths and the settings.
     """
     output = _prepare_output(spark, output_path, input_path=input_path)
-    frames = _open_input(spark, input_path, output, bundle=bundle, settings=settings, report=report)
+    frames = _open_input(
+        spark, input_path, output, bundle=bundle, settings=settings, prepare=prepare, report=report
+    )
     _check_compatible(frames, bundle)
     tracks, segments = _pick_subset(spark, frames, bundle=bundle, subset=settings.subset)
     batch_key = "spark.sql.execution.arrow.maxRecordsPerBatch"
@@ -121,6 +128,7 @@ def _open_input(
     *,
     bundle: Bundle,
     settings: ScoreSettings,
+    prepare: NetworkPreparer,
     report: Callable[[str], None],
 ) -> FeatureFrames:
     folder = HadoopPath(spark, input_path)
@@ -131,14 +139,23 @@ def _open_input(
     if folder.is_folder() and {"segments", "tracks"} <= set(folder.names()):
         raise InputError(f"{input_path} has no extract.json: its extraction did not finish; run it again")
     report(f"{input_path} holds no extract.json: reading it as audio")
-    own = {**bundle.extract_settings, "features": [bundle.feature], "labels": to_plain(settings.labels)}
-    extract_settings = from_plain(ExtractSettings, own, where="the model's settings")
-    declared = declare_features(load_extractors((bundle.feature,)), settings=extract_settings)
+    extract_settings = _own_settings(bundle, settings)
+    networks = prepare(extract_settings)
+    extractors = load_extractors((bundle.feature,), networks=networks)
+    declared = declare_features(extractors, settings=extract_settings)
     _check_fingerprint(declared[bundle.feature]["fingerprint"], bundle, where="this version of deepsound")
     features_path = output.child("features").uri
     # Whether too many failed is judged once, by the score job, over the same tracks.
-    extract(spark, input_path, features_path, settings=extract_settings, report=report)
+    extract(spark, input_path, features_path, settings=extract_settings, networks=networks, report=report)
     return read_features(spark, features_path)
+
+
+def _own_settings(bundle: Bundle, settings: ScoreSettings) -> ExtractSettings:
+    """How the model's own features were extracted, for new audio with labels and a network of its own."""
+    own = {**bundle.extract_settings, "features": [bundle.feature], "labels": to_plain(settings.labels)}
+    if settings.network is not None:
+        own["network"] = settings.network
+    return from_plain(ExtractSettings, own, where="the model's settings")
 
 
 def _check_compatible(frames: FeatureFrames, bundle: Bundle) -> None:

@@ -34,6 +34,7 @@ def log_scoring(
     tags = {
         "deepsound.job": "score",
         "deepsound.feature": bundle.feature,
+        "deepsound.network": bundle.network or "none",
         "deepsound.model": str(summary["model"]),
         "deepsound.model_run_id": bundle.run_id or "unknown",
         "deepsound.feature_fingerprint": bundle.feature_fingerprint,

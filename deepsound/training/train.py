@@ -85,6 +85,7 @@ def _tags(dataset: Dataset, settings: TrainSettings) -> dict[str, str]:
         "deepsound.architecture": settings.architecture,
         "deepsound.data_fingerprint": dataset.fingerprint,
         "deepsound.feature_fingerprint": dataset.summary.fingerprint_of(settings.feature),
+        "deepsound.network": dataset.summary.network_of(settings.feature) or "none",
         "deepsound.leaks_allowed": str(bool(dataset.leaks)).lower(),
         "deepsound.split": _describe_grouping(dataset, settings),
     }
@@ -137,6 +138,7 @@ def _log_bundle(
         head=fitted.head,
         feature=settings.feature,
         feature_fingerprint=dataset.summary.fingerprint_of(settings.feature),
+        network=dataset.summary.network_of(settings.feature),
         extract_settings=dataset.summary.settings,
         ood_threshold=fitted.ood_threshold,
         ood_false_alarm_rate=settings.ood_false_alarm_rate,

@@ -31,6 +31,7 @@ def run(spark, bundle, features, output, **settings):
         bundle=bundle,
         model="models:/toy",
         settings=ScoreSettings(**settings),
+        prepare=lambda _: (),
         report=lambda _: None,
     )
 

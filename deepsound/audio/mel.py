@@ -1,8 +1,12 @@
-"""The Slaney mel filterbank, as MFCC and MusiCNN use it.
+"""Mel filterbanks, the two of them: Slaney's (MFCC, MusiCNN) and HTK's as VGGish uses it.
 
-Source: M. Slaney, "Auditory Toolbox", Interval Research TR 1998-010: linear below 1 kHz (200/3 Hz a mel),
-logarithmic above (6.4 = 27 steps), triangles scaled to constant energy per band. librosa.filters.mel is the
-independent implementation that the tests hold this against.
+Slaney: M. Slaney, "Auditory Toolbox", Interval Research TR 1998-010: linear below 1 kHz (200/3 Hz a mel),
+logarithmic above (6.4 = 27 steps), triangles straight in Hz, scaled to constant energy per band. Equals
+librosa.filters.mel.
+
+HTK: S. Young et al., "The HTK Book": 1127 ln(1 + f / 700) mels. VGGish (tensorflow/models
+research/audioset/vggish, mel_features.py: spectrogram_to_mel_matrix) draws its triangles straight in mels, with
+height 1, and leaves out the bin at 0 Hz.
 """
 
 import functools
@@ -60,3 +64,30 @@ def slaney_mel_filterbank(*, sample_rate_hz: int, fft_samples: int, n_mels: int)
     filterbank = weights.astype(np.float32)
     filterbank.flags.writeable = False
     return filterbank
+
+
+def htk_hz_to_mel(frequency_hz: np.ndarray) -> np.ndarray:
+    """HTK mels of frequencies in Hz; same shape, float64."""
+    mel: np.ndarray = 1127.0 * np.log1p(np.asarray(frequency_hz, dtype=np.float64) / 700.0)
+    return mel
+
+
+@functools.lru_cache(maxsize=8)
+def htk_mel_filterbank(
+    *, sample_rate_hz: int, fft_samples: int, n_mels: int, fmin_hz: float, fmax_hz: float
+) -> np.ndarray:
+    """Weights from magnitude-spectrum bins to mel bands between ``fmin_hz`` and ``fmax_hz``.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_mels, 1 + fft_samples // 2), float64, 0..1, read-only]
+    """
+    bins_mel = htk_hz_to_mel(np.linspace(0, sample_rate_hz / 2, 1 + fft_samples // 2))
+    lowest_mel, highest_mel = htk_hz_to_mel(np.array([fmin_hz, fmax_hz])).tolist()
+    edges_mel = np.linspace(lowest_mel, highest_mel, n_mels + 2)[:, np.newaxis]
+    rising = (bins_mel - edges_mel[:-2]) / (edges_mel[1:-1] - edges_mel[:-2])
+    falling = (edges_mel[2:] - bins_mel) / (edges_mel[2:] - edges_mel[1:-1])
+    weights: np.ndarray = np.maximum(0, np.minimum(rising, falling))
+    weights[:, 0] = 0
+    weights.flags.writeable = False
+    return weights

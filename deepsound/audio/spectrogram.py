@@ -1,0 +1,116 @@
+"""Spectrograms on the mel scale, frames first, and their cutting into patches."""
+
+import functools
+
+import numpy as np
+import scipy.fft
+import scipy.signal
+
+from deepsound.audio.mel import htk_mel_filterbank, slaney_mel_filterbank
+from deepsound.errors import ParameterError
+
+
+def compute_mel_power(
+    waveform: np.ndarray, *, sample_rate_hz: int, fft_samples: int, hop_samples: int, n_mels: int
+) -> np.ndarray:
+    """Power mel spectrogram with librosa's conventions.
+
+    Source: ``librosa.feature.melspectrogram`` (0.10, 0.11): frames centred with zero padding, periodic
+    Hann window, power spectrum, Slaney mels.
+
+    Parameters
+    ----------
+    waveform : np.ndarray [shape=(n_samples,), float32, full scale = 1]
+        At least one sample.
+
+    Returns
+    -------
+    np.ndarray [shape=(1 + n_samples // hop_samples, n_mels), float32, power]
+
+    Raises
+    ------
+    ParameterError
+        If the waveform is not one-dimensional or empty.
+    """
+    _check_waveform(waveform, min_samples=1)
+    padded = np.pad(waveform.astype(np.float32, copy=False), fft_samples // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, fft_samples)[::hop_samples]
+    window = _hann_window(fft_samples).astype(np.float32)
+    spectrum = scipy.fft.rfft(frames * window, axis=1)
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    filterbank = slaney_mel_filterbank(sample_rate_hz=sample_rate_hz, fft_samples=fft_samples, n_mels=n_mels)
+    mel_power: np.ndarray = power @ filterbank.T
+    return mel_power
+
+
+def compute_htk_mel_magnitude(
+    waveform: np.ndarray,
+    *,
+    sample_rate_hz: int,
+    window_samples: int,
+    hop_samples: int,
+    fft_samples: int,
+    n_mels: int,
+    fmin_hz: float,
+    fmax_hz: float,
+) -> np.ndarray:
+    """Magnitude mel spectrogram with VGGish's conventions.
+
+    Source: tensorflow/models research/audioset/vggish, mel_features.py: frames start at the first sample, no
+    padding but that of the FFT, periodic Hann window, magnitude, HTK mels.
+
+    Parameters
+    ----------
+    waveform : np.ndarray [shape=(n_samples,), float32, full scale = 1]
+        At least ``window_samples`` long.
+
+    Returns
+    -------
+    np.ndarray [shape=(1 + (n_samples - window_samples) // hop_samples, n_mels), float32, magnitude]
+        A partial last frame is dropped.
+
+    Raises
+    ------
+    ParameterError
+        If the waveform is not one-dimensional or shorter than one window.
+    """
+    _check_waveform(waveform, min_samples=window_samples)
+    # In double precision: the rounding of a float32 FFT stands out in the near-empty bands beside a pure tone.
+    samples = waveform.astype(np.float64)
+    frames = np.lib.stride_tricks.sliding_window_view(samples, window_samples)[::hop_samples]
+    magnitude = np.abs(scipy.fft.rfft(frames * _hann_window(window_samples), n=fft_samples, axis=1))
+    filterbank = htk_mel_filterbank(
+        sample_rate_hz=sample_rate_hz, fft_samples=fft_samples, n_mels=n_mels, fmin_hz=fmin_hz, fmax_hz=fmax_hz
+    )
+    return np.asarray(magnitude @ filterbank.T, dtype=np.float32)
+
+
+def cut_patches(spectrogram: np.ndarray, *, patch_frames: int, hop_frames: int) -> np.ndarray:
+    """Stretches of a spectrogram; a partial last one is dropped.
+
+    Parameters
+    ----------
+    spectrogram : np.ndarray [shape=(n_frames, n_mels)]
+
+    Returns
+    -------
+    np.ndarray [shape=(n_patches, patch_frames, n_mels), contiguous]
+        ``n_patches = 1 + (n_frames - patch_frames) // hop_frames``, 0 if there are too few frames.
+    """
+    n_patches = max(0, 1 + (len(spectrogram) - patch_frames) // hop_frames)
+    first = hop_frames * np.arange(n_patches)[:, np.newaxis]
+    patches: np.ndarray = spectrogram[first + np.arange(patch_frames)]
+    return patches
+
+
+def _check_waveform(waveform: np.ndarray, *, min_samples: int) -> None:
+    if waveform.ndim != 1 or len(waveform) < min_samples:
+        raise ParameterError(
+            f"the waveform has the shape {waveform.shape}; wanted (n_samples,) with at least {min_samples}"
+        )
+
+
+@functools.lru_cache(maxsize=4)
+def _hann_window(n_samples: int) -> np.ndarray:
+    window: np.ndarray = scipy.signal.get_window("hann", n_samples, fftbins=True)
+    return window

@@ -1,0 +1,103 @@
+"""Converted networks on disk, so that a conversion is done once per machine and a second run starts at once.
+
+::
+
+    <cache>/<name>-<key>.json     what became of one source: digest, engine, sha256 of the ONNX file
+    <cache>/<name>-<digest>.onnx  the converted network
+
+Both appear under their names only when they are complete. ``<cache>`` is ``DEEPSOUND_CACHE_DIR``, or the
+user's cache folder.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import tempfile
+from dataclasses import asdict, dataclass
+
+from deepsound.errors import OutputError
+
+# Raised whenever the same weights would be converted into another graph.
+_CONVERSION_VERSION = 1
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheEntry:
+    """What is known of one source of weights. ``onnx_sha256`` is None for the TensorFlow engine."""
+
+    digest: str
+    engine: str
+    onnx_sha256: str | None
+
+
+class NetworkCache:
+    """The folder of converted networks of one kind (``vggish``, ``musicnn``)."""
+
+    def __init__(self, name: str) -> None:
+        user_cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+        self.folder = pathlib.Path(os.environ.get("DEEPSOUND_CACHE_DIR") or pathlib.Path(user_cache) / "deepsound")
+        self._name = name
+
+    def onnx_path(self, digest: str) -> pathlib.Path:
+        """Where the converted network of these weights lies."""
+        return self.folder / f"{self._name}-{digest[:32]}-v{_CONVERSION_VERSION}.onnx"
+
+    def find(self, source_key: str) -> CacheEntry | None:
+        """What became of a source before; None if it is new, or if its file is gone or damaged."""
+        try:
+            entry = CacheEntry(**json.loads(self._entry_path(source_key).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+        if entry.onnx_sha256 is None:
+            return entry
+        path = self.onnx_path(entry.digest)
+        return entry if path.is_file() and hash_files([path]) == entry.onnx_sha256 else None
+
+    def put_onnx(self, digest: str, onnx_bytes: bytes) -> pathlib.Path:
+        """Keep a converted network.
+
+        Raises
+        ------
+        OutputError
+            If the cache cannot be written to.
+        """
+        path = self.onnx_path(digest)
+        self._write(path, onnx_bytes)
+        return path
+
+    def put_entry(self, source_key: str, entry: CacheEntry) -> None:
+        """Remember what became of a source; last, when its network is in place."""
+        self._write(self._entry_path(source_key), json.dumps(asdict(entry)).encode())
+
+    def _entry_path(self, source_key: str) -> pathlib.Path:
+        return self.folder / f"{self._name}-{source_key[:32]}-v{_CONVERSION_VERSION}.json"
+
+    def _write(self, path: pathlib.Path, content: bytes) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".part-", delete=False) as part:
+                try:
+                    part.write(content)
+                    part.flush()
+                    os.fsync(part.fileno())
+                    pathlib.Path(part.name).replace(path)
+                except BaseException:
+                    pathlib.Path(part.name).unlink(missing_ok=True)
+                    raise
+        except OSError as exc:
+            raise OutputError(
+                f"the converted network cannot be kept in {self.folder}: {exc.strerror or exc}; "
+                "DEEPSOUND_CACHE_DIR names another folder"
+            ) from exc
+
+
+def hash_files(paths: list[pathlib.Path]) -> str:
+    """sha256 of the files' contents, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+    return digest.hexdigest()

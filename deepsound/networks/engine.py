@@ -1,0 +1,128 @@
+"""Running a fixed network: ONNX Runtime, loaded once per process, no TensorFlow.
+
+A prepared network travels as a :class:`NetworkFile`, a few words and a path; what lies at the path is loaded on
+first use in each process.
+"""
+
+import functools
+import pathlib
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import onnxruntime
+
+from deepsound.errors import NetworkMismatchError, ParameterError
+
+RANDOM_PREFIX = "random:"
+# Activations of a batch stay below 100 MB, whatever the length of a segment.
+_MAX_PATCHES = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFile:
+    """A network that is ready to run.
+
+    Attributes
+    ----------
+    feature : str
+        Name of the feature that it belongs to.
+    digest : str
+        sha256 of the weights: equal digests, equal numbers.
+    path : str
+        An ONNX file, or for the TensorFlow engine a SavedModel folder.
+    engine : str
+        ``onnx`` or ``tensorflow``.
+    source : str
+        What the weights were asked for as, for people: a handle, a path, ``random:7``.
+    """
+
+    feature: str
+    digest: str
+    path: str
+    engine: str
+    source: str
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the weights are untrained, so that the feature is good for tests and benchmarks only."""
+        return self.source.startswith(RANDOM_PREFIX)
+
+    def definition(self) -> dict[str, str]:
+        """The network's part of a feature's definition: what changes a number, and what a reader must know."""
+        random = {"random_seed": self.source.removeprefix(RANDOM_PREFIX)} if self.is_random else {}
+        return {"digest": self.digest, "engine": self.engine, **random}
+
+
+class Engine(Protocol):
+    """A loaded network."""
+
+    wants_waveform: bool
+
+    def run(self, values: np.ndarray) -> np.ndarray:
+        """Embedding [shape=(n_patches, n_dims), float32] of patches, or of a waveform if ``wants_waveform``."""
+        ...
+
+
+class OnnxEngine:
+    """A network as ONNX, on the CPU.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        One input (n, n_frames, n_mels), one output (n, n_dims), both float32.
+    n_threads : int
+        Threads of one :meth:`run`; the cores of one Spark task.
+
+    Raises
+    ------
+    NetworkMismatchError
+        If the file is no ONNX model.
+    """
+
+    wants_waveform = False
+
+    def __init__(self, path: pathlib.Path, *, n_threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = n_threads
+        options.inter_op_num_threads = 1
+        # Between two calls a worker decodes and resamples; a spinning pool would take that time from it.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as exc:  # onnxruntime raises a class per status code, without a public base
+            raise NetworkMismatchError(f"{path} is no ONNX model that can be run: {str(exc)[:200]}") from exc
+        self._input = self._session.get_inputs()[0]
+
+    def run(self, values: np.ndarray) -> np.ndarray:
+        """Embedding of patches.
+
+        Parameters
+        ----------
+        values : np.ndarray [shape=(n_patches, n_frames, n_mels), float32]
+
+        Returns
+        -------
+        np.ndarray [shape=(n_patches, n_dims), float32]
+
+        Raises
+        ------
+        ParameterError
+            If the patches are of another shape than the network's.
+        """
+        wanted = tuple(self._input.shape[1:])
+        if values.ndim != 3 or values.shape[1:] != wanted:
+            raise ParameterError(f"patches of shape {values.shape}; this network wants (n_patches, *{wanted})")
+        batches = [values[start : start + _MAX_PATCHES] for start in range(0, len(values), _MAX_PATCHES)]
+        return np.concatenate([self._session.run(None, {self._input.name: batch})[0] for batch in batches])
+
+
+@functools.lru_cache(maxsize=4)
+def load_engine(network: NetworkFile, *, n_threads: int = 1) -> Engine:
+    """The engine of a network, loaded once per process."""
+    if network.engine == "tensorflow":
+        # Only where the conversion did not stand its check; the one way in which a worker loads TensorFlow.
+        from deepsound.networks.tensorflow_engine import TensorflowEngine
+
+        return TensorflowEngine(pathlib.Path(network.path))
+    return OnnxEngine(pathlib.Path(network.path), n_threads=n_threads)

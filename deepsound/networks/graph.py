@@ -1,0 +1,50 @@
+"""A small writer of ONNX graphs: one call a layer, weights as initializers."""
+
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto, checker, helper, numpy_helper
+
+# Opset 15 and IR version 8 are read by every ONNX Runtime from 1.10 on.
+_OPSET = 15
+_IR_VERSION = 8
+
+
+class GraphWriter:
+    """Collects nodes and weights of a network with one input and one output, batch dimension free."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._nodes: list[Any] = []
+        self._weights: list[Any] = []
+
+    def add(self, op: str, *inputs: str, **attributes: Any) -> str:
+        """Append one operator; the name of what it gives."""
+        output = f"{op.lower()}_{len(self._nodes)}"
+        self._nodes.append(helper.make_node(op, list(inputs), [output], **attributes))
+        return output
+
+    def weight(self, array: np.ndarray) -> str:
+        """A constant of the network; its name. Floating point becomes float32."""
+        is_float = np.issubdtype(array.dtype, np.floating)
+        kept = np.ascontiguousarray(array, dtype=np.float32 if is_float else np.int64)
+        name = f"weight_{len(self._weights)}"
+        self._weights.append(numpy_helper.from_array(kept, name))
+        return name
+
+    def to_bytes(
+        self, *, input_name: str, input_shape: tuple[int, ...], output: str, output_shape: tuple[int, ...]
+    ) -> bytes:
+        """The checked model; both shapes without the batch dimension."""
+        float32 = TensorProto.FLOAT
+        graph = helper.make_graph(
+            self._nodes,
+            self._name,
+            [helper.make_tensor_value_info(input_name, float32, ["n_patches", *input_shape])],
+            [helper.make_tensor_value_info(output, float32, ["n_patches", *output_shape])],
+            self._weights,
+        )
+        opset = helper.make_opsetid("", _OPSET)
+        model = helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION)
+        checker.check_model(model)
+        return bytes(model.SerializeToString())

@@ -1,0 +1,141 @@
+"""Where a network's weights come from: TF-Hub, a SavedModel folder, a checkpoint, a package, or a seed.
+
+Only locates files and checks that they are all there; nothing is loaded yet.
+"""
+
+import importlib.util
+import pathlib
+import socket
+from dataclasses import dataclass
+
+from deepsound.errors import NetworkUnavailableError
+from deepsound.networks.engine import RANDOM_PREFIX
+
+DEFAULT_VGGISH = "https://tfhub.dev/google/vggish/1"
+_DOWNLOAD_SILENCE_S = 30.0
+
+HOW_TO_GIVE_VGGISH = (
+    "Give VGGish in one of three ways: a TF-Hub handle (--set network="
+    f"{DEFAULT_VGGISH}; TFHUB_CACHE_DIR is honoured), a SavedModel folder (--set network=/path/to/vggish), or the "
+    "published checkpoint (--set network=/path/to/vggish_model.ckpt). Or use MusiCNN, which needs no download: "
+    "--set features=[musicnn]"
+)
+HOW_TO_INSTALL_MUSICNN = (
+    "Its weights come with the package: pip install --no-deps musicnn==0.1.0 (without --no-deps, pip would "
+    "ask for an old numpy)"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightFiles:
+    """A checkpoint on disk. ``saved_model`` is the folder around it, if it is a SavedModel that can be called."""
+
+    prefix: str
+    files: tuple[pathlib.Path, ...]
+    saved_model: pathlib.Path | None = None
+
+
+def parse_random_seed(network: str) -> int | None:
+    """The seed of ``random:SEED``; None for anything else.
+
+    Raises
+    ------
+    NetworkUnavailableError
+        If SEED is no whole number from 0.
+    """
+    if not network.startswith(RANDOM_PREFIX):
+        return None
+    text = network.removeprefix(RANDOM_PREFIX)
+    if not text.isdecimal():
+        raise NetworkUnavailableError(f"network is {network!r}; wanted random:SEED with a whole number from 0")
+    return int(text)
+
+
+def locate_vggish(network: str) -> WeightFiles:
+    """The weight files of VGGish.
+
+    Parameters
+    ----------
+    network : str
+        A TF-Hub handle (``https://...``), a SavedModel folder, or a checkpoint.
+
+    Raises
+    ------
+    NetworkUnavailableError
+        If they cannot be had; the message names all ways to give them.
+    """
+    try:
+        if "://" in network:
+            return _saved_model_files(_fetch_from_hub(network), is_cached=True)
+        path = pathlib.Path(network).expanduser()
+        return _saved_model_files(path, is_cached=False) if path.is_dir() else checkpoint_files(path)
+    except NetworkUnavailableError as exc:
+        raise NetworkUnavailableError(f"VGGish cannot be had from {network}: {exc}. {HOW_TO_GIVE_VGGISH}") from exc
+
+
+def locate_musicnn() -> WeightFiles:
+    """The weight files of MSD_musicnn inside the installed package ``musicnn``, whose code is not run.
+
+    Raises
+    ------
+    NetworkUnavailableError
+        If the package or its checkpoint is not there.
+    """
+    spec = importlib.util.find_spec("musicnn")
+    if spec is None or spec.origin is None:
+        raise NetworkUnavailableError(f"the package musicnn is not installed. {HOW_TO_INSTALL_MUSICNN}")
+    # The files are named '.index' and '.data-...', so the prefix ends in the folder's slash.
+    prefix = f"{pathlib.Path(spec.origin).parent / 'MSD_musicnn'}/"
+    try:
+        return WeightFiles(prefix=prefix, files=_bundle_files(prefix))
+    except NetworkUnavailableError as exc:
+        raise NetworkUnavailableError(f"MusiCNN cannot be had: {exc}. {HOW_TO_INSTALL_MUSICNN}") from exc
+
+
+def checkpoint_files(path: pathlib.Path) -> WeightFiles:
+    """A checkpoint in one file (as published) or in the newer form, named with or without ``.index``."""
+    if path.is_file() and path.suffix != ".index":
+        return WeightFiles(prefix=str(path), files=(path,))
+    prefix = str(path).removesuffix(".index")
+    return WeightFiles(prefix=prefix, files=_bundle_files(prefix))
+
+
+def _fetch_from_hub(handle: str) -> pathlib.Path:
+    """The folder of a TF-Hub module, downloaded by ``tensorflow_hub`` unless its cache has it."""
+    import tensorflow_hub
+
+    timeout_before = socket.getdefaulttimeout()
+    # tensorflow_hub sets none of its own and would wait for a silent server for ever.
+    socket.setdefaulttimeout(_DOWNLOAD_SILENCE_S)
+    try:
+        return pathlib.Path(tensorflow_hub.resolve(handle))
+    except Exception as exc:  # urllib, ssl, tarfile and TensorFlow each raise their own
+        detail = (str(exc).strip().splitlines() or [type(exc).__name__])[0][:200]
+        raise NetworkUnavailableError(f"it could not be fetched ({detail})") from exc
+    finally:
+        socket.setdefaulttimeout(timeout_before)
+
+
+def _saved_model_files(folder: pathlib.Path, *, is_cached: bool) -> WeightFiles:
+    hint = f"; the download may have been cut short: delete {folder} and try again" if is_cached else ""
+    if not (folder / "saved_model.pb").is_file():
+        raise NetworkUnavailableError(f"{folder} holds no saved_model.pb{hint}")
+    prefix = str(folder / "variables" / "variables")
+    try:
+        files = _bundle_files(prefix)
+    except NetworkUnavailableError as exc:
+        raise NetworkUnavailableError(f"{exc}{hint}") from exc
+    return WeightFiles(prefix=prefix, files=files, saved_model=folder)
+
+
+def _bundle_files(prefix: str) -> tuple[pathlib.Path, ...]:
+    """Index and data shards of a checkpoint, all of them."""
+    # Not pathlib: MusiCNN's prefix ends in a slash, and its files have no stem.
+    index = pathlib.Path(f"{prefix}.index")
+    if not index.is_file():
+        raise NetworkUnavailableError(f"there is no checkpoint at {prefix}")
+    shards = sorted(index.parent.glob(f"{index.name.removesuffix('.index')}.data-*-of-*"))
+    n_wanted = int(shards[0].name.rpartition("-")[2]) if shards else 1
+    if len(shards) != n_wanted:
+        raise NetworkUnavailableError(f"the checkpoint {prefix} has {len(shards)} of {n_wanted} data files")
+    return (index, *shards)
