@@ -4,7 +4,7 @@ Units stand in the names. A checked, frozen object is all that the rest of the c
 read from YAML and ``--set`` is :mod:`deepsound.settings`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from deepsound.errors import ConfigError
@@ -112,22 +112,73 @@ class SplitSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CnnSettings:
-    """The 2-D CNN over (n_frames, n_dims): one convolution and one pooling layer per entry of ``filters``."""
+class Cnn:
+    """A 2-D CNN over (n_frames, n_dims): one convolution and one pooling layer per entry of ``filters``.
 
-    filters: tuple[int, ...] = (32, 64, 96)
-    kernel_size: int = 3
-    pool_size: tuple[int, ...] = (3, 2)
-    dense_units: int = 64
-    dropout: float = 0.4
+    ``kernel_size`` and ``pool_size`` are [frames, dims], or one number for both; a kernel of 0 dims spans all of
+    them. ``input_dropout`` acts on the features, ``dropout`` before each dense layer; ``dense_units: 0`` leaves
+    the hidden dense layer out.
+    """
+
+    filters: tuple[int, ...]
+    kernel_size: tuple[int, ...]
+    pool_size: tuple[int, ...]
+    dense_units: int
+    dropout: float
+    input_dropout: float
 
     def __post_init__(self) -> None:
         _check(len(self.filters) > 0 and min(self.filters) > 0, "cnn.filters", self.filters, "positive numbers")
-        _check(0 < self.kernel_size <= 31, "cnn.kernel_size", self.kernel_size, "1 to 31")
-        is_pair = len(self.pool_size) == 2 and min(self.pool_size) > 0
-        _check(is_pair, "cnn.pool_size", self.pool_size, "[frames, dims], both at least 1")
-        _check(self.dense_units > 0, "cnn.dense_units", self.dense_units, "at least 1")
-        _check(0 <= self.dropout < 1, "cnn.dropout", self.dropout, "0 to below 1")
+        is_kernel = len(self.kernel_size) in (1, 2) and max(self.kernel_size) <= 31
+        is_kernel = is_kernel and self.kernel_shape[0] >= 1 and self.kernel_shape[1] >= 0
+        wanted = "[frames, dims]: 1 to 31 frames, 0 (all) to 31 dims"
+        _check(is_kernel, "cnn.kernel_size", self.kernel_size, wanted)
+        is_pool = len(self.pool_size) in (1, 2) and min(self.pool_size) > 0
+        _check(is_pool, "cnn.pool_size", self.pool_size, "[frames, dims], both at least 1")
+        _check(self.dense_units >= 0, "cnn.dense_units", self.dense_units, "at least 1, or 0 for none")
+        for name in ("dropout", "input_dropout"):
+            _check(0 <= getattr(self, name) < 1, f"cnn.{name}", getattr(self, name), "0 to below 1")
+
+    @property
+    def kernel_shape(self) -> tuple[int, int]:
+        """(frames, dims) of a kernel; 0 dims for all."""
+        return self.kernel_size[0], self.kernel_size[-1]
+
+    @property
+    def pool_shape(self) -> tuple[int, int]:
+        """(frames, dims) of a pooling."""
+        return self.pool_size[0], self.pool_size[-1]
+
+
+# The original study's baseline, with fewer weights.
+CNN_FOR_MFCC = Cnn(
+    filters=(32, 64, 96), kernel_size=(3, 3), pool_size=(3, 2), dense_units=64, dropout=0.4, input_dropout=0.0
+)
+# Neighbouring dimensions of an embedding have nothing to do with each other, so a kernel spans all of them; and
+# the embedding has done the work already, so that little is put on top of it.
+CNN_FOR_EMBEDDINGS = Cnn(
+    filters=(128,), kernel_size=(3, 0), pool_size=(3, 1), dense_units=0, dropout=0.5, input_dropout=0.3
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CnnSettings:
+    """What is asked of the CNN, under the names of :class:`Cnn`; None leaves it to what suits the feature."""
+
+    filters: tuple[int, ...] | None = None
+    kernel_size: tuple[int, ...] | None = None
+    pool_size: tuple[int, ...] | None = None
+    dense_units: int | None = None
+    dropout: float | None = None
+    input_dropout: float | None = None
+
+    def __post_init__(self) -> None:
+        self.over(CNN_FOR_MFCC)  # raises for what no CNN can have
+
+    def over(self, base: Cnn) -> Cnn:
+        """The base, with all that is asked for."""
+        asked = {name: value for name, value in asdict(self).items() if value is not None}
+        return replace(base, **asked)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +209,15 @@ class TrainSettings:
         _check(0 < self.learning_rate <= 1, "learning_rate", self.learning_rate, "a number in (0, 1]")
         rate = self.ood_false_alarm_rate
         _check(0 < rate < 1, "ood_false_alarm_rate", rate, "a fraction in (0, 1)")
+
+    @property
+    def resolved_cnn(self) -> Cnn:
+        """The CNN that is built: what is asked for, over what suits the feature."""
+        return self.cnn.over(CNN_FOR_MFCC if self.feature == "mfcc" else CNN_FOR_EMBEDDINGS)
+
+    def resolved(self) -> "TrainSettings":
+        """The same with nothing left open: what is logged and kept beside a model."""
+        return replace(self, cnn=CnnSettings(**asdict(self.resolved_cnn)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,8 @@
 """A scaled-down VGGish as a SavedModel, with the signature and the inner structure of the one on TF-Hub.
 
-Written after tensorflow/models research/audioset/vggish/vggish_export_tfhub.py, in TensorFlow's own operations: the
-front end is ``tf.signal``, the network TF 1 layers in a wrapped function, the variables a plain list. Nothing
-of deepsound takes part, so it is an independent yardstick.
+Written after tensorflow/models research/audioset/vggish/vggish_export_tfhub.py, in TensorFlow's own operations:
+the front end is ``tf.signal``, the network TF 1 layers in a wrapped function, the variables a plain list.
+Nothing of deepsound takes part, so it is an independent yardstick.
 """
 
 import pathlib
@@ -17,11 +17,13 @@ LAYERS = ("conv1", "conv2", "conv3/conv3_1", "conv3/conv3_2", "conv4/conv4_1", "
 DENSE_LAYERS = ("fc1/fc1_1", "fc1/fc1_2", "fc2")
 
 
-def make_variables(seed: int = 11) -> dict[str, np.ndarray]:
+def make_variables(
+    seed: int = 11, *, channels: tuple[int, ...] = CHANNELS, dense: int = DENSE
+) -> dict[str, np.ndarray]:
     """Weights under the names of the published checkpoint, in the order in which the network creates them."""
     rng = np.random.default_rng(seed)
-    shapes = [(3, 3, *pair) for pair in zip((1, *CHANNELS[:-1]), CHANNELS, strict=True)]
-    shapes += [(24 * CHANNELS[-1], DENSE), (DENSE, DENSE), (DENSE, 128)]
+    shapes = [(3, 3, *pair) for pair in zip((1, *channels[:-1]), channels, strict=True)]
+    shapes += [(24 * channels[-1], dense), (dense, dense), (dense, 128)]
     variables = {}
     for layer, shape in zip((*LAYERS, *DENSE_LAYERS), shapes, strict=True):
         scale = np.sqrt(2 / np.prod(shape[:-1]))
@@ -63,7 +65,7 @@ def write_saved_model(
                 x = tf.nn.relu(x + held[f"vggish/{layer}/biases"])
                 if not layer.endswith("_1"):
                     x = tf.nn.max_pool2d(x, 2, 2, "SAME")
-            x = tf.reshape(x, [-1, 24 * CHANNELS[-1]])
+            x = tf.reshape(x, [-1, variables["vggish/fc1/fc1_1/weights"].shape[0]])
             for layer in DENSE_LAYERS:
                 x = tf.matmul(x, held[f"vggish/{layer}/weights"]) + held[f"vggish/{layer}/biases"]
                 x = x if layer == "fc2" else tf.nn.relu(x)

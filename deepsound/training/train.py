@@ -42,6 +42,7 @@ def train(features: str, *, settings: TrainSettings, report: Callable[[str], Non
     DeepsoundError
         Before a run is started if the data do not allow training; see :func:`load_dataset`.
     """
+    settings = settings.resolved()
     dataset = load_dataset(features, settings=settings)
     report(_describe_data(dataset, settings))
     tracking.open_store()

@@ -3,19 +3,24 @@
 import json
 import os
 import sys
+import time
+from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from deepsound.config import ExtractSettings
 from deepsound.errors import ConfigError, ParameterError
+from deepsound.features.fingerprint import declare_features
 from deepsound.features.registry import load_extractors
 from deepsound.features.track import extract_track
 from deepsound.networks.engine import load_engine
 from deepsound.spark.extract import extract
 
 FEATURES = ("mfcc", "vggish", "musicnn")
+_SEEN = pa.schema([("pid", pa.int32()), ("n_loaded", pa.int32()), ("modules", pa.list_(pa.string()))])
 SETTINGS = ExtractSettings(features=FEATURES, segment_s=3.0, min_duration_s=0.5)
 
 
@@ -47,10 +52,6 @@ def test_summary_tells_of_the_networks(features, networks):
 
 
 def test_fingerprint_depends_on_the_weights_not_on_their_place(features, networks):
-    from dataclasses import replace
-
-    from deepsound.features.fingerprint import declare_features
-
     def fingerprint(**changes):
         changed = tuple(replace(network, **changes) for network in networks)
         extractors = load_extractors(FEATURES, networks=changed)
@@ -68,19 +69,25 @@ def test_fingerprint_depends_on_the_weights_not_on_their_place(features, network
         assert changed["vggish"] != original["vggish"]
 
 
-def _look_around(_):
-    cache = load_engine.cache_info()
-    return os.getpid(), cache.misses, sorted({"tensorflow", "keras", "mlflow", "librosa"} & set(sys.modules))
+def _look_around(batches):
+    """What the process that serves a task has loaded so far; a task gets one of the idle workers."""
+    for _ in batches:
+        loaded = sorted({"tensorflow", "keras", "mlflow", "librosa"} & set(sys.modules))
+        seen = {"pid": [os.getpid()], "n_loaded": [load_engine.cache_info().misses], "modules": [loaded]}
+        time.sleep(0.2)  # so that both workers get a share of the tasks
+        yield pa.RecordBatch.from_pydict(seen, schema=_SEEN)
 
 
-def test_workers_load_each_network_once_and_no_tensorflow(spark, features):  # noqa: ARG001
-    """Spark keeps its Python workers, so a later task finds the process in which the extraction ran."""
-    seen = spark.sparkContext.parallelize(range(8), 8).map(_look_around).collect()
-    worked = [n_loaded for _, n_loaded, _ in seen if n_loaded]
+def test_workers_load_each_network_once_and_no_tensorflow(spark, music, networks, tmp_path):
+    """Spark keeps its Python workers for a minute: a task right after finds the processes that extracted."""
+    extract(spark, str(music), str(tmp_path / "f"), settings=SETTINGS, networks=networks, report=lambda _: None)
+    tasks = spark.range(0, 8, numPartitions=8)
+    seen = tasks.mapInArrow(_look_around, "pid int, n_loaded int, modules array<string>").collect()
+    worked = {row.pid: row.n_loaded for row in seen if row.n_loaded}
     assert worked, "none of the workers that extracted is left to ask"
     # One VGGish and one MusiCNN, however many tracks the worker had.
-    assert max(worked) == 2
-    assert [modules for _, _, modules in seen if modules] == []
+    assert max(worked.values()) == 2
+    assert [row.modules for row in seen if row.modules] == []
 
 
 def test_a_segment_shorter_than_a_patch_is_refused_at_once(spark, music, networks, tmp_path):

@@ -2,11 +2,20 @@ import pathlib
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from deepsound import errors
-from deepsound.config import ExtractSettings, LabelSettings, ScoreSettings, SplitSettings, TrainSettings
+from deepsound.config import (
+    CNN_FOR_EMBEDDINGS,
+    CNN_FOR_MFCC,
+    ExtractSettings,
+    LabelSettings,
+    ScoreSettings,
+    SplitSettings,
+    TrainSettings,
+)
 from deepsound.errors import ConfigError, DeepsoundError, LabelError, ParameterError
 from deepsound.settings import compute_fingerprint, flatten, from_plain, read_settings, to_plain
 from deepsound.taxonomy import Taxonomy, taxonomy_of
@@ -83,7 +92,12 @@ def test_refusals(override, message):
         ({"split": {"by": "segment"}}, "split.by"),
         ({"split": {"test_fraction": 0.9, "validation_fraction": 0.2}}, "below 1"),
         ({"cnn": {"kernel_size": 0}}, "kernel_size"),
-        ({"cnn": {"pool_size": [2]}}, "pool_size"),
+        ({"cnn": {"kernel_size": []}}, "kernel_size"),
+        ({"cnn": {"kernel_size": [3, -1]}}, "kernel_size"),
+        ({"cnn": {"kernel_size": [3, 3, 3]}}, "kernel_size"),
+        ({"cnn": {"pool_size": [2, 0]}}, "pool_size"),
+        ({"cnn": {"dense_units": -1}}, "dense_units"),
+        ({"cnn": {"input_dropout": 1}}, "cnn.input_dropout"),
         ({"epochs": 0}, "epochs"),
         ({"learning_rate": 0}, "learning_rate"),
     ],
@@ -91,6 +105,15 @@ def test_refusals(override, message):
 def test_train_refusals(values, message):
     with pytest.raises(ConfigError, match=message):
         from_plain(TrainSettings, values, where="x")
+
+
+def test_cnn_suits_the_feature_and_what_is_asked_for_wins():
+    mfcc, other = (TrainSettings(feature=name).resolved_cnn for name in ("mfcc", "musicnn"))
+    assert (mfcc, other) == (CNN_FOR_MFCC, CNN_FOR_EMBEDDINGS)
+    asked = from_plain(TrainSettings, {"feature": "vggish", "cnn": {"kernel_size": 5, "dropout": 0}}, where="x")
+    assert asked.resolved_cnn == replace(CNN_FOR_EMBEDDINGS, kernel_size=(5,), dropout=0.0)
+    assert None not in to_plain(asked.resolved())["cnn"].values()
+    assert asked.resolved().resolved_cnn == asked.resolved_cnn
 
 
 def test_bad_files(tmp_path):

@@ -2,8 +2,8 @@ import librosa
 import numpy as np
 import pytest
 
-from deepsound.errors import ParameterError
 from deepsound.audio.mel import hz_to_mel, mel_to_hz, slaney_mel_filterbank
+from deepsound.errors import ParameterError
 
 
 @pytest.mark.parametrize(("rate_hz", "fft", "n_mels"), [(22050, 2048, 128), (16000, 512, 96)])

@@ -141,9 +141,8 @@ def test_tf_hub_handle_is_downloaded_once_into_the_hub_cache(prepare, hub, tiny_
     assert len(hub.requests) == 1
 
 
-def test_biases_are_found_without_names_by_their_place(prepare, tmp_path):
+def test_biases_are_found_without_names_by_their_place():
     variables = make_variables()
-    assert len({name: 0 for name in variables if variables[name].shape == (8,)}) == 2
     nameless = {f"v{i:02}": array for i, array in enumerate(variables.values())}
     matched = vggish_module.match_vggish_weights(nameless)
     for got, expected in zip(matched.biases, list(variables.values())[1::2], strict=True):
@@ -243,7 +242,7 @@ def test_a_cache_entry_that_is_no_json_is_made_anew(prepare, tiny_vggish, cache)
 
 def test_no_half_written_file_is_left(prepare, tiny_vggish, cache, monkeypatch):
     monkeypatch.setattr(pathlib.Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
-    with pytest.raises(OutputError, match="No space left.*DEEPSOUND_CACHE_DIR"):
+    with pytest.raises(OutputError, match=r"No space left.*DEEPSOUND_CACHE_DIR"):
         prepare(tiny_vggish)
     assert list(cache.iterdir()) == []
 
