@@ -5,7 +5,12 @@ the front end is ``tf.signal``, the network TF 1 layers in a wrapped function, t
 Nothing of deepsound takes part, so it is an independent yardstick.
 """
 
+import functools
+import http.server
+import io
 import pathlib
+import tarfile
+import threading
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -112,3 +117,50 @@ def networks(tiny_vggish: pathlib.Path, network_cache: pathlib.Path) -> tuple:  
     from deepsound.networks.prepare import prepare_networks
 
     return prepare_networks(("vggish", "musicnn"), network=str(tiny_vggish), report=lambda _: None)
+
+
+@pytest.fixture
+def tiny_random(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``random:SEED`` gives a network as small as the others here."""
+    from deepsound.networks import vggish
+
+    widths = vggish.VggishWidths(conv1=4, conv2=6, conv3=8, conv4=10, dense=24)
+    small = functools.partial(vggish.make_random_weights, widths=widths)
+    monkeypatch.setattr(vggish, "make_random_weights", small)
+
+
+class _Hub:
+    """A TF-Hub of one module on loopback: any address gives the module as tar.gz, ``missing`` gives 404."""
+
+    def __init__(self, folder):
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+            archive.add(folder, arcname="")
+        self.requests = []
+        hub = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                hub.requests.append(self.path)
+                is_there = "missing" not in self.path
+                self.send_response(200 if is_there else 404)
+                self.end_headers()
+                if is_there:
+                    self.wfile.write(packed.getvalue())
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.handle = f"http://127.0.0.1:{self.server.server_port}/google/vggish/1"
+
+
+@pytest.fixture
+def hub(tiny_vggish):
+    hub = _Hub(tiny_vggish)
+    thread = threading.Thread(target=hub.server.serve_forever)
+    thread.start()
+    yield hub
+    hub.server.shutdown()
+    thread.join()
+    hub.server.server_close()

@@ -38,7 +38,9 @@ def add_settings_options(parser: argparse.ArgumentParser, *, example: str) -> No
 
 def say(line: str) -> None:
     """A line of progress, on standard error: standard output is for results."""
-    print(line, file=sys.stderr, flush=True)
+    # In one piece: two threads may speak at the same time.
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 @contextlib.contextmanager

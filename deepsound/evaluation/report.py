@@ -6,6 +6,10 @@ from typing import Any
 
 from deepsound.evaluation.metrics import CollectionMetrics
 
+Scorecard = tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]
+
+# Width of 'genre' and 'tracks' in a table: what is the same for all models.
+_KEY_WIDTH = 19
 _HEADLINE = ("accuracy", "accuracy_low", "accuracy_high", "macro_precision", "macro_recall", "macro_f1")
 
 
@@ -58,6 +62,32 @@ def format_scorecard(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any
         f"macro recall {_number(summary['macro_recall'])}, macro F1 {_number(summary['macro_f1'])}"
     )
     return "\n".join([*lines, format_per_genre(rows)])
+
+
+def format_side_by_side(cards: Mapping[str, Scorecard]) -> str:
+    """Several models on the same tracks, in columns; whole scorecards, one below the other, without labels.
+
+    Parameters
+    ----------
+    cards : mapping
+        Name of the model to its (``metrics.json``, rows of ``per_genre/``); rows in the same order.
+    """
+    if any(summary["accuracy"] is None for summary, _ in cards.values()):
+        return "\n\n".join(f"{name}: {format_scorecard(*card)}" for name, card in cards.items())
+    lines = [
+        f"{name}: accuracy {summary['accuracy']:.3f} (95 % interval {summary['accuracy_low']:.3f} to "
+        f"{summary['accuracy_high']:.3f}), macro F1 {_number(summary['macro_f1'])}; {summary['n_scored']} scored, "
+        f"{summary['n_failed']} failed, {summary['n_ood']} called out-of-distribution"
+        for name, (summary, _) in cards.items()
+    ]
+    tables = [format_per_genre(rows).splitlines() for _, rows in cards.values()]
+    width = len(tables[0][0])
+    title = " " * _KEY_WIDTH + "".join(f" | {name:<{width - _KEY_WIDTH}}" for name in cards)
+    body = [
+        line[:_KEY_WIDTH] + "".join(f" | {table[i][_KEY_WIDTH:]:<{width - _KEY_WIDTH}}" for table in tables)
+        for i, line in enumerate(tables[0])
+    ]
+    return "\n".join(line.rstrip() for line in [*lines, title, *body])
 
 
 def format_per_genre(rows: Sequence[Mapping[str, Any]]) -> str:

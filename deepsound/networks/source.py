@@ -3,9 +3,14 @@
 Only locates files and checks that they are all there; nothing is loaded yet.
 """
 
+import hashlib
 import importlib.util
+import os
 import pathlib
 import socket
+import tempfile
+import threading
+import urllib.parse
 from dataclasses import dataclass
 
 from deepsound.errors import NetworkUnavailableError
@@ -71,6 +76,34 @@ def locate_vggish(network: str) -> WeightFiles:
         return _saved_model_files(path, is_cached=False) if path.is_dir() else checkpoint_files(path)
     except NetworkUnavailableError as exc:
         raise NetworkUnavailableError(f"VGGish cannot be had from {network}: {exc}. {HOW_TO_GIVE_VGGISH}") from exc
+
+
+def is_in_hub_cache(handle: str) -> bool:
+    """Whether TF-Hub's cache (``TFHUB_CACHE_DIR``, or its default) has a handle, without asking TensorFlow."""
+    default = pathlib.Path(tempfile.gettempdir()) / "tfhub_modules"
+    folder = pathlib.Path(os.environ.get("TFHUB_CACHE_DIR") or default)
+    # Source: tensorflow_hub/compressed_module_resolver.py, _module_dir.
+    return (folder / hashlib.sha1(handle.encode()).hexdigest() / "saved_model.pb").is_file()
+
+
+def is_reachable(handle: str, *, timeout_s: float) -> bool:
+    """Whether the host of an address takes a connection within that time, the look-up of its name included."""
+    address = urllib.parse.urlsplit(handle)
+    port = address.port or {"https": 443}.get(address.scheme, 80)
+    answers: list[bool] = []
+
+    def connect() -> None:
+        try:
+            with socket.create_connection((address.hostname or "", port), timeout=timeout_s):
+                answers.append(True)
+        except OSError:
+            pass
+
+    # The look-up of a name obeys no timeout, so it is left behind when it takes too long.
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    return bool(answers)
 
 
 def locate_musicnn() -> WeightFiles:

@@ -16,6 +16,7 @@ import soundfile
 from deepsound.models.bundle import read_bundle
 from deepsound.models.head import Head
 from deepsound.training.tracking import load_bundle
+from tests.jobs.refusals import expect_refusal
 
 
 @pytest.fixture(scope="module")
@@ -162,14 +163,6 @@ def test_too_many_failures_exit_with_3_and_are_written(spark, job, trained, tmp_
     assert job("score")(["--input", str(tmp_path / "f"), "--model", trained, "--output", str(tmp_path / "s")]) == 3
     summary = json.loads((tmp_path / "s" / "metrics.json").read_text())
     assert (summary["n_failed"], summary["accuracy"]) == (3, None)
-
-
-def expect_refusal(capsys, code, *words):
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("deepsound: error")]
-    assert len(lines) == 1
-    assert f"[{code}]" in lines[0]
-    for word in words:
-        assert word in lines[0]
 
 
 @pytest.mark.parametrize(
