@@ -31,8 +31,9 @@ java:  ## without root: put a JDK under .venv (needs the network beyond a packag
 	@$(BIN)/python -c 'import jdk; print("JDK in", jdk.install("17", path="$(VENV)/jdk"))' \
 	  || { echo "deepsound: no JDK could be fetched. Install one by hand (Debian, Ubuntu: apt-get install openjdk-17-jre-headless)." >&2; exit 2; }
 
-demo: $(STAMP)  ## extract, train and score the sample collection; or make demo INPUT=dir [OOD=dir]
-	@$(RUN) $(BIN)/deepsound demo $(if $(INPUT),--input '$(INPUT)') $(if $(OOD),--ood '$(OOD)')
+demo: $(STAMP)  ## MFCC against an embedding on sample music; or make demo INPUT=dir [OOD=dir CONFIG=file NETWORK=path OUTPUT=dir]
+	@$(RUN) $(BIN)/deepsound demo $(if $(INPUT),--input '$(INPUT)') $(if $(OOD),--ood '$(OOD)') \
+	  $(if $(CONFIG),--config '$(CONFIG)') $(if $(NETWORK),--network '$(NETWORK)') $(if $(OUTPUT),--output '$(OUTPUT)')
 
 test: $(STAMP)  ## run all tests
 	@$(RUN) $(BIN)/python -m pytest -q

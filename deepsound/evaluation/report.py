@@ -64,6 +64,14 @@ def format_scorecard(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any
     return "\n".join([*lines, format_per_genre(rows)])
 
 
+def format_headline(summary: Mapping[str, Any]) -> str:
+    """Accuracy with its interval and the number of tracks it is of, in a few words."""
+    if summary["accuracy"] is None:
+        return "no known genre"
+    interval = f"[{summary['accuracy_low']:.2f}, {summary['accuracy_high']:.2f}]"
+    return f"{summary['accuracy']:.2f} {interval} of {summary['n_labelled']}"
+
+
 def format_side_by_side(cards: Mapping[str, Scorecard]) -> str:
     """Several models on the same tracks, in columns; whole scorecards, one below the other, without labels.
 

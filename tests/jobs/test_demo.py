@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from deepsound.commands import demo
+from deepsound.commands import demo, demo_jobs
 from deepsound.errors import CommandFailedError
 
 CONFIG = """
@@ -36,9 +36,9 @@ def submitted(job, monkeypatch):
         if code:
             raise CommandFailedError(f"{one.name}: {code}")
 
-    monkeypatch.setattr(demo, "_submit", submit)
+    monkeypatch.setattr(demo_jobs, "_submit", submit)
     # One after the other: the session of this process is shared.
-    monkeypatch.setattr(demo, "_N_AT_A_TIME", 1)
+    monkeypatch.setattr(demo_jobs, "_N_AT_A_TIME", 1)
     return names
 
 
@@ -56,6 +56,7 @@ def test_both_models_stand_side_by_side(arguments, submitted, tmp_path, capsys):
     assert sum(line.startswith("mfcc: accuracy") for line in card) == 2
     assert sum(line.startswith("musicnn: accuracy") for line in card) == 2
     assert any("3 scored, 1 failed" in line for line in card)
+    assert [len(line.split("[")) for line in card if line.startswith("musicnn  ")] == [3]
     rows = [line.split("|") for line in card if line.startswith("noise ")]
     assert [len(row) for row in rows] == [3, 3]
     for name in ("mfcc-test", "mfcc-ood", "musicnn-test", "musicnn-ood"):
@@ -70,11 +71,17 @@ def test_without_foreign_music_only_the_test_tracks_are_shown(arguments, submitt
     assert "out-of-distribution collection" not in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("spark", "network_cache")
+def test_features_of_the_settings_file_are_taken_as_they_are(arguments, submitted, tiny_vggish, tmp_path):
+    config = CONFIG.replace("segment_s: 3.0", "segment_s: 3.0, features: [musicnn, vggish]")
+    (tmp_path / "demo.yaml").write_text(config)
+    assert demo.main([*arguments, "--network", str(tiny_vggish)]) == 0
+    assert submitted[1:4] == ["train musicnn", "extract ood", "train vggish"]
+
+
 def test_a_job_that_fails_ends_the_demo(arguments, monkeypatch, capsys):
-    (demo._ROOT / "jobs" / "extract.py").stat()
     monkeypatch.setattr(demo, "choose_embedding", lambda network: "musicnn")  # noqa: ARG005
-    monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setattr(demo.subprocess, "Popen", _failing_popen)
+    monkeypatch.setattr(demo_jobs.subprocess, "Popen", _failing_popen)
     assert demo.main(arguments) == 2
     said = capsys.readouterr().err
     assert "[extract] something went wrong" in said

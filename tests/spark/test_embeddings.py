@@ -20,7 +20,9 @@ from deepsound.networks.engine import load_engine
 from deepsound.spark.extract import extract
 
 FEATURES = ("mfcc", "vggish", "musicnn")
-_SEEN = pa.schema([("pid", pa.int32()), ("n_loaded", pa.int32()), ("modules", pa.list_(pa.string()))])
+_SEEN = pa.schema(
+    [("pid", pa.int32()), ("hits", pa.int32()), ("misses", pa.int32()), ("modules", pa.list_(pa.string()))]
+)
 SETTINGS = ExtractSettings(features=FEATURES, segment_s=3.0, min_duration_s=0.5)
 
 
@@ -73,21 +75,32 @@ def _look_around(batches):
     """What the process that serves a task has loaded so far; a task gets one of the idle workers."""
     for _ in batches:
         loaded = sorted({"tensorflow", "keras", "mlflow", "librosa"} & set(sys.modules))
-        seen = {"pid": [os.getpid()], "n_loaded": [load_engine.cache_info().misses], "modules": [loaded]}
+        cache = load_engine.cache_info()
+        seen = {"pid": [os.getpid()], "hits": [cache.hits], "misses": [cache.misses], "modules": [loaded]}
         time.sleep(0.2)  # so that both workers get a share of the tasks
         yield pa.RecordBatch.from_pydict(seen, schema=_SEEN)
 
 
+def _look_at_workers(spark):
+    tasks = spark.range(0, 8, numPartitions=8)
+    rows = tasks.mapInArrow(_look_around, "pid int, hits int, misses int, modules array<string>").collect()
+    return {row.pid: row for row in rows}
+
+
 def test_workers_load_each_network_once_and_no_tensorflow(spark, music, networks, tmp_path):
     """Spark keeps its Python workers for a minute: a task right after finds the processes that extracted."""
+    before = _look_at_workers(spark)
     extract(spark, str(music), str(tmp_path / "f"), settings=SETTINGS, networks=networks, report=lambda _: None)
-    tasks = spark.range(0, 8, numPartitions=8)
-    seen = tasks.mapInArrow(_look_around, "pid int, n_loaded int, modules array<string>").collect()
-    worked = {row.pid: row.n_loaded for row in seen if row.n_loaded}
-    assert worked, "none of the workers that extracted is left to ask"
-    # One VGGish and one MusiCNN, however many tracks the worker had.
-    assert max(worked.values()) == 2
-    assert [row.modules for row in seen if row.modules] == []
+    after = _look_at_workers(spark)
+
+    def grown(name):
+        return {pid: row[name] - (before[pid][name] if pid in before else 0) for pid, row in after.items()}
+
+    # Two networks on each of 24 segments, loaded once by each of the workers, or found loaded already.
+    n_loads = grown("misses")
+    assert max(n_loads.values()) <= 2
+    assert sum(n_loads.values()) + sum(grown("hits").values()) == 2 * 24
+    assert [row.modules for row in after.values() if row.modules] == []
 
 
 def test_a_segment_shorter_than_a_patch_is_refused_at_once(spark, music, networks, tmp_path):

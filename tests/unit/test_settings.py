@@ -17,6 +17,7 @@ from deepsound.config import (
     TrainSettings,
 )
 from deepsound.errors import ConfigError, DeepsoundError, LabelError, ParameterError
+from deepsound.networks.vggish_input import count_vggish_patches
 from deepsound.settings import compute_fingerprint, flatten, from_plain, read_settings, to_plain
 from deepsound.taxonomy import Taxonomy, taxonomy_of
 
@@ -37,6 +38,19 @@ def test_the_documented_defaults_are_the_defaults(section):
         read_settings(TYPES[section], section=section, path=str(ROOT / "conf" / f"{section}.yaml"))
         == TYPES[section]()
     )
+
+
+def test_paper_is_the_set_up_of_the_original_study():
+    extract, train = (
+        read_settings(TYPES[name], section=name, path=str(ROOT / "conf" / "paper.yaml"))
+        for name in ("extract", "train")
+    )
+    assert extract.features == ("mfcc", "vggish")
+    assert count_vggish_patches(round(extract.segment_s * 16000)) == 31
+    assert train.split.by == "track"
+    assert len(train.genres) == 10
+    for feature in extract.features:
+        assert replace(train, feature=feature).resolved_cnn.kernel_shape == (3, 3)
 
 
 @pytest.mark.parametrize("section", TYPES)

@@ -1,0 +1,50 @@
+"""What a demo shows at its end."""
+
+import json
+import os
+import pathlib
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from deepsound.commands.demo_jobs import Collections, Plan
+from deepsound.evaluation.report import Scorecard, format_headline, format_side_by_side
+
+
+def format_demo(collections: Collections, plan: Plan) -> str:
+    """All models side by side on each collection, their headline figures, and where everything lies."""
+    output, features = plan.output, plan.features
+    kind = (
+        "SYNTHETIC sample music; its figures say nothing about real music"
+        if collections.is_synthetic
+        else "your music"
+    )
+    lines = ["", f"==== deepsound scorecard: {kind} ===="]
+    shown = [("test", f"held-out test tracks of {collections.training}")]
+    if collections.ood is not None:
+        shown.append(("ood", f"out-of-distribution collection {collections.ood}"))
+    headlines: dict[str, list[str]] = {feature: [] for feature in features}
+    for name, title in shown:
+        cards = {feature: _read_card(output / "scores" / f"{feature}-{name}") for feature in features}
+        lines += ["", f"-- {title}", format_side_by_side(cards)]
+        for feature, (summary, _) in cards.items():
+            headlines[feature].append(format_headline(summary))
+    titles = ["held-out test tracks", "out-of-distribution"][: len(shown)]
+    lines += ["", f"{'accuracy':<12} {titles[0]:<26} {' '.join(titles[1:])}".rstrip()]
+    lines += [
+        f"{feature:<12} {' '.join(f'{text:<26}' for text in headlines[feature])}".rstrip() for feature in features
+    ]
+    store = os.environ.get("MLFLOW_TRACKING_URI", "mlflow.db, here")
+    lines += [
+        "",
+        f"features     {output / 'features'} (segments/, tracks/, extract.json)",
+        f"predictions  {output / 'scores'} (predictions/, per_genre/, metrics.json each)",
+        f"runs         {store}: settings, curves, confusion matrices as pictures, the registered models",
+        "look at them with: make ui   (then open http://127.0.0.1:5000, experiment 'deepsound')",
+    ]
+    return "\n".join(lines)
+
+
+def _read_card(scores: pathlib.Path) -> Scorecard:
+    summary: dict[str, Any] = json.loads((scores / "metrics.json").read_text(encoding="utf-8"))
+    return summary, pq.read_table(scores / "per_genre").to_pylist()
