@@ -42,6 +42,7 @@ DEV = [
     "import-linter>=2",
     "codespell>=2.3",
 ]
+NOTEBOOKS = ["jupyterlab>=4"]
 
 setup(
     name="deepsound",
@@ -53,6 +54,6 @@ setup(
     packages=find_packages(include=["deepsound", "deepsound.*"]),
     package_data={"deepsound": ["py.typed"]},
     install_requires=EXECUTOR,
-    extras_require={"spark": SPARK, "train": TRAIN, "dev": DEV, "all": SPARK + TRAIN},
+    extras_require={"spark": SPARK, "train": TRAIN, "dev": DEV, "notebooks": NOTEBOOKS, "all": SPARK + TRAIN},
     entry_points={"console_scripts": ["deepsound = deepsound.cli:main"]},
 )

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from deepsound.commands.running import say
-from deepsound.errors import CommandFailedError
+from deepsound.errors import CommandFailedError, TooManyFailuresError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # A short job mostly waits for its own start, one thing after the other.
@@ -120,7 +120,9 @@ def _submit(job: _Job) -> None:
     with process:
         for line in process.stdout or ():
             say(f"[{job.name}] {line.rstrip()}")
-    if process.returncode:
+    if process.returncode == TooManyFailuresError.exit_code:
+        say(f"[{job.name}] goes on with the tracks that could be used")
+    elif process.returncode:
         raise CommandFailedError(
             f"'{job.name}' (jobs/{job.script}.py) ended with exit code {process.returncode}; it said why above"
         )

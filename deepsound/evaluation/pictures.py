@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from deepsound.evaluation.metrics import CollectionMetrics
@@ -18,12 +19,25 @@ def draw_confusion(metrics: CollectionMetrics, *, title: str) -> Figure:
     title : str
         What was scored; the headline figure is added.
     """
+    return draw_confusions({title: metrics})
+
+
+def draw_confusions(metrics_by_title: Mapping[str, CollectionMetrics]) -> Figure:
+    """Confusion matrices side by side, as :func:`draw_confusion` draws one; on the same taxonomy."""
+    n_genres = max(len(metrics.per_genre) for metrics in metrics_by_title.values())
+    size = 2.6 + 0.48 * n_genres
+    figure = Figure(figsize=(size * len(metrics_by_title), size), layout="constrained", dpi=110)
+    all_axes = figure.subplots(1, len(metrics_by_title), squeeze=False)[0]
+    for axes, (title, metrics) in zip(all_axes, metrics_by_title.items(), strict=True):
+        _draw_confusion_on(axes, metrics)
+        axes.set_title(f"{title}\n{describe_accuracy(metrics)}", fontsize=10)
+    return figure
+
+
+def _draw_confusion_on(axes: Axes, metrics: CollectionMetrics) -> None:
     genres = [line.genre for line in metrics.per_genre]
     n_true = metrics.confusion.sum(axis=1, keepdims=True)
     shares = metrics.confusion / np.maximum(n_true, 1)
-    size = 2.6 + 0.48 * len(genres)
-    figure = Figure(figsize=(size, size), layout="constrained", dpi=110)
-    axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.argwhere(metrics.confusion > 0):
         colour = "white" if shares[row, column] > 0.55 else "black"
@@ -32,8 +46,6 @@ def draw_confusion(metrics: CollectionMetrics, *, title: str) -> Figure:
     axes.set_yticks(range(len(genres)), [f"{g} ({n})" for g, n in zip(genres, n_true[:, 0], strict=True)])
     axes.set_xlabel("predicted genre")
     axes.set_ylabel("true genre (tracks)")
-    axes.set_title(f"{title}\n{describe_accuracy(metrics)}", fontsize=10)
-    return figure
 
 
 def draw_learning_curves(history: Sequence[Mapping[str, float]], *, best_epoch: int, title: str) -> Figure:

@@ -6,6 +6,7 @@ import pathlib
 import sys
 from collections.abc import Iterator
 
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from deepsound.errors import JavaMissingError
@@ -24,9 +25,9 @@ def open_session(app_name: str) -> Iterator[SparkSession]:
     JavaMissingError
         If Spark would have to be started and there is no Java for it.
     """
-    active = SparkSession.getActiveSession()
-    if active is not None:
-        yield active
+    # Not getActiveSession(): it knows the sessions of this thread only, and stopping another's would end its job.
+    if SparkContext._active_spark_context is not None:
+        yield SparkSession.builder.getOrCreate()
         return
     # Workers must run the interpreter that has the packages, not whatever 'python3' the PATH finds first.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)

@@ -5,7 +5,7 @@ neither an installed deepsound nor TensorFlow.
 """
 
 import pathlib
-import warnings
+from typing import Any
 
 import mlflow.models
 import numpy as np
@@ -15,9 +15,6 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from deepsound.models.bundle import read_bundle
 from deepsound.models.head import load_head
 
-# MLflow would derive a schema from type hints of predict(); the logged signature says more than they could.
-warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
-
 
 class GenreModel(PythonModel):  # type: ignore[misc]
     """Segments (n, n_frames, n_dims) float32 to one row each: genre, confidence, energy, p_<genre>."""
@@ -26,7 +23,12 @@ class GenreModel(PythonModel):  # type: ignore[misc]
         """Open the bundle that was logged as the artifact ``bundle``."""
         self._bundle = read_bundle(pathlib.Path(context.artifacts["bundle"]))
 
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ARG002
+    def predict(
+        self,
+        context: PythonModelContext,  # noqa: ARG002
+        model_input: np.ndarray,
+        params: dict[str, Any] | None = None,  # noqa: ARG002
+    ) -> pd.DataFrame:
         """Calibrated probabilities of each segment."""
         scores = load_head(self._bundle.head).score(np.asarray(model_input, np.float32))
         genres = self._bundle.taxonomy.genres

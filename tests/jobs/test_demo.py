@@ -88,6 +88,13 @@ def test_a_job_that_fails_ends_the_demo(arguments, monkeypatch, capsys):
     assert "'extract' (jobs/extract.py) ended with exit code 2" in said
 
 
+def test_a_job_with_many_failed_tracks_does_not(monkeypatch, capsys):
+    monkeypatch.setattr(demo_jobs.subprocess, "Popen", _failing_popen)
+    monkeypatch.setattr(_failing_popen, "returncode", 3)
+    demo_jobs._submit(demo_jobs._Job(name="extract ood", script="extract", arguments=()))
+    assert "[extract ood] goes on with the tracks that could be used" in capsys.readouterr().err
+
+
 def test_folders_that_are_not_there(capsys):
     assert demo.main(["--input", "/nowhere/at/all"]) == 2
     assert "INPUT=/nowhere/at/all is no folder" in capsys.readouterr().err
