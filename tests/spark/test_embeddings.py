@@ -1,13 +1,9 @@
 """Embeddings in Spark: equal to the pure function, one network a worker, no TensorFlow on an executor."""
 
 import json
-import os
-import sys
-import time
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -16,13 +12,9 @@ from deepsound.errors import ConfigError, ParameterError
 from deepsound.features.fingerprint import declare_features
 from deepsound.features.registry import load_extractors
 from deepsound.features.track import extract_track
-from deepsound.networks.engine import load_engine
 from deepsound.spark.extract import extract
 
 FEATURES = ("mfcc", "vggish", "musicnn")
-_SEEN = pa.schema(
-    [("pid", pa.int32()), ("hits", pa.int32()), ("misses", pa.int32()), ("modules", pa.list_(pa.string()))]
-)
 SETTINGS = ExtractSettings(features=FEATURES, segment_s=3.0, min_duration_s=0.5)
 
 
@@ -71,36 +63,18 @@ def test_fingerprint_depends_on_the_weights_not_on_their_place(features, network
         assert changed["vggish"] != original["vggish"]
 
 
-def _look_around(batches):
-    """What the process that serves a task has loaded so far; a task gets one of the idle workers."""
-    for _ in batches:
-        loaded = sorted({"tensorflow", "keras", "mlflow", "librosa"} & set(sys.modules))
-        cache = load_engine.cache_info()
-        seen = {"pid": [os.getpid()], "hits": [cache.hits], "misses": [cache.misses], "modules": [loaded]}
-        time.sleep(0.2)  # so that both workers get a share of the tasks
-        yield pa.RecordBatch.from_pydict(seen, schema=_SEEN)
-
-
-def _look_at_workers(spark):
-    tasks = spark.range(0, 8, numPartitions=8)
-    rows = tasks.mapInArrow(_look_around, "pid int, hits int, misses int, modules array<string>").collect()
-    return {row.pid: row for row in rows}
-
-
-def test_workers_load_each_network_once_and_no_tensorflow(spark, music, networks, tmp_path):
-    """Spark keeps its Python workers for a minute: a task right after finds the processes that extracted."""
-    before = _look_at_workers(spark)
-    extract(spark, str(music), str(tmp_path / "f"), settings=SETTINGS, networks=networks, report=lambda _: None)
-    after = _look_at_workers(spark)
-
-    def grown(name):
-        return {pid: row[name] - (before[pid][name] if pid in before else 0) for pid, row in after.items()}
-
+def test_workers_load_each_network_once_and_no_tensorflow(spark, music, networks, tmp_path, count_loads):
+    n_loads, n_uses, engines = count_loads(
+        "deepsound.networks.engine",
+        "load_engine",
+        lambda: extract(
+            spark, str(music), str(tmp_path / "f"), settings=SETTINGS, networks=networks, report=lambda _: None
+        ),
+    )
     # Two networks on each of 24 segments, loaded once by each of the workers, or found loaded already.
-    n_loads = grown("misses")
     assert max(n_loads.values()) <= 2
-    assert sum(n_loads.values()) + sum(grown("hits").values()) == 2 * 24
-    assert [row.modules for row in after.values() if row.modules] == []
+    assert n_uses == 2 * 24
+    assert engines == []
 
 
 def test_a_segment_shorter_than_a_patch_is_refused_at_once(spark, music, networks, tmp_path):

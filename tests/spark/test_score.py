@@ -16,7 +16,6 @@ from deepsound.errors import (
     SplitError,
     UnknownFeatureError,
 )
-from deepsound.models import head as head_module
 from deepsound.spark.predict import make_scorer
 from deepsound.spark.score import score
 
@@ -198,26 +197,16 @@ def test_second_run_replaces_the_first(spark, tiny_bundle, write_features, tmp_p
     assert pq.read_table(tmp_path / "s" / "predictions").num_rows == 6
 
 
-def test_the_head_is_built_once_per_worker(spark, tiny_bundle):
+def test_the_head_is_built_once_per_worker(spark, tiny_bundle, count_loads):
     """Many batches and several tasks, but one construction in each Python process."""
     scorer = make_scorer(spark.sparkContext.broadcast(tiny_bundle.head), n_genres=3)
+    before = spark.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch")
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "5")
     rows = spark.createDataFrame([([float(i)] * 12,) for i in range(60)], "toy array<float>").repartition(4)
-    rows.select(scorer("toy").alias("s")).selectExpr("sum(s.p0)").collect()
-
-    def builds(batches):
-        import os
-
-        import pyarrow as pa
-
-        for _ in batches:
-            info = head_module.load_head.cache_info()
-            yield pa.RecordBatch.from_pydict({"pid": [os.getpid()], "misses": [info.misses], "hits": [info.hits]})
-
-    seen = spark.range(8, numPartitions=4).mapInArrow(builds, "pid long, misses long, hits long").collect()
-    used = [row for row in seen if row["misses"] + row["hits"]]
-    assert used
-    by_process = {row["pid"]: row["misses"] for row in used}
-    # Other tests of the session leave their own heads in the workers' caches: every head, once.
-    assert all(misses <= 4 for misses in by_process.values())
-    assert sum(row["hits"] for row in used) > 0
+    score = rows.select(scorer("toy").alias("s")).selectExpr("sum(s.p0)").collect
+    try:
+        n_loads, n_uses, _ = count_loads("deepsound.models.head", "load_head", score)
+    finally:
+        spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", before)
+    assert max(n_loads.values()) <= 1
+    assert n_uses == 4  # one for each task
