@@ -6,7 +6,7 @@ librosa.filters.mel.
 
 HTK: S. Young et al., "The HTK Book": 1127 ln(1 + f / 700) mels. VGGish (tensorflow/models
 research/audioset/vggish, mel_features.py: spectrogram_to_mel_matrix) draws its triangles straight in mels, with
-height 1, and leaves out the bin at 0 Hz.
+height 1. It also zeroes the bin at 0 Hz, which no triangle here reaches: the lowest one begins there at 0.
 """
 
 import functools
@@ -88,6 +88,5 @@ def htk_mel_filterbank(
     rising = (bins_mel - edges_mel[:-2]) / (edges_mel[1:-1] - edges_mel[:-2])
     falling = (edges_mel[2:] - bins_mel) / (edges_mel[2:] - edges_mel[1:-1])
     weights: np.ndarray = np.maximum(0, np.minimum(rising, falling))
-    weights[:, 0] = 0
     weights.flags.writeable = False
     return weights
