@@ -9,6 +9,7 @@ from deepsound import __version__
 
 _COMMANDS = {
     "extract": "a folder of audio to features (Parquet)",
+    "tracks": "which tracks of an extraction failed and why, which are copies",
     "train": "features to a registered genre model",
     "score": "features or audio and a model to predictions and per-genre metrics",
     "sample": "write the built-in synthetic collection",

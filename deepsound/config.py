@@ -56,6 +56,8 @@ class ExtractSettings:
     normalize: str = "peak"
     # -90 dBFS is half the smallest step of 16-bit audio: below it nothing but rounding is left.
     silence_dbfs: float = -90.0
+    # What becomes of files with the same bytes as another: GTZAN has 50.
+    duplicates: str = "keep"
     max_failure_fraction: float = 0.25
     labels: LabelSettings = LabelSettings()
 
@@ -74,6 +76,7 @@ class ExtractSettings:
         )
         _check(self.max_bytes > 0, "max_bytes", self.max_bytes, "bytes above 0")
         _check(self.normalize in NORMALIZATIONS, "normalize", self.normalize, "one of peak, rms, none")
+        _check(self.duplicates in ("keep", "drop"), "duplicates", self.duplicates, "keep or drop")
         _check(self.silence_dbfs < 0, "silence_dbfs", self.silence_dbfs, "decibels below full scale")
         _check(0 <= self.max_failure_fraction <= 1, "max_failure_fraction", self.max_failure_fraction, "0 to 1")
 

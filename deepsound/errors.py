@@ -171,3 +171,9 @@ class AudioNotFiniteError(TrackError):
     """A sample is NaN or infinite."""
 
     code = "not_finite"
+
+
+class AudioDuplicateError(TrackError):
+    """The file holds the same bytes as another one, and ``duplicates`` is ``drop``."""
+
+    code = "duplicate"

@@ -2,6 +2,7 @@
 
 import json
 import posixpath
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 from deepsound.errors import InputError, SchemaMismatchError, UnknownFeatureError
 
 _SUMMARY_NAME = "extract.json"
+_TRACK_COLUMNS = ("track_id", "content_sha256", "genre", "artist", "split", "status", "duration_s", "n_segments")
 _SEGMENT_KEYS = ("track_id", "segment_index")
 
 
@@ -105,7 +107,7 @@ def read_summary(features: str) -> FeatureSummary:
         return parse_summary(stream.read().decode(), where=features)
 
 
-def read_tracks(features: str) -> pa.Table:
+def read_tracks(features: str, *, columns: Sequence[str] = _TRACK_COLUMNS) -> pa.Table:
     """The ``tracks/`` table: one row an input file.
 
     Raises
@@ -113,8 +115,7 @@ def read_tracks(features: str) -> pa.Table:
     SchemaMismatchError
         If the table or a column of the contract is missing.
     """
-    columns = ["track_id", "content_sha256", "genre", "artist", "split", "status", "duration_s", "n_segments"]
-    return _read_table(features, "tracks", columns)
+    return _read_table(features, "tracks", list(columns))
 
 
 def read_segments(features: str, *, feature: str) -> SegmentTable:

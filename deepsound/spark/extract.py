@@ -20,6 +20,7 @@ from deepsound.features.fingerprint import declare_features, fingerprint_of
 from deepsound.features.registry import check_segment_length, load_extractors
 from deepsound.networks.engine import NetworkFile
 from deepsound.settings import to_plain
+from deepsound.spark.duplicates import drop_duplicates, without_duplicates
 from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.inputs import AudioListing, list_audio, load_labeller, prepare_output
 from deepsound.spark.networks import ship_networks
@@ -33,13 +34,14 @@ _SEGMENT_FILE_BYTES = 128 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractResult:
-    """Counts of a finished extraction; inputs = ok + failed."""
+    """Counts of a finished extraction; inputs = ok + failed, and ``n_copies`` of the ok repeat another's bytes."""
 
     n_tracks: int
     n_ok: int
     n_failed: int
     n_segments: int
     audio_s: float
+    n_copies: int
     failures_by_code: dict[str, int]
     fingerprint: str
 
@@ -119,6 +121,11 @@ def extract(
         f"{result.n_ok} tracks ok, {result.n_failed} failed, {result.n_segments} segments, "
         f"{result.audio_s / 3600:.2f} h of audio -> {output_path}"
     )
+    if result.n_copies:
+        report(
+            f"{result.n_copies} of them repeat the bytes of another; 'deepsound tracks' lists them, "
+            "duplicates=drop leaves them out"
+        )
     return result
 
 
@@ -149,7 +156,9 @@ def _write_tables(
     # Files that were listed but gave no row: empty, too large, or the storage failed to give them.
     unread = listing.listed.join(done.select("path"), "path", "left_anti")
     unread_rows = unread.mapInArrow(writer.unread_batches, outcomes.schema).select("track.*")
-    tracks = done.unionByName(unread_rows).persist(StorageLevel.DISK_ONLY)
+    tracks = done.unionByName(unread_rows)
+    drops = writer.settings.duplicates == "drop"
+    tracks = (drop_duplicates(tracks) if drops else tracks).persist(StorageLevel.DISK_ONLY)
     try:
         counts = _count(tracks, writer.fingerprint)
         tracks.coalesce(math.ceil(counts.n_tracks / 100_000)).write.mode("overwrite").parquet(
@@ -159,6 +168,9 @@ def _write_tables(
         segment_bytes = sum(4 * math.prod(extractor.shape(segment_s)) for extractor in extractors)
         n_files = math.ceil((counts.n_segments * segment_bytes + 1) / _SEGMENT_FILE_BYTES)
         segments = outcomes.where("segment is not null").select("segment.*")
+        if drops:
+            columns = segments.columns
+            segments = without_duplicates(segments, tracks).select(columns)
         segments.coalesce(n_files).write.mode("overwrite").parquet(output.child("segments").uri)
         return counts
     finally:
@@ -170,6 +182,7 @@ def _count(tracks: DataFrame, fingerprint: str) -> ExtractResult:
         F.count("*").alias("n"),
         F.coalesce(F.sum("n_segments"), F.lit(0)).alias("n_segments"),
         F.coalesce(F.sum("duration_s"), F.lit(0.0)).alias("audio_s"),
+        F.count_distinct("content_sha256").alias("n_contents"),
     )
     rows = groups.collect()
     failed = {row["error_code"]: int(row["n"]) for row in rows if row["status"] == "failed"}
@@ -180,6 +193,7 @@ def _count(tracks: DataFrame, fingerprint: str) -> ExtractResult:
         n_failed=sum(failed.values()),
         n_segments=sum(int(row["n_segments"]) for row in rows),
         audio_s=sum(float(row["audio_s"]) for row in rows if row["status"] == "ok"),
+        n_copies=sum(int(row["n"] - row["n_contents"]) for row in rows if row["status"] == "ok"),
         failures_by_code=failed,
         fingerprint=fingerprint,
     )

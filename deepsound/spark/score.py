@@ -153,6 +153,7 @@ def _open_input(
 def _own_settings(bundle: Bundle, settings: ScoreSettings) -> ExtractSettings:
     """How the model's own features were extracted, for new audio with labels and a network of its own."""
     own = {**bundle.extract_settings, "features": [bundle.feature], "labels": to_plain(settings.labels)}
+    own["duplicates"] = "keep"  # whoever asks for a score gets one
     if settings.network is not None:
         own["network"] = settings.network
     return from_plain(ExtractSettings, own, where="the model's settings")

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
+from deepsound import cli
 from deepsound.models.bundle import read_bundle
 from deepsound.models.head import Head
 from deepsound.training.tracking import load_bundle
@@ -268,3 +269,14 @@ def test_an_unreachable_store_is_known_before_training(job, features, monkeypatc
     expect_refusal(capsys, "tracking", "file:/tmp/old-store")
     assert "epoch 1" not in capsys.readouterr().err
     assert "MLFLOW_REGISTRY_URI" not in os.environ
+
+
+def test_tracks_tells_of_failures(features, tmp_path, capsys):
+    assert cli.main(["tracks", str(features)]) == 0
+    assert capsys.readouterr().out.startswith("24 tracks: 24 ok (0.01 h), 0 failed")
+    assert cli.main(["tracks", str(features), "--code", "silent"]) == 2
+    expect_refusal(capsys, "parameter", "failed with 'silent'; codes: none failed")
+    assert cli.main(["tracks", str(features), "--limit", "-1"]) == 2
+    expect_refusal(capsys, "parameter", "--limit is -1")
+    assert cli.main(["tracks", str(tmp_path)]) == 2
+    expect_refusal(capsys, "input", "its extraction did not finish")

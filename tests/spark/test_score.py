@@ -1,5 +1,6 @@
 """Scoring in Spark: held against numpy and scikit-learn, with every kind of incomplete collection."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import scipy.special
 import sklearn.metrics
 
-from deepsound.config import ScoreSettings
+from deepsound.config import LabelSettings, ScoreSettings
 from deepsound.errors import (
     FingerprintMismatchError,
     InputError,
@@ -16,6 +17,7 @@ from deepsound.errors import (
     SplitError,
     UnknownFeatureError,
 )
+from deepsound.spark import score as score_module
 from deepsound.spark.predict import make_scorer
 from deepsound.spark.score import score
 
@@ -210,3 +212,10 @@ def test_the_head_is_built_once_per_worker(spark, tiny_bundle, count_loads):
         spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", before)
     assert max(n_loads.values()) <= 1
     assert n_uses == 4  # one for each task
+
+
+def test_audio_is_scored_with_the_models_settings_but_every_file_of_it(tiny_bundle):
+    learned = {"segment_s": 5.0, "duplicates": "drop", "labels": {"from": "parent_dir"}}
+    bundle = dataclasses.replace(tiny_bundle, feature="mfcc", extract_settings=learned)
+    own = score_module._own_settings(bundle, ScoreSettings(labels=LabelSettings(source="none")))
+    assert (own.segment_s, own.duplicates, own.labels.source) == (5.0, "keep", "none")
