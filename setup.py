@@ -16,6 +16,7 @@ EXECUTOR = [
     "pyarrow>=15",
     "pyyaml>=6",
     "soundfile>=0.12.1",  # its wheels carry libsndfile 1.2, which decodes MP3
+    "av>=12",  # its wheels carry FFmpeg: m4a, aac, wma, webm
     "soxr>=0.3.7",
     "onnxruntime>=1.17",
 ]

@@ -1,4 +1,4 @@
-"""Bytes to waveform. The only module that knows the decoder (libsndfile, through soundfile).
+"""Bytes to waveform: by libsndfile, through soundfile, or for a few containers by :mod:`deepsound.audio.ffmpeg`.
 
 Convention: a waveform is mono float32, the mean of its channels, full scale = 1. Sizes that the header
 declares are checked before a sample is decoded; what arrives is counted, never what was declared.
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import soundfile
 
+from deepsound.audio.containers import detect_container
 from deepsound.errors import (
     AudioEmptyError,
     AudioTooLongError,
@@ -35,7 +36,7 @@ class DecodedAudio:
     sample_rate_hz, n_channels : int
         As the file has them.
     container : str
-        The decoder's name of the container, lower case (``wav``, ``flac``, ``ogg``, ``mp3``, ...).
+        The container by its content, lower case (``wav``, ``flac``, ``ogg``, ``mp3``, ``mp4``, ...).
     """
 
     waveform: np.ndarray
@@ -72,6 +73,13 @@ def decode_audio(content: bytes, *, max_duration_s: float) -> DecodedAudio:
     """
     if not content:
         raise AudioEmptyError("the file has 0 bytes")
+    container = detect_container(content)
+    if container is not None:
+        # Only here: most collections never need FFmpeg, and its libraries take a while to load.
+        from deepsound.audio.ffmpeg import decode_mono
+
+        waveform, rate_hz, n_channels = decode_mono(content, container=container, max_duration_s=max_duration_s)
+        return DecodedAudio(waveform=waveform, sample_rate_hz=rate_hz, n_channels=n_channels, container=container)
     with _open(content) as sound:
         if sound.frames > max_duration_s * sound.samplerate:
             declared_s = sound.frames / sound.samplerate

@@ -28,7 +28,7 @@ from deepsound.spark.outcomes import OutcomeWriter
 from deepsound.spark.progress import ExtractProgress
 from deepsound.spark.schemas import outcome_schema
 
-_LIBRARIES = ("numpy", "scipy", "soundfile", "soxr", "onnxruntime", "pyarrow", "pyspark")
+_LIBRARIES = ("numpy", "scipy", "soundfile", "av", "soxr", "onnxruntime", "pyarrow", "pyspark")
 _SEGMENT_FILE_BYTES = 128 * 1024 * 1024
 
 

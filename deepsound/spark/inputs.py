@@ -17,7 +17,7 @@ from deepsound.spark.hadoop import HadoopPath
 # row. Anything else in a music folder (covers, playlists, manifests) is no track.
 AUDIO_EXTENSIONS = (
     *("wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "au", "snd", "aiff", "aif", "aifc"),
-    *("m4a", "mp4", "aac", "wma", "wv", "ape", "mp2", "w64", "rf64", "caf"),
+    *("m4a", "m4b", "mp4", "aac", "wma", "mka", "webm", "wv", "ape", "mp2", "w64", "rf64", "caf"),
 )
 
 

@@ -45,7 +45,8 @@ def messy(tmp_path_factory, clip):
     (root / "low" / "empty.wav").write_bytes(b"")
     (root / "low" / "text.wav").write_text("this is not music\n" * 50)
     (root / "low" / "cut.flac").write_bytes((root / "high" / "live [1999]" / "a+b%20c.FLAC").read_bytes()[:60])
-    (root / "low" / "foreign.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(200))
+    (root / "low" / "foreign.ape").write_bytes(b"MAC " + bytes(200))
+    (root / "low" / "hollow.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(200))
     (root / "cover.jpg").write_bytes(b"\xff\xd8")
     (root / "manifest.csv").write_text("path,genre\n")
     return root
@@ -75,7 +76,8 @@ def test_each_failure_says_what_and_where(features):
         "low/empty.wav": ("read", "empty"),
         "low/text.wav": ("decode", "unsupported_format"),
         "low/cut.flac": ("decode", "unreadable"),
-        "low/foreign.m4a": ("decode", "unsupported_format"),
+        "low/foreign.ape": ("decode", "unsupported_format"),
+        "low/hollow.m4a": ("decode", "unreadable"),
     }
     assert all(rows[name]["error_detail"] for name in failures)
     assert rows["low/big.wav"]["size_bytes"] > 400_000
