@@ -53,6 +53,7 @@ class ExtractSettings:
     min_duration_s: float = 1.0
     max_duration_s: float = 3600.0
     max_bytes: int = 512 * 1024 * 1024
+    decode_timeout_s: float = 300.0
     normalize: str = "peak"
     # -90 dBFS is half the smallest step of 16-bit audio: below it nothing but rounding is left.
     silence_dbfs: float = -90.0
@@ -75,6 +76,7 @@ class ExtractSettings:
             f"at least min_duration_s = {self.min_duration_s}",
         )
         _check(self.max_bytes > 0, "max_bytes", self.max_bytes, "bytes above 0")
+        _check(self.decode_timeout_s > 0, "decode_timeout_s", self.decode_timeout_s, "seconds above 0")
         _check(self.normalize in NORMALIZATIONS, "normalize", self.normalize, "one of peak, rms, none")
         _check(self.duplicates in ("keep", "drop"), "duplicates", self.duplicates, "keep or drop")
         _check(self.silence_dbfs < 0, "silence_dbfs", self.silence_dbfs, "decibels below full scale")

@@ -177,3 +177,9 @@ class AudioDuplicateError(TrackError):
     """The file holds the same bytes as another one, and ``duplicates`` is ``drop``."""
 
     code = "duplicate"
+
+
+class AudioTimeoutError(TrackError):
+    """Decoding took longer than ``decode_timeout_s``."""
+
+    code = "timeout"

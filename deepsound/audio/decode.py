@@ -5,12 +5,14 @@ declares are checked before a sample is decoded; what arrives is counted, never 
 """
 
 import io
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import soundfile
 
 from deepsound.audio.containers import detect_container
+from deepsound.audio.deadline import Deadline
 from deepsound.errors import (
     AudioEmptyError,
     AudioTooLongError,
@@ -50,7 +52,7 @@ class DecodedAudio:
         return len(self.waveform) / self.sample_rate_hz
 
 
-def decode_audio(content: bytes, *, max_duration_s: float) -> DecodedAudio:
+def decode_audio(content: bytes, *, max_duration_s: float, timeout_s: float = math.inf) -> DecodedAudio:
     """Decode a whole file held in memory.
 
     Parameters
@@ -59,6 +61,8 @@ def decode_audio(content: bytes, *, max_duration_s: float) -> DecodedAudio:
         The file. The container is told by content, not by name.
     max_duration_s : float
         Longer audio is refused, by its header where that tells, else while decoding.
+    timeout_s : float
+        Decoding that takes longer is given up.
 
     Raises
     ------
@@ -70,7 +74,10 @@ def decode_audio(content: bytes, *, max_duration_s: float) -> DecodedAudio:
         A known container whose content is damaged.
     AudioTooLongError
         Longer than ``max_duration_s``.
+    AudioTimeoutError
+        Not decoded within ``timeout_s``.
     """
+    deadline = Deadline(timeout_s)
     if not content:
         raise AudioEmptyError("the file has 0 bytes")
     container = detect_container(content)
@@ -78,7 +85,9 @@ def decode_audio(content: bytes, *, max_duration_s: float) -> DecodedAudio:
         # Only here: most collections never need FFmpeg, and its libraries take a while to load.
         from deepsound.audio.ffmpeg import decode_mono
 
-        waveform, rate_hz, n_channels = decode_mono(content, container=container, max_duration_s=max_duration_s)
+        waveform, rate_hz, n_channels = decode_mono(
+            content, container=container, max_duration_s=max_duration_s, deadline=deadline
+        )
         return DecodedAudio(waveform=waveform, sample_rate_hz=rate_hz, n_channels=n_channels, container=container)
     with _open(content) as sound:
         if sound.frames > max_duration_s * sound.samplerate:
@@ -86,7 +95,7 @@ def decode_audio(content: bytes, *, max_duration_s: float) -> DecodedAudio:
             raise AudioTooLongError(
                 f"the header declares {declared_s:.0f} s; max_duration_s is {max_duration_s:g}"
             )
-        waveform = _read_mono(sound, max_frames=int(max_duration_s * sound.samplerate))
+        waveform = _read_mono(sound, max_frames=int(max_duration_s * sound.samplerate), deadline=deadline)
         if not len(waveform):
             raise AudioEmptyError(f"the {sound.format} container holds no samples")
         return DecodedAudio(
@@ -111,7 +120,7 @@ def _is_mpeg_audio(content: bytes) -> bool:
     return len(content) > 1 and content[0] == 0xFF and content[1] & 0xE0 == 0xE0
 
 
-def _read_mono(sound: soundfile.SoundFile, *, max_frames: int) -> np.ndarray:
+def _read_mono(sound: soundfile.SoundFile, *, max_frames: int, deadline: Deadline) -> np.ndarray:
     """Samples in blocks, mixed down at once, so that no more than one block is ever held with all channels."""
     blocks: list[np.ndarray] = []
     n_read = 0
@@ -124,6 +133,7 @@ def _read_mono(sound: soundfile.SoundFile, *, max_frames: int) -> np.ndarray:
             break
         blocks.append(block.mean(axis=1, dtype=np.float32))
         n_read += len(block)
+        deadline.check(n_samples=n_read)
         if n_read > max_frames:
             raise AudioTooLongError(f"more than {max_frames} samples, the header declared {sound.frames}")
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 import av
 import numpy as np
 
+from deepsound.audio.deadline import Deadline
 from deepsound.errors import AudioEmptyError, AudioTooLongError, AudioUnreadableError
 
 
-def decode_mono(content: bytes, *, container: str, max_duration_s: float) -> tuple[np.ndarray, int, int]:
+def decode_mono(
+    content: bytes, *, container: str, max_duration_s: float, deadline: Deadline
+) -> tuple[np.ndarray, int, int]:
     """Decode the first audio stream.
 
     Parameters
@@ -39,26 +42,25 @@ def decode_mono(content: bytes, *, container: str, max_duration_s: float) -> tup
         The content is damaged, or of a codec that FFmpeg does not have.
     AudioTooLongError
         Longer than ``max_duration_s``.
+    AudioTimeoutError
+        Past the deadline.
     """
     try:
         with av.open(io.BytesIO(content), format=container) as opened:
             if not opened.streams.audio:
                 raise AudioEmptyError(f"the {container} container holds no audio stream")
             stream = opened.streams.audio[0]
-            # The container's own estimate covers a stream that declares nothing.
-            declared = opened.duration / av.time_base if opened.duration else 0.0
-            if stream.duration and stream.time_base and container != "aac":
-                declared = float(stream.duration * stream.time_base)
-            # ADTS declares nothing; FFmpeg guesses from its bit rate, which says little.
-            if container != "aac" and declared > max_duration_s:
-                raise AudioTooLongError(
-                    f"the header declares {declared:.0f} s; max_duration_s is {max_duration_s:g}"
-                )
-            n_channels = int(stream.codec_context.channels)
-            rate_hz = int(stream.codec_context.sample_rate)
+            rate_hz, n_channels = int(stream.codec_context.sample_rate), int(stream.codec_context.channels)
             if rate_hz < 1 or n_channels < 1:
                 raise AudioUnreadableError(f"the stream declares {rate_hz} Hz and {n_channels} channels")
-            blocks = list(_mono_blocks(opened, stream, max_samples=int(max_duration_s * rate_hz)))
+            # ADTS declares no length; what FFmpeg makes up for it from the bit rate says little.
+            declared_s = 0.0 if container == "aac" else _declared_duration_s(opened, stream)
+            if declared_s > max_duration_s:
+                raise AudioTooLongError(
+                    f"the header declares {declared_s:.0f} s; max_duration_s is {max_duration_s:g}"
+                )
+            max_samples = int(max_duration_s * rate_hz)
+            blocks = list(_mono_blocks(opened, stream, max_samples=max_samples, deadline=deadline))
     except (av.FFmpegError, ValueError, EOFError, OverflowError) as exc:
         detail = " ".join(str(exc).split())[:200]
         raise AudioUnreadableError(
@@ -70,8 +72,15 @@ def decode_mono(content: bytes, *, container: str, max_duration_s: float) -> tup
     return waveform, rate_hz, n_channels
 
 
+def _declared_duration_s(opened: "av.container.InputContainer", stream: "av.AudioStream") -> float:
+    """The stream's own length, or the container's where the stream has none; 0 where neither declares one."""
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return opened.duration / av.time_base if opened.duration else 0.0
+
+
 def _mono_blocks(
-    opened: "av.container.InputContainer", stream: "av.AudioStream", *, max_samples: int
+    opened: "av.container.InputContainer", stream: "av.AudioStream", *, max_samples: int, deadline: Deadline
 ) -> Iterator[np.ndarray]:
     """Frames as float32, mixed down at once."""
     to_float = av.AudioResampler(format="fltp")
@@ -80,6 +89,7 @@ def _mono_blocks(
         for planar in to_float.resample(frame):
             block = planar.to_ndarray().mean(axis=0, dtype=np.float32)
             n_read += len(block)
+            deadline.check(n_samples=n_read)
             if n_read > max_samples:
                 raise AudioTooLongError(f"more than {max_samples} samples, whatever the header declared")
             yield block

@@ -124,7 +124,7 @@ def _failure(code: str, stage: str, detail: str) -> TrackFailure:
 def _extract(
     content: bytes, stage: _Stage, extractors: Sequence[FeatureExtractor], settings: ExtractSettings
 ) -> list[SegmentFeatures]:
-    audio = decode_audio(content, max_duration_s=settings.max_duration_s)
+    audio = decode_audio(content, max_duration_s=settings.max_duration_s, timeout_s=settings.decode_timeout_s)
     stage.facts = replace(
         stage.facts,
         duration_s=audio.duration_s,

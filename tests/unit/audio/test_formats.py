@@ -6,9 +6,16 @@ import av
 import numpy as np
 import pytest
 
+from deepsound.audio import deadline
 from deepsound.audio.containers import detect_container
 from deepsound.audio.decode import decode_audio
-from deepsound.errors import AudioEmptyError, AudioTooLongError, AudioUnreadableError, TrackError
+from deepsound.errors import (
+    AudioEmptyError,
+    AudioTimeoutError,
+    AudioTooLongError,
+    AudioUnreadableError,
+    TrackError,
+)
 from tests.sounds import SECONDS, encode, write_pcm
 
 
@@ -96,6 +103,15 @@ def test_longer_than_allowed_by_the_header(format_and_codec):
 def test_longer_than_allowed_without_a_header():
     with pytest.raises(AudioTooLongError, match="more than 96000 samples"):
         decode_audio(encode("adts", "aac", 48000), max_duration_s=2)
+
+
+@pytest.mark.parametrize("content", [write_pcm("FLAC", "PCM_16", 44100, 1), encode("ipod", "aac")])
+def test_a_decode_that_takes_too_long_is_given_up(content, monkeypatch):
+    assert decode_audio(content, max_duration_s=60, timeout_s=60).duration_s > 2
+    clock = iter(range(0, 1000, 5))
+    monkeypatch.setattr(deadline.time, "monotonic", lambda: next(clock))
+    with pytest.raises(AudioTimeoutError, match=r"more than decode_timeout_s = 4 s; it came to sample \d+"):
+        decode_audio(content, max_duration_s=60, timeout_s=4)
 
 
 def test_a_film_without_sound():
