@@ -8,7 +8,7 @@ JAVA   = JAVA_HOME="$$($(PYTHON) deepsound/spark/java.py $(VENV)/jdk)"
 RUN    = PATH="$(CURDIR)/$(BIN):$$PATH" $(JAVA)
 
 .DEFAULT_GOAL := help
-.PHONY: help install java demo test bench lint format ui clean
+.PHONY: help install java demo test soak bench lint format ui clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -35,8 +35,11 @@ demo: $(STAMP)  ## MFCC against an embedding on sample music; or make demo INPUT
 	@$(RUN) $(BIN)/deepsound demo $(if $(INPUT),--input '$(INPUT)') $(if $(OOD),--ood '$(OOD)') \
 	  $(if $(CONFIG),--config '$(CONFIG)') $(if $(NETWORK),--network '$(NETWORK)') $(if $(OUTPUT),--output '$(OUTPUT)')
 
-test: $(STAMP)  ## run all tests
+test: $(STAMP)  ## run the tests
 	@$(RUN) $(BIN)/python -m pytest -q
+
+soak: $(STAMP)  ## run the tests that take minutes: a real cluster on this machine
+	@$(RUN) $(BIN)/python -m pytest -q -m soak
 
 bench: $(STAMP)  ## measure speed and memory as ratios from one run, against their targets
 	@$(RUN) $(BIN)/python -m tests.bench $(ONLY)

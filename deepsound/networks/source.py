@@ -11,6 +11,7 @@ import socket
 import tempfile
 import threading
 import urllib.parse
+import warnings
 from dataclasses import dataclass
 
 from deepsound.errors import NetworkUnavailableError
@@ -135,7 +136,10 @@ def checkpoint_files(path: pathlib.Path) -> WeightFiles:
 
 def _fetch_from_hub(handle: str) -> pathlib.Path:
     """The folder of a TF-Hub module, downloaded by ``tensorflow_hub`` unless its cache has it."""
-    import tensorflow_hub
+    with warnings.catch_warnings():
+        # About pkg_resources, which setup.py keeps in place for it.
+        warnings.simplefilter("ignore", UserWarning)
+        import tensorflow_hub
 
     timeout_before = socket.getdefaulttimeout()
     # tensorflow_hub sets none of its own and would wait for a silent server for ever.
