@@ -9,6 +9,7 @@ from typing import Any
 
 from deepsound.errors import ConfigError
 
+DEFAULT_VGGISH = "https://tfhub.dev/google/vggish/1"
 NORMALIZATIONS = ("peak", "rms", "none")
 LABEL_SOURCES = ("parent_dir", "filename_prefix", "csv", "none")
 SPLIT_NAMES = ("train", "validation", "test")
@@ -47,7 +48,7 @@ class ExtractSettings:
 
     features: tuple[str, ...] = ("mfcc",)
     # Where the VGGish network comes from; its weights' digest, not this name, is part of the fingerprint.
-    network: str = "https://tfhub.dev/google/vggish/1"
+    network: str = DEFAULT_VGGISH
     segment_s: float = 10.0
     segment_hop_s: float | None = None
     min_duration_s: float = 1.0

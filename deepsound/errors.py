@@ -16,6 +16,11 @@ class DeepsoundError(Exception):
     exit_code: ClassVar[int] = 2
 
 
+def first_line(exc: BaseException) -> str:
+    """What a library's error says, cut to one line; its class where it says nothing."""
+    return (str(exc).strip().splitlines() or [type(exc).__name__])[0][:200]
+
+
 class ParameterError(DeepsoundError, ValueError):
     """An argument is outside what the function is defined for."""
 

@@ -6,16 +6,16 @@ declares are checked before a sample is decoded; what arrives is counted, never 
 
 import io
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import soundfile
 
 from deepsound.audio.containers import detect_container
-from deepsound.audio.deadline import Deadline
+from deepsound.audio.limits import DecodeLimits
 from deepsound.errors import (
     AudioEmptyError,
-    AudioTooLongError,
     AudioUnreadableError,
     AudioUnsupportedError,
 )
@@ -77,7 +77,7 @@ def decode_audio(content: bytes, *, max_duration_s: float, timeout_s: float = ma
     AudioTimeoutError
         Not decoded within ``timeout_s``.
     """
-    deadline = Deadline(timeout_s)
+    limits = DecodeLimits(max_duration_s=max_duration_s, timeout_s=timeout_s)
     if not content:
         raise AudioEmptyError("the file has 0 bytes")
     container = detect_container(content)
@@ -85,17 +85,11 @@ def decode_audio(content: bytes, *, max_duration_s: float, timeout_s: float = ma
         # Only here: most collections never need FFmpeg, and its libraries take a while to load.
         from deepsound.audio.ffmpeg import decode_mono
 
-        waveform, rate_hz, n_channels = decode_mono(
-            content, container=container, max_duration_s=max_duration_s, deadline=deadline
-        )
+        waveform, rate_hz, n_channels = decode_mono(content, container=container, limits=limits)
         return DecodedAudio(waveform=waveform, sample_rate_hz=rate_hz, n_channels=n_channels, container=container)
     with _open(content) as sound:
-        if sound.frames > max_duration_s * sound.samplerate:
-            declared_s = sound.frames / sound.samplerate
-            raise AudioTooLongError(
-                f"the header declares {declared_s:.0f} s; max_duration_s is {max_duration_s:g}"
-            )
-        waveform = _read_mono(sound, max_frames=int(max_duration_s * sound.samplerate), deadline=deadline)
+        limits.check_declared(sound.frames / sound.samplerate)
+        waveform = limits.join(_mono_blocks(sound), sample_rate_hz=sound.samplerate)
         if not len(waveform):
             raise AudioEmptyError(f"the {sound.format} container holds no samples")
         return DecodedAudio(
@@ -120,9 +114,8 @@ def _is_mpeg_audio(content: bytes) -> bool:
     return len(content) > 1 and content[0] == 0xFF and content[1] & 0xE0 == 0xE0
 
 
-def _read_mono(sound: soundfile.SoundFile, *, max_frames: int, deadline: Deadline) -> np.ndarray:
+def _mono_blocks(sound: soundfile.SoundFile) -> Iterator[np.ndarray]:
     """Samples in blocks, mixed down at once, so that no more than one block is ever held with all channels."""
-    blocks: list[np.ndarray] = []
     n_read = 0
     while True:
         try:
@@ -130,13 +123,9 @@ def _read_mono(sound: soundfile.SoundFile, *, max_frames: int, deadline: Deadlin
         except (soundfile.SoundFileError, RuntimeError) as exc:
             raise AudioUnreadableError(f"decoding stopped after {n_read} samples: {_detail_of(exc)}") from exc
         if not len(block):
-            break
-        blocks.append(block.mean(axis=1, dtype=np.float32))
+            return
         n_read += len(block)
-        deadline.check(n_samples=n_read)
-        if n_read > max_frames:
-            raise AudioTooLongError(f"more than {max_frames} samples, the header declared {sound.frames}")
-    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+        yield block.mean(axis=1, dtype=np.float32)
 
 
 def _detail_of(exc: BaseException) -> str:

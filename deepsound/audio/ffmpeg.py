@@ -10,13 +10,11 @@ from collections.abc import Iterator
 import av
 import numpy as np
 
-from deepsound.audio.deadline import Deadline
-from deepsound.errors import AudioEmptyError, AudioTooLongError, AudioUnreadableError
+from deepsound.audio.limits import DecodeLimits
+from deepsound.errors import AudioEmptyError, AudioUnreadableError
 
 
-def decode_mono(
-    content: bytes, *, container: str, max_duration_s: float, deadline: Deadline
-) -> tuple[np.ndarray, int, int]:
+def decode_mono(content: bytes, *, container: str, limits: DecodeLimits) -> tuple[np.ndarray, int, int]:
     """Decode the first audio stream.
 
     Parameters
@@ -25,7 +23,7 @@ def decode_mono(
         The file, of a container that :func:`deepsound.audio.containers.detect_container` knows.
     container : str
         Its name.
-    max_duration_s : float
+    limits : DecodeLimits
         Longer audio is refused, by its header where that tells, else while decoding.
 
     Returns
@@ -41,9 +39,9 @@ def decode_mono(
     AudioUnreadableError
         The content is damaged, or of a codec that FFmpeg does not have.
     AudioTooLongError
-        Longer than ``max_duration_s``.
+        Longer than allowed.
     AudioTimeoutError
-        Past the deadline.
+        Not decoded in time.
     """
     try:
         with av.open(io.BytesIO(content), format=container) as opened:
@@ -54,19 +52,14 @@ def decode_mono(
             if rate_hz < 1 or n_channels < 1:
                 raise AudioUnreadableError(f"the stream declares {rate_hz} Hz and {n_channels} channels")
             # ADTS declares no length; what FFmpeg makes up for it from the bit rate says little.
-            declared_s = 0.0 if container == "aac" else _declared_duration_s(opened, stream)
-            if declared_s > max_duration_s:
-                raise AudioTooLongError(
-                    f"the header declares {declared_s:.0f} s; max_duration_s is {max_duration_s:g}"
-                )
-            max_samples = int(max_duration_s * rate_hz)
-            blocks = list(_mono_blocks(opened, stream, max_samples=max_samples, deadline=deadline))
+            if container != "aac":
+                limits.check_declared(_declared_duration_s(opened, stream))
+            waveform = limits.join(_mono_blocks(opened, stream), sample_rate_hz=rate_hz)
     except (av.FFmpegError, ValueError, EOFError, OverflowError) as exc:
         detail = " ".join(str(exc).split())[:200]
         raise AudioUnreadableError(
             f"a known container ({container}), but its content is damaged: {detail}"
         ) from exc
-    waveform = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     if not len(waveform):
         raise AudioEmptyError(f"the {container} container holds no samples")
     return waveform, rate_hz, n_channels
@@ -79,17 +72,9 @@ def _declared_duration_s(opened: "av.container.InputContainer", stream: "av.Audi
     return opened.duration / av.time_base if opened.duration else 0.0
 
 
-def _mono_blocks(
-    opened: "av.container.InputContainer", stream: "av.AudioStream", *, max_samples: int, deadline: Deadline
-) -> Iterator[np.ndarray]:
+def _mono_blocks(opened: "av.container.InputContainer", stream: "av.AudioStream") -> Iterator[np.ndarray]:
     """Frames as float32, mixed down at once."""
     to_float = av.AudioResampler(format="fltp")
-    n_read = 0
     for frame in opened.decode(stream):
         for planar in to_float.resample(frame):
-            block = planar.to_ndarray().mean(axis=0, dtype=np.float32)
-            n_read += len(block)
-            deadline.check(n_samples=n_read)
-            if n_read > max_samples:
-                raise AudioTooLongError(f"more than {max_samples} samples, whatever the header declared")
-            yield block
+            yield planar.to_ndarray().mean(axis=0, dtype=np.float32)

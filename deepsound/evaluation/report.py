@@ -57,8 +57,7 @@ def format_scorecard(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any
         lines += [f"{row['genre']:<12} {row['n_scored_as']:>6}" for row in rows]
         return "\n".join(lines)
     lines.append(
-        f"accuracy {summary['accuracy']:.3f} (95 % interval {summary['accuracy_low']:.3f} to "
-        f"{summary['accuracy_high']:.3f}), macro precision {_number(summary['macro_precision'])}, "
+        f"{_accuracy(summary)}, macro precision {_number(summary['macro_precision'])}, "
         f"macro recall {_number(summary['macro_recall'])}, macro F1 {_number(summary['macro_f1'])}"
     )
     return "\n".join([*lines, format_per_genre(rows)])
@@ -83,8 +82,7 @@ def format_side_by_side(cards: Mapping[str, Scorecard]) -> str:
     if any(summary["accuracy"] is None for summary, _ in cards.values()):
         return "\n\n".join(f"{name}: {format_scorecard(*card)}" for name, card in cards.items())
     lines = [
-        f"{name}: accuracy {summary['accuracy']:.3f} (95 % interval {summary['accuracy_low']:.3f} to "
-        f"{summary['accuracy_high']:.3f}), macro F1 {_number(summary['macro_f1'])}; {summary['n_scored']} scored, "
+        f"{name}: {_accuracy(summary)}, macro F1 {_number(summary['macro_f1'])}; {summary['n_scored']} scored, "
         f"{summary['n_failed']} failed, {summary['n_ood']} called out-of-distribution"
         for name, (summary, _) in cards.items()
     ]
@@ -110,6 +108,11 @@ def format_per_genre(rows: Sequence[Mapping[str, Any]]) -> str:
             f"{_number(row['recall']):>7} {interval:>14} {_number(row['f1']):>5}"
         )
     return "\n".join(lines)
+
+
+def _accuracy(summary: Mapping[str, Any]) -> str:
+    interval = f"{summary['accuracy_low']:.3f} to {summary['accuracy_high']:.3f}"
+    return f"accuracy {summary['accuracy']:.3f} (95 % interval {interval})"
 
 
 def _number(value: float | None) -> str:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from deepsound.config import ExtractSettings
 from deepsound.errors import ConfigError, ParameterError, UnknownFeatureError
 from deepsound.features.base import FeatureExtractor
+from deepsound.features.embedding import EmbeddingExtractor
 from deepsound.features.mfcc import MfccExtractor
 from deepsound.features.musicnn import MusicnnExtractor
 from deepsound.features.vggish import VggishExtractor
 from deepsound.networks.engine import NetworkFile
 
 # Those that run a pretrained network, and those that need none.
-EMBEDDINGS: dict[str, type[MusicnnExtractor] | type[VggishExtractor]] = {
+EMBEDDINGS: dict[str, type[EmbeddingExtractor]] = {
     "musicnn": MusicnnExtractor,
     "vggish": VggishExtractor,
 }

@@ -55,17 +55,16 @@ class NetworkCache:
         path = self.onnx_path(entry.digest)
         return entry if path.is_file() and hash_files([path]) == entry.onnx_sha256 else None
 
-    def put_onnx(self, digest: str, onnx_bytes: bytes) -> pathlib.Path:
-        """Keep a converted network.
+    def put_onnx(self, digest: str, onnx_bytes: bytes) -> CacheEntry:
+        """Keep a converted network; the entry that :meth:`put_entry` wants for it.
 
         Raises
         ------
         OutputError
             If the cache cannot be written to.
         """
-        path = self.onnx_path(digest)
-        self._write(path, onnx_bytes)
-        return path
+        self._write(self.onnx_path(digest), onnx_bytes)
+        return CacheEntry(digest=digest, engine="onnx", onnx_sha256=hashlib.sha256(onnx_bytes).hexdigest())
 
     def put_entry(self, source_key: str, entry: CacheEntry) -> None:
         """Remember what became of a source; last, when its network is in place."""

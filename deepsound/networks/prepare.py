@@ -61,10 +61,7 @@ def _prepare_vggish(network: str, report: Callable[[str], None]) -> NetworkFile:
     files = locate_vggish(network) if seed is None else None
     cache = NetworkCache("vggish")
     key = hash_files(list(files.files)) if files else hashlib.sha256(network.encode()).hexdigest()
-    entry = cache.find(key)
-    if entry is None:
-        entry = _convert_vggish(files, seed, cache, report)
-        cache.put_entry(key, entry)
+    entry = _find_or_convert(cache, key, lambda: _convert_vggish(files, seed, cache, report))
     if files and files.saved_model and entry.engine == "tensorflow":
         path = str(files.saved_model)
     else:
@@ -88,37 +85,24 @@ def _convert_vggish(
         except (NetworkMismatchError, NetworkUnavailableError) as exc:
             raise type(exc)(f"{exc}. {HOW_TO_GIVE_VGGISH}") from exc
     digest = compute_digest(weights.named_arrays())
-    onnx_bytes = build_vggish_onnx(weights)
-    path = cache.put_onnx(digest, onnx_bytes)
+    entry = cache.put_onnx(digest, build_vggish_onnx(weights))
     if files and files.saved_model:
         from deepsound.networks.check import TOLERANCE, measure_gap
 
-        gap = measure_gap(OnnxEngine(path), saved_model=files.saved_model)
+        gap = measure_gap(OnnxEngine(cache.onnx_path(digest)), saved_model=files.saved_model)
         if not gap <= TOLERANCE:
             report(
                 f"warning: the converted VGGish differs from its SavedModel by {gap:.1e} on a probe (allowed: "
                 f"{TOLERANCE:g}); the slower TensorFlow engine is used, and executors need TensorFlow"
             )
             return CacheEntry(digest=digest, engine="tensorflow", onnx_sha256=None)
-    return CacheEntry(digest=digest, engine="onnx", onnx_sha256=hashlib.sha256(onnx_bytes).hexdigest())
+    return entry
 
 
 def _prepare_musicnn(report: Callable[[str], None]) -> NetworkFile:
     files = locate_musicnn()
     cache = NetworkCache("musicnn")
-    key = hash_files(list(files.files))
-    entry = cache.find(key)
-    if entry is None:
-        from deepsound.networks.musicnn import build_musicnn_onnx, pick_musicnn_weights
-        from deepsound.networks.variables import read_variables
-
-        report("converting MusiCNN (once on this machine)")
-        weights = pick_musicnn_weights(read_variables(files.prefix))
-        digest = compute_digest(weights.named_arrays())
-        onnx_bytes = build_musicnn_onnx(weights)
-        cache.put_onnx(digest, onnx_bytes)
-        entry = CacheEntry(digest=digest, engine="onnx", onnx_sha256=hashlib.sha256(onnx_bytes).hexdigest())
-        cache.put_entry(key, entry)
+    entry = _find_or_convert(cache, hash_files(list(files.files)), lambda: _convert_musicnn(files, cache, report))
     return NetworkFile(
         feature="musicnn",
         digest=entry.digest,
@@ -126,3 +110,20 @@ def _prepare_musicnn(report: Callable[[str], None]) -> NetworkFile:
         engine=entry.engine,
         source=MUSICNN_SOURCE,
     )
+
+
+def _convert_musicnn(files: WeightFiles, cache: NetworkCache, report: Callable[[str], None]) -> CacheEntry:
+    from deepsound.networks.musicnn import build_musicnn_onnx, pick_musicnn_weights
+    from deepsound.networks.variables import read_variables
+
+    report("converting MusiCNN (once on this machine)")
+    weights = pick_musicnn_weights(read_variables(files.prefix))
+    return cache.put_onnx(compute_digest(weights.named_arrays()), build_musicnn_onnx(weights))
+
+
+def _find_or_convert(cache: NetworkCache, key: str, convert: Callable[[], CacheEntry]) -> CacheEntry:
+    entry = cache.find(key)
+    if entry is None:
+        entry = convert()
+        cache.put_entry(key, entry)
+    return entry

@@ -14,10 +14,10 @@ import urllib.parse
 import warnings
 from dataclasses import dataclass
 
-from deepsound.errors import NetworkUnavailableError
+from deepsound.config import DEFAULT_VGGISH
+from deepsound.errors import NetworkUnavailableError, first_line
 from deepsound.networks.engine import RANDOM_PREFIX
 
-DEFAULT_VGGISH = "https://tfhub.dev/google/vggish/1"
 _DOWNLOAD_SILENCE_S = 30.0
 
 HOW_TO_GIVE_VGGISH = (
@@ -147,8 +147,7 @@ def _fetch_from_hub(handle: str) -> pathlib.Path:
     try:
         return pathlib.Path(tensorflow_hub.resolve(handle))
     except Exception as exc:  # urllib, ssl, tarfile and TensorFlow each raise their own
-        detail = (str(exc).strip().splitlines() or [type(exc).__name__])[0][:200]
-        raise NetworkUnavailableError(f"it could not be fetched ({detail})") from exc
+        raise NetworkUnavailableError(f"it could not be fetched ({first_line(exc)})") from exc
     finally:
         socket.setdefaulttimeout(timeout_before)
 

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from deepsound.errors import NetworkMismatchError
+from deepsound.errors import NetworkMismatchError, first_line
 from deepsound.networks.vggish import N_DIMS
 
 
@@ -30,7 +30,7 @@ class TensorflowEngine:
             # Kept whole: the callable does not keep the variables alive that it uses.
             self._model = tf.saved_model.load(str(folder))
         except Exception as exc:  # TensorFlow raises half a dozen unrelated classes here
-            raise NetworkMismatchError(f"the SavedModel {folder} cannot be loaded: {_first_line(exc)}") from exc
+            raise NetworkMismatchError(f"the SavedModel {folder} cannot be loaded: {first_line(exc)}") from exc
         if not callable(self._model):
             raise NetworkMismatchError(f"the SavedModel {folder} is not VGGish: it takes no waveform")
 
@@ -49,14 +49,10 @@ class TensorflowEngine:
             embedding = np.asarray(self._model(tf.constant(values, tf.float32)), np.float32)
         except (ValueError, TypeError, tf.errors.OpError) as exc:
             raise NetworkMismatchError(
-                f"the SavedModel is not VGGish: it does not take a waveform ({_first_line(exc)})"
+                f"the SavedModel is not VGGish: it does not take a waveform ({first_line(exc)})"
             ) from exc
         if embedding.ndim != 2 or embedding.shape[1] != N_DIMS:
             raise NetworkMismatchError(
                 f"the SavedModel is not VGGish: it gives shape {embedding.shape}, wanted (n_patches, {N_DIMS})"
             )
         return embedding
-
-
-def _first_line(exc: Exception) -> str:
-    return (str(exc).strip().splitlines() or [type(exc).__name__])[0][:200]

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-from deepsound.errors import NetworkUnavailableError
+from deepsound.errors import NetworkUnavailableError, first_line
 
 _OBJECT_GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
@@ -38,8 +38,7 @@ def read_variables(prefix: pathlib.Path | str) -> dict[str, np.ndarray]:
         names = _own_names(reader, keys)
         arrays = {key: reader.get_tensor(key) for key in keys if key != _OBJECT_GRAPH_KEY}
     except Exception as exc:  # the C++ reader raises ValueError, RuntimeError and all of tf.errors
-        detail = (str(exc).strip().splitlines() or [type(exc).__name__])[0][:200]
-        raise NetworkUnavailableError(f"the checkpoint {prefix} cannot be read: {detail}") from exc
+        raise NetworkUnavailableError(f"the checkpoint {prefix} cannot be read: {first_line(exc)}") from exc
     return {names.get(key, key): array for key, array in arrays.items() if isinstance(array, np.ndarray)}
 
 

@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from deepsound.audio import deadline
+from deepsound.audio import limits
 from deepsound.audio.containers import detect_container
 from deepsound.audio.decode import decode_audio
 from deepsound.errors import (
@@ -109,7 +109,7 @@ def test_longer_than_allowed_without_a_header():
 def test_a_decode_that_takes_too_long_is_given_up(content, monkeypatch):
     assert decode_audio(content, max_duration_s=60, timeout_s=60).duration_s > 2
     clock = iter(range(0, 1000, 5))
-    monkeypatch.setattr(deadline.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(limits.time, "monotonic", lambda: next(clock))
     with pytest.raises(AudioTimeoutError, match=r"more than decode_timeout_s = 4 s; it came to sample \d+"):
         decode_audio(content, max_duration_s=60, timeout_s=4)
 
