@@ -67,9 +67,15 @@ def open_store() -> str:
         If the store cannot be reached, or is of a kind that MLflow 3 no longer takes.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
+    former = mlflow.get_tracking_uri()
     with _tracking_errors(f"the MLflow store {uri}"):
-        mlflow.set_tracking_uri(uri)
-        mlflow.set_experiment(EXPERIMENT)
+        try:
+            mlflow.set_tracking_uri(uri)
+            mlflow.set_experiment(EXPERIMENT)
+        except Exception:
+            # MLflow keeps the last store of the process, and a refused one would be everybody's next.
+            mlflow.set_tracking_uri(former)
+            raise
     return uri
 
 

@@ -21,8 +21,9 @@ from tests.jobs.refusals import expect_refusal
 
 
 @pytest.fixture(scope="module")
-def run(trained):  # noqa: ARG001
-    client = mlflow.MlflowClient()
+def run(trained, store):  # noqa: ARG001
+    # By name: this is set up before the store of the process is put right for a test.
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{store / 'mlflow.db'}")
     version = client.get_model_version_by_alias("deepsound-mfcc", "champion")
     return client.get_run(version.run_id)
 
@@ -269,6 +270,7 @@ def test_an_unreachable_store_is_known_before_training(job, features, monkeypatc
     expect_refusal(capsys, "tracking", "file:/tmp/old-store")
     assert "epoch 1" not in capsys.readouterr().err
     assert "MLFLOW_REGISTRY_URI" not in os.environ
+    assert mlflow.get_tracking_uri().startswith("sqlite:")
 
 
 def test_tracks_tells_of_failures(features, tmp_path, capsys):
