@@ -19,6 +19,7 @@ EXECUTOR = [
     "av>=12",  # its wheels carry FFmpeg: m4a, aac, wma, webm
     "soxr>=0.3.7",
     "onnxruntime>=1.17",
+    "mutagen>=1.47",  # ID3, Vorbis and MP4 tags
 ]
 SPARK = ["pyspark>=4.0,<5"]
 TRAIN = [
@@ -31,6 +32,8 @@ TRAIN = [
     "scikit-learn>=1.4",
     "matplotlib>=3.8",
     "librosa>=0.10.2",
+    "optuna>=4.5",
+    "jinja2>=3.1",
 ]
 DEV = [
     "pytest>=8",
