@@ -1,0 +1,28 @@
+"""The settings of the three jobs: what they are called, what they default to, what is allowed.
+
+Units stand in the names. A checked, frozen object is all that the rest of the code ever sees; how it is
+read from YAML and ``--set`` is :mod:`deepsound.settings`.
+"""
+
+from deepsound.config.extract import DEFAULT_VGGISH, NORMALIZATIONS, ExtractSettings
+from deepsound.config.labels import LABEL_SOURCES, LabelSettings
+from deepsound.config.networks import CNN_FOR_EMBEDDINGS, CNN_FOR_MFCC, Cnn, CnnSettings
+from deepsound.config.score import ScoreSettings
+from deepsound.config.split import SPLIT_NAMES, SplitSettings
+from deepsound.config.train import TrainSettings
+
+__all__ = [
+    "CNN_FOR_EMBEDDINGS",
+    "CNN_FOR_MFCC",
+    "DEFAULT_VGGISH",
+    "LABEL_SOURCES",
+    "NORMALIZATIONS",
+    "SPLIT_NAMES",
+    "Cnn",
+    "CnnSettings",
+    "ExtractSettings",
+    "LabelSettings",
+    "ScoreSettings",
+    "SplitSettings",
+    "TrainSettings",
+]

@@ -1,0 +1,46 @@
+"""Settings of ``jobs/train.py``."""
+
+from dataclasses import asdict, dataclass, field, replace
+
+from deepsound.config.check import check_setting
+from deepsound.config.networks import CNN_FOR_EMBEDDINGS, CNN_FOR_MFCC, Cnn, CnnSettings
+from deepsound.config.split import SplitSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """What ``jobs/train.py`` does with one declared feature."""
+
+    feature: str = "mfcc"
+    architecture: str = "cnn"
+    seed: int = 0
+    genres: tuple[str, ...] = ()
+    split: SplitSettings = field(default_factory=SplitSettings)
+    allow_leaks: bool = False
+    cnn: CnnSettings = field(default_factory=CnnSettings)
+    epochs: int = 60
+    patience: int = 10
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    # Share of in-distribution tracks that may be called out-of-distribution.
+    ood_false_alarm_rate: float = 0.05
+
+    def __post_init__(self) -> None:
+        check_setting(self.architecture in ("cnn",), "architecture", self.architecture, "cnn")
+        check_setting(self.seed >= 0, "seed", self.seed, "a whole number from 0")
+        is_list = len(self.genres) != 1 and len(set(self.genres)) == len(self.genres)
+        check_setting(is_list, "genres", self.genres, "two or more different names, or none for those in the data")
+        for name in ("epochs", "patience", "batch_size"):
+            check_setting(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        check_setting(0 < self.learning_rate <= 1, "learning_rate", self.learning_rate, "a number in (0, 1]")
+        rate = self.ood_false_alarm_rate
+        check_setting(0 < rate < 1, "ood_false_alarm_rate", rate, "a fraction in (0, 1)")
+
+    @property
+    def resolved_cnn(self) -> Cnn:
+        """The CNN that is built: what is asked for, over what suits the feature."""
+        return self.cnn.over(CNN_FOR_MFCC if self.feature == "mfcc" else CNN_FOR_EMBEDDINGS)
+
+    def resolved(self) -> "TrainSettings":
+        """The same with nothing left open: what is logged and kept beside a model."""
+        return replace(self, cnn=CnnSettings(**asdict(self.resolved_cnn)))
