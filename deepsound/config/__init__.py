@@ -24,7 +24,7 @@ from deepsound.config.networks import (
     check_n_steps,
 )
 from deepsound.config.score import ScoreSettings
-from deepsound.config.split import SPLIT_NAMES, SplitSettings
+from deepsound.config.split import SPLIT_NAMES, SplitFiles, SplitSettings
 from deepsound.config.train import TrainSettings
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "MlpSettings",
     "Network",
     "ScoreSettings",
+    "SplitFiles",
     "SplitSettings",
     "TrainSettings",
     "Transformer",
