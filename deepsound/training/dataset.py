@@ -1,6 +1,6 @@
 """A FEATURES folder as arrays that are ready to train on: labelled, split, audited for leaks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,8 +87,6 @@ class Dataset:
         Readable tracks without a label of the taxonomy, or without a split where one was given.
     leaks : list of Leak
         Empty unless leaks were allowed.
-    notes : tuple of str
-        What whoever trains on this should know, a line each.
     fingerprint : str
         sha256 of the feature's fingerprint and of every track's content, label and split.
     """
@@ -102,7 +100,6 @@ class Dataset:
     tracks: tuple[LabelledTrack, ...]
     n_left_out: int
     leaks: list[Leak]
-    notes: tuple[str, ...]
     fingerprint: str
 
     def collect(self, *names: str) -> Collection:
@@ -123,8 +120,15 @@ class Dataset:
         return Collection(taxonomy=self.taxonomy, tracks=tuple(tracks), segments=segments)
 
 
-def load_dataset(features: str, *, settings: TrainSettings) -> Dataset:
+def load_dataset(
+    features: str, *, settings: TrainSettings, report: Callable[[str], None] = lambda _: None
+) -> Dataset:
     """Read, label, split and audit.
+
+    Parameters
+    ----------
+    report : callable
+        Gets a line about each thing that whoever trains on this should know.
 
     Raises
     ------
@@ -142,9 +146,8 @@ def load_dataset(features: str, *, settings: TrainSettings) -> Dataset:
     rows = sorted((row for row in readable if row["genre"] in taxonomy), key=lambda row: str(row["track_id"]))
     if not rows:
         raise LabelError(f"no track of {features} has one of the genres {', '.join(taxonomy.genres)}")
-    notes: list[str] = []
     if settings.split_lists:
-        rows, notes = _split_by_lists(rows, settings.split_lists)
+        rows = _split_by_lists(rows, settings.split_lists, report)
     splits = split_tracks([_labelled(row) for row in rows], settings=settings.split, seed=settings.seed)
     leaks = find_leaks([_identity(row) for row in rows], splits=splits)
     if not settings.allow_leaks:
@@ -155,8 +158,8 @@ def load_dataset(features: str, *, settings: TrainSettings) -> Dataset:
         name: _subset(segments, [r for r in rows if splits[r["track_id"]] == name], taxonomy)
         for name in SPLIT_NAMES
     }
-    notes += _describe_missing_genres(subsets, taxonomy)
-    notes += _describe_constant_dims(subsets["train"], settings.feature)
+    _report_missing_genres(subsets, taxonomy, report)
+    _report_constant_dims(subsets["train"], settings.feature, report)
     return Dataset(
         summary=summary,
         taxonomy=taxonomy,
@@ -165,41 +168,38 @@ def load_dataset(features: str, *, settings: TrainSettings) -> Dataset:
         tracks=tuple(_labelled(row) for row in rows),
         n_left_out=len(readable) - len(rows),
         leaks=leaks,
-        notes=tuple(notes),
         fingerprint=_fingerprint(summary.fingerprint_of(settings.feature), rows, splits),
     )
 
 
 def _split_by_lists(
-    rows: Sequence[dict[str, Any]], lists: dict[str, str]
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows with the split that the lists give, null where they give none, and what is to be said about it."""
+    rows: Sequence[dict[str, Any]], lists: dict[str, str], report: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """The rows with the split that the lists give, null where they give none."""
     lines = {split: read_split_list(path) for split, path in lists.items()}
     listed = match_split_lists([row["track_id"] for row in rows], lines)
+    for line in listed.describe_unknown():
+        report(line)
     n_missing = len(rows) - len(listed.splits)
-    notes = listed.describe_unknown()
     if n_missing:
-        notes.append(f"{n_missing} tracks are in no split list and left out")
-    return [{**row, "split": listed.splits.get(row["track_id"])} for row in rows], notes
+        report(f"{n_missing} tracks are in no split list and left out")
+    return [{**row, "split": listed.splits.get(row["track_id"])} for row in rows]
 
 
-def _describe_missing_genres(subsets: dict[str, Subset], taxonomy: Taxonomy) -> list[str]:
+def _report_missing_genres(subsets: dict[str, Subset], taxonomy: Taxonomy, report: Callable[[str], None]) -> None:
     """A line for each split that lacks genres: what was never learned, stopped by or tested."""
-    notes = []
     for name, subset in subsets.items():
         present = set(subset.genre_indices.tolist())
         missing = [genre for index, genre in enumerate(taxonomy.genres) if index not in present]
         if missing:
-            notes.append(f"no {name} track of {', '.join(missing)}")
-    return notes
+            report(f"no {name} track of {', '.join(missing)}")
 
 
-def _describe_constant_dims(train: Subset, feature: str) -> list[str]:
+def _report_constant_dims(train: Subset, feature: str, report: Callable[[str], None]) -> None:
     dims = find_constant_dims(train.values)
-    if not dims:
-        return []
-    named = ", ".join(map(str, dims[:_MAX_DIMS_NAMED])) + (", …" if len(dims) > _MAX_DIMS_NAMED else "")
-    return [f"{len(dims)} of {train.values.shape[2]} dimensions of {feature} never change in training: {named}"]
+    if dims:
+        named = ", ".join(map(str, dims[:_MAX_DIMS_NAMED])) + (", …" if len(dims) > _MAX_DIMS_NAMED else "")
+        report(f"{len(dims)} of {train.values.shape[2]} dimensions of {feature} never change in training: {named}")
 
 
 def _labelled(row: dict[str, str]) -> LabelledTrack:

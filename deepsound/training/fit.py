@@ -57,7 +57,7 @@ class TrainedModel:
     def compute_logits(self, values: np.ndarray) -> np.ndarray:
         """Logits [shape=(n_segments, n_genres)] of raw features [shape=(n_segments, n_frames, n_dims)]."""
         starts = range(0, len(values), _BATCH_SEGMENTS)
-        batches = (standardize(values[i : i + _BATCH_SEGMENTS], mean=self.mean, std=self.std) for i in starts)
+        batches = (standardize(values[i : i + _BATCH_SEGMENTS], self.mean, self.std) for i in starts)
         # Called as it is: predict() would build, and for every fold build again, a graph of its own.
         return np.concatenate([np.asarray(self.model(batch, training=False)) for batch in batches])
 
@@ -82,7 +82,7 @@ def fit_head(data: TrainingData, *, settings: TrainSettings, report_epoch: Epoch
         Called after each epoch with its number (from 0) and its figures.
     """
     trained = train_model(data, settings=settings, report_epoch=report_epoch)
-    probe = standardize(data.train.values[:_PROBE_SEGMENTS], mean=trained.mean, std=trained.std)
+    probe = standardize(data.train.values[:_PROBE_SEGMENTS], trained.mean, trained.std)
     head, ood_threshold = _calibrate(export_onnx(trained.model, probe=probe), data, trained, settings)
     return FittedHead(
         head=head,
@@ -108,7 +108,7 @@ def train_model(data: TrainingData, *, settings: TrainSettings, report_epoch: Ep
         monitor="val_loss", patience=settings.patience, restore_best_weights=True
     )
     train, validation = (
-        (standardize(s.values, mean=mean, std=std), s.segment_genres) for s in (data.train, data.validation)
+        (standardize(s.values, mean, std), s.segment_genres) for s in (data.train, data.validation)
     )
     model.fit(
         *train,

@@ -28,7 +28,7 @@ def find_constant_dims(values: np.ndarray) -> list[int]:
     return np.flatnonzero(values.std(axis=(0, 1), dtype=np.float64) <= _CONSTANT_STD).tolist()
 
 
-def standardize(values: np.ndarray, *, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+def standardize(values: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
     """``(values - mean) / std`` in float32."""
     standardized: np.ndarray = (values - mean.astype(np.float32)) / std.astype(np.float32)
     return standardized

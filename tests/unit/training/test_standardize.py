@@ -9,7 +9,7 @@ def test_each_dimension_gets_mean_0_and_std_1_and_a_constant_one_stays_finite():
     mean, std = compute_standardization(values)
     np.testing.assert_allclose(mean, values.astype(np.float64).reshape(-1, 3).mean(axis=0))
     assert std[2] == 1
-    standardized = standardize(values, mean=mean, std=std)
+    standardized = standardize(values, mean, std)
     assert standardized.dtype == np.float32
     np.testing.assert_allclose(standardized.reshape(-1, 3).mean(axis=0), [0, 0, 0], atol=1e-2)
     np.testing.assert_allclose(standardized.reshape(-1, 3).std(axis=0), [1, 1, 0], atol=1e-2)
