@@ -15,6 +15,8 @@ from deepsound.config.networks import (
 )
 from deepsound.config.split import SPLIT_NAMES, SplitSettings
 
+SCHEDULES = ("constant", "cosine")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
@@ -35,9 +37,18 @@ class TrainSettings:
     transformer: TransformerSettings = field(default_factory=TransformerSettings)
     mlp: MlpSettings = field(default_factory=MlpSettings)
     epochs: int = 60
+    # Epochs without a lower validation loss before training stops; 0 to train them all.
     patience: int = 10
     batch_size: int = 32
     learning_rate: float = 1e-3
+    schedule: str = "constant"
+    # A track of an artist with n tracks counts n ** -artist_balance, one of a genre with n tracks alike.
+    artist_balance: float = 0.0
+    genre_balance: float = 0.0
+    # Networks that differ by their seed alone and are averaged into one.
+    n_seeds: int = 1
+    # Train once more, as long, on the training and validation tracks together.
+    refit: bool = False
     # Share of in-distribution tracks that may be called out-of-distribution.
     ood_false_alarm_rate: float = 0.05
 
@@ -52,8 +63,12 @@ class TrainSettings:
         is_list = len(self.genres) != 1 and len(set(self.genres)) == len(self.genres)
         check_setting(is_list, "genres", self.genres, "two or more different names, or none for those in the data")
         check_setting(self.folds == 0 or self.folds >= 2, "folds", self.folds, "two or more, or 0 for none")
-        for name in ("epochs", "patience", "batch_size"):
+        for name in ("epochs", "batch_size", "n_seeds"):
             check_setting(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        check_setting(self.patience >= 0, "patience", self.patience, "at least 1, or 0 to train all epochs")
+        check_setting(self.schedule in SCHEDULES, "schedule", self.schedule, f"one of {', '.join(SCHEDULES)}")
+        for name in ("artist_balance", "genre_balance"):
+            check_setting(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
         check_setting(0 < self.learning_rate <= 1, "learning_rate", self.learning_rate, "a number in (0, 1]")
         rate = self.ood_false_alarm_rate
         check_setting(0 < rate < 1, "ood_false_alarm_rate", rate, "a fraction in (0, 1)")

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from deepsound.config import SPLIT_NAMES, TrainSettings
-from deepsound.data.groups import LabelledTrack
+from deepsound.data.groups import LabelledTrack, group_tracks
 from deepsound.data.split_files import match_split_lists, read_split_list
 from deepsound.data.splits import split_tracks
 from deepsound.data.store import FeatureSummary, SegmentTable, read_segments, read_summary, read_tracks
@@ -33,11 +34,14 @@ class Subset:
         Position of each segment's track in ``genre_indices``.
     genre_indices : np.ndarray [shape=(n_tracks,), int]
         Class index of each track.
+    group_sizes : np.ndarray [shape=(n_tracks,), int], optional
+        How many tracks are by the artist of each track, itself among them; without it, each counts as alone.
     """
 
     values: np.ndarray
     track_indices: np.ndarray
     genre_indices: np.ndarray
+    group_sizes: np.ndarray | None = None
 
     @property
     def segment_genres(self) -> np.ndarray:
@@ -53,7 +57,20 @@ class Subset:
             values=self.values[is_here],
             track_indices=positions[self.track_indices[is_here]],
             genre_indices=self.genre_indices[is_wanted],
+            group_sizes=None if self.group_sizes is None else self.group_sizes[is_wanted],
         )
+
+
+def join_subsets(*subsets: Subset) -> Subset:
+    """Several subsets as one, their tracks one after the other."""
+    offsets = np.cumsum([0, *(len(subset.genre_indices) for subset in subsets)])
+    sizes = [subset.group_sizes for subset in subsets if subset.group_sizes is not None]
+    return Subset(
+        values=np.concatenate([subset.values for subset in subsets]),
+        track_indices=np.concatenate([s.track_indices + o for s, o in zip(subsets, offsets, strict=False)]),
+        genre_indices=np.concatenate([subset.genre_indices for subset in subsets]),
+        group_sizes=np.concatenate(sizes) if len(sizes) == len(subsets) else None,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +119,13 @@ class Dataset:
     leaks: list[Leak]
     fingerprint: str
 
+    def split_as_learned(self, *, is_refitted: bool) -> pa.Table:
+        """The split as a model has seen it: a refit turns validation tracks into training tracks."""
+        if not is_refitted:
+            return self.split
+        learned = pc.replace_substring_regex(self.split["split"], "^validation$", "train")
+        return self.split.set_column(self.split.column_names.index("split"), "split", learned)
+
     def collect(self, *names: str) -> Collection:
         """The tracks of the splits of these names, of all splits without a name, as one collection."""
         subsets = {name: getattr(self, name) for name in names or SPLIT_NAMES}
@@ -109,14 +133,7 @@ class Dataset:
         tracks = [
             track for name in subsets for track, split in zip(self.tracks, splits, strict=True) if split == name
         ]
-        offsets = np.cumsum([0, *(len(subset.genre_indices) for subset in subsets.values())])
-        segments = Subset(
-            values=np.concatenate([subset.values for subset in subsets.values()]),
-            track_indices=np.concatenate(
-                [s.track_indices + offset for s, offset in zip(subsets.values(), offsets, strict=False)]
-            ),
-            genre_indices=np.concatenate([subset.genre_indices for subset in subsets.values()]),
-        )
+        segments = join_subsets(*subsets.values())
         return Collection(taxonomy=self.taxonomy, tracks=tuple(tracks), segments=segments)
 
 
@@ -154,8 +171,9 @@ def load_dataset(
         check_leaks(leaks, splits=splits)
     rows = [row for row in rows if row["track_id"] in splits]
     segments = read_segments(features, feature=settings.feature)
+    sizes = _sizes_of_groups(rows)
     subsets = {
-        name: _subset(segments, [r for r in rows if splits[r["track_id"]] == name], taxonomy)
+        name: _subset(segments, [r for r in rows if splits[r["track_id"]] == name], taxonomy, sizes)
         for name in SPLIT_NAMES
     }
     _report_missing_genres(subsets, taxonomy, report)
@@ -216,7 +234,15 @@ def _identity(row: dict[str, str]) -> TrackIdentity:
     return TrackIdentity(track_id=row["track_id"], artist=row["artist"], content_sha256=row["content_sha256"])
 
 
-def _subset(segments: SegmentTable, rows: Sequence[dict[str, str]], taxonomy: Taxonomy) -> Subset:
+def _sizes_of_groups(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """track_id to the number of tracks by its artist."""
+    groups = group_tracks([_labelled(row) for row in rows], by="artist").values()
+    return {track.track_id: len(group) for group in groups for track in group}
+
+
+def _subset(
+    segments: SegmentTable, rows: Sequence[dict[str, str]], taxonomy: Taxonomy, sizes: dict[str, int]
+) -> Subset:
     positions = {row["track_id"]: position for position, row in enumerate(rows)}
     track_indices = np.array([positions.get(track_id, -1) for track_id in segments.track_ids], np.int64)
     is_here = track_indices >= 0
@@ -224,6 +250,7 @@ def _subset(segments: SegmentTable, rows: Sequence[dict[str, str]], taxonomy: Ta
         values=segments.values[is_here],
         track_indices=track_indices[is_here],
         genre_indices=np.array([taxonomy.index(row["genre"]) for row in rows], np.int64),
+        group_sizes=np.array([sizes[row["track_id"]] for row in rows], np.int64),
     )
 
 

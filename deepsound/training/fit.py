@@ -1,27 +1,43 @@
-"""Fitting one head: standardise, train with early stopping, export, calibrate."""
+"""Fitting one head: standardise, train with early stopping, average, export, calibrate."""
 
+import functools
 import pathlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import keras
 import numpy as np
+import scipy.special
 
 from deepsound.config import TrainSettings
 from deepsound.evaluation.calibration import fit_temperature, mean_by_track
 from deepsound.evaluation.metrics import CollectionMetrics, compute_metrics, count_confusion
 from deepsound.evaluation.ood import compute_energy, fit_threshold
 from deepsound.models.architectures import build_model
+from deepsound.models.ensemble import average_heads
 from deepsound.models.export import export_onnx
 from deepsound.models.head import Head, HeadSpec, PackedHead
 from deepsound.taxonomy import Taxonomy
-from deepsound.training.dataset import Subset
+from deepsound.training.dataset import Subset, join_subsets
+from deepsound.training.epochs import EpochRecorder, EpochReporter, train_epochs
 from deepsound.training.standardize import compute_standardization, standardize
 
-EpochReporter = Callable[[int, dict[str, float]], None]
+__all__ = [
+    "EpochReporter",
+    "FittedHead",
+    "TrainedModel",
+    "TrainingData",
+    "compute_temperature",
+    "evaluate_head",
+    "fit_head",
+    "save_keras",
+    "train_model",
+    "weigh_segments",
+]
 _PROBE_SEGMENTS = 8
 _BATCH_SEGMENTS = 256
+# Far apart, so that the members of one seed are not those of the next.
+_SEED_STEP = 1_000_003
 
 
 class TrainingData(Protocol):
@@ -44,8 +60,9 @@ class TrainingData(Protocol):
 class TrainedModel:
     """A network after training, in Keras, with the standardisation that its inputs want.
 
-    ``history`` has one mapping per epoch (loss, accuracy, val_loss, val_accuracy; of segments);
-    ``best_epoch`` (from 0) is the one whose weights were kept.
+    ``history`` has one mapping per epoch (loss, accuracy, val_loss, val_accuracy; of segments) of the first seed;
+    ``best_epoch`` (from 0) is the one whose weights were kept. ``validation_logits`` [shape=(n_segments,
+    n_genres)] are those of the validation segments before a refit, which learns from them.
     """
 
     model: keras.Model
@@ -53,24 +70,28 @@ class TrainedModel:
     std: np.ndarray
     history: list[dict[str, float]]
     best_epoch: int
+    validation_logits: np.ndarray
 
     def compute_logits(self, values: np.ndarray) -> np.ndarray:
         """Logits [shape=(n_segments, n_genres)] of raw features [shape=(n_segments, n_frames, n_dims)]."""
-        starts = range(0, len(values), _BATCH_SEGMENTS)
-        batches = (standardize(values[i : i + _BATCH_SEGMENTS], self.mean, self.std) for i in starts)
-        # Called as it is: predict() would build, and for every fold build again, a graph of its own.
-        return np.concatenate([np.asarray(self.model(batch, training=False)) for batch in batches])
+        return _compute_logits(self.model, standardize(values, self.mean, self.std))
 
 
 @dataclass(frozen=True, kw_only=True)
 class FittedHead:
-    """A trained head; ``model``, ``history`` and ``best_epoch`` as in :class:`TrainedModel`."""
+    """A trained head; ``model``, ``history`` and ``best_epoch`` as in :class:`TrainedModel`.
+
+    ``validation`` are the metrics of the validation tracks before a refit, ``is_refitted`` says whether the head
+    has learned from them since.
+    """
 
     head: PackedHead
     model: keras.Model
     history: list[dict[str, float]]
     best_epoch: int
     ood_threshold: float
+    validation: CollectionMetrics
+    is_refitted: bool
 
 
 def fit_head(data: TrainingData, *, settings: TrainSettings, report_epoch: EpochReporter) -> FittedHead:
@@ -79,59 +100,100 @@ def fit_head(data: TrainingData, *, settings: TrainSettings, report_epoch: Epoch
     Parameters
     ----------
     report_epoch : callable
-        Called after each epoch with its number (from 0) and its figures.
+        Called after each epoch of the first seed with its number (from 0) and its figures.
     """
     trained = train_model(data, settings=settings, report_epoch=report_epoch)
     probe = standardize(data.train.values[:_PROBE_SEGMENTS], trained.mean, trained.std)
-    head, ood_threshold = _calibrate(export_onnx(trained.model, probe=probe), data, trained, settings)
+    spec = HeadSpec(
+        genres=data.taxonomy.genres,
+        shape=data.train.values.shape[1:],
+        mean=tuple(trained.mean.tolist()),
+        std=tuple(trained.std.tolist()),
+        temperature=compute_temperature(trained, data.validation),
+    )
     return FittedHead(
-        head=head,
+        head=PackedHead(spec, export_onnx(trained.model, probe=probe)),
         model=trained.model,
         history=trained.history,
         best_epoch=trained.best_epoch,
-        ood_threshold=ood_threshold,
+        ood_threshold=_fit_ood_threshold(trained, data.validation, settings),
+        validation=_judge(
+            scipy.special.softmax(trained.validation_logits / spec.temperature, axis=1),
+            data.validation,
+            data.taxonomy,
+        ),
+        is_refitted=settings.refit,
     )
 
 
 def train_model(data: TrainingData, *, settings: TrainSettings, report_epoch: EpochReporter) -> TrainedModel:
-    """The network that ``settings`` ask for, trained; see :func:`fit_head`."""
-    mean, std = compute_standardization(data.train.values)
-    keras.utils.set_random_seed(settings.seed)
-    model = build_model(settings, shape=data.train.values.shape[1:], n_genres=len(data.taxonomy))
-    model.compile(
-        optimizer=keras.optimizers.Adam(settings.learning_rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+    """The network that ``settings`` ask for, trained; see :func:`fit_head`.
+
+    Notes
+    -----
+    With ``refit``, training and validation tracks are learned from together in the end, each seed for as many
+    epochs as were best for it before. Nothing is stopped by or calibrated on a track that was learned from.
+    """
+    scale = compute_standardization(data.train.values)
+    train_member = functools.partial(_train_member, scale=scale, n_genres=len(data.taxonomy), settings=settings)
+    recorders = [EpochRecorder(_say_nothing if number else report_epoch) for number in range(settings.n_seeds)]
+    members = [
+        train_member(data.train, data.validation, number=number, recorder=recorder)
+        for number, recorder in enumerate(recorders)
+    ]
+    model = average_heads(members)
+    validation_logits = _compute_logits(model, standardize(data.validation.values, *scale))
+    best_epochs = [recorder.best_epoch if settings.patience else settings.epochs - 1 for recorder in recorders]
+    if settings.refit:
+        everything = join_subsets(data.train, data.validation)
+        members = [
+            train_member(everything, None, number=number, stop_after=best_epoch + 1)
+            for number, best_epoch in enumerate(best_epochs)
+        ]
+        model = average_heads(members)
+    return TrainedModel(
+        model=model,
+        mean=scale[0],
+        std=scale[1],
+        history=recorders[0].history,
+        best_epoch=best_epochs[0],
+        validation_logits=validation_logits,
     )
-    recorder = _EpochRecorder(report_epoch)
-    stopping = keras.callbacks.EarlyStopping(
-        monitor="val_loss", patience=settings.patience, restore_best_weights=True
+
+
+def compute_temperature(trained: TrainedModel, validation: Subset) -> float:
+    """The temperature that suits the validation tracks."""
+    return fit_temperature(
+        trained.validation_logits, true_indices=validation.genre_indices, track_indices=validation.track_indices
     )
-    train, validation = (
-        (standardize(s.values, mean, std), s.segment_genres) for s in (data.train, data.validation)
-    )
-    model.fit(
-        *train,
-        validation_data=validation,
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        callbacks=[recorder, stopping],
-        verbose=0,
-    )
-    best_epoch = int(np.argmin([epoch["val_loss"] for epoch in recorder.history]))
-    return TrainedModel(model=model, mean=mean, std=std, history=recorder.history, best_epoch=best_epoch)
+
+
+def weigh_segments(subset: Subset, *, artist_balance: float, genre_balance: float) -> np.ndarray:
+    """How much each training segment counts, on average 1.
+
+    Parameters
+    ----------
+    artist_balance : float
+        0 to 1. A track of an artist with n tracks counts n ** -artist_balance: an artist's tracks resemble each
+        other, and so say less than as many by others.
+    genre_balance : float
+        0 to 1; the same for the tracks of a genre.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_segments,), float64]
+    """
+    genre_sizes = np.bincount(subset.genre_indices)[subset.genre_indices]
+    weights = genre_sizes.astype(np.float64) ** -genre_balance
+    if subset.group_sizes is not None:
+        weights *= subset.group_sizes.astype(np.float64) ** -artist_balance
+    of_segments: np.ndarray = weights[subset.track_indices] / weights[subset.track_indices].mean()
+    return of_segments
 
 
 def evaluate_head(head: Head, subset: Subset, *, taxonomy: Taxonomy) -> CollectionMetrics:
     """Metrics of tracks: the mean of their segments' probabilities decides."""
-    probabilities = mean_by_track(
-        head.score(subset.values).probabilities,
-        track_indices=subset.track_indices,
-        n_tracks=len(subset.genre_indices),
-    )
-    predicted = probabilities.argmax(axis=1)
-    confusion = count_confusion(list(subset.genre_indices), list(predicted), n_genres=len(taxonomy))
-    return compute_metrics(confusion, genres=taxonomy.genres)
+    return _judge(head.score(subset.values).probabilities, subset, taxonomy)
 
 
 def save_keras(model: keras.Model, path: pathlib.Path) -> None:
@@ -139,39 +201,64 @@ def save_keras(model: keras.Model, path: pathlib.Path) -> None:
     model.save(path)
 
 
-def _calibrate(
-    onnx_bytes: bytes, data: TrainingData, trained: TrainedModel, settings: TrainSettings
-) -> tuple[PackedHead, float]:
-    spec = HeadSpec(
-        genres=data.taxonomy.genres,
-        shape=data.train.values.shape[1:],
-        mean=tuple(trained.mean.tolist()),
-        std=tuple(trained.std.tolist()),
-        temperature=1.0,
+def _train_member(
+    train: Subset,
+    validation: Subset | None,
+    *,
+    scale: tuple[np.ndarray, np.ndarray],
+    n_genres: int,
+    settings: TrainSettings,
+    number: int,
+    recorder: EpochRecorder | None = None,
+    stop_after: int | None = None,
+) -> keras.Model:
+    """One network, from the seed that follows from the settings' and from its number."""
+    seed = (settings.seed + number * _SEED_STEP) % 2**32
+    keras.utils.set_random_seed(seed)
+    model = build_model(settings, shape=train.values.shape[1:], n_genres=n_genres)
+    train_epochs(
+        model,
+        (standardize(train.values, *scale), train.segment_genres),
+        None if validation is None else (standardize(validation.values, *scale), validation.segment_genres),
+        weights=weigh_segments(
+            train, artist_balance=settings.artist_balance, genre_balance=settings.genre_balance
+        ),
+        epochs=settings.epochs,
+        stop_after=stop_after,
+        patience=settings.patience,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        schedule=settings.schedule,
+        recorder=recorder or EpochRecorder(_say_nothing),
+        seed=seed,
     )
-    validation = data.validation
-    logits = Head(spec, onnx_bytes).compute_logits(validation.values)
-    temperature = fit_temperature(
-        logits, true_indices=validation.genre_indices, track_indices=validation.track_indices
+    return model
+
+
+def _compute_logits(model: keras.Model, standardized: np.ndarray) -> np.ndarray:
+    starts = range(0, len(standardized), _BATCH_SEGMENTS)
+    batches = (standardized[start : start + _BATCH_SEGMENTS] for start in starts)
+    # Called as it is: predict() would build, and for every fold build again, a graph of its own.
+    return np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
+
+
+def _judge(segment_probabilities: np.ndarray, subset: Subset, taxonomy: Taxonomy) -> CollectionMetrics:
+    probabilities = mean_by_track(
+        segment_probabilities, track_indices=subset.track_indices, n_tracks=len(subset.genre_indices)
     )
+    predicted = probabilities.argmax(axis=1)
+    confusion = count_confusion(list(subset.genre_indices), list(predicted), n_genres=len(taxonomy))
+    return compute_metrics(confusion, genres=taxonomy.genres)
+
+
+def _fit_ood_threshold(trained: TrainedModel, validation: Subset, settings: TrainSettings) -> float:
     energy = mean_by_track(
-        compute_energy(logits),
+        compute_energy(trained.validation_logits),
         track_indices=validation.track_indices,
         n_tracks=len(validation.genre_indices),
     )
-    threshold = fit_threshold(energy, false_alarm_rate=settings.ood_false_alarm_rate)
-    return PackedHead(replace(spec, temperature=temperature), onnx_bytes), threshold
+    return fit_threshold(energy, false_alarm_rate=settings.ood_false_alarm_rate)
 
 
-class _EpochRecorder(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps the figures of each epoch and passes them on as they come."""
-
-    def __init__(self, report_epoch: EpochReporter) -> None:
-        super().__init__()
-        self.history: list[dict[str, float]] = []
-        self._report_epoch = report_epoch
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        figures = {name: float(value) for name, value in (logs or {}).items()}
-        self.history.append(figures)
-        self._report_epoch(epoch, figures)
+def _say_nothing(epoch: int, figures: dict[str, float]) -> None:
+    """No report of single epochs."""

@@ -51,9 +51,8 @@ def train(features: str, *, settings: TrainSettings, report: Callable[[str], Non
         _log_data(dataset, features)
         fitted = fit_head(dataset, settings=settings, report_epoch=_epoch_reporter(settings, report))
         head = load_head(fitted.head)
-        validation = evaluate_head(head, dataset.validation, taxonomy=dataset.taxonomy)
         test = evaluate_head(head, dataset.test, taxonomy=dataset.taxonomy)
-        _log_results(fitted, dataset, validation=validation, test=test, settings=settings)
+        _log_results(fitted, dataset, validation=fitted.validation, test=test, settings=settings)
         model = _log_bundle(fitted, dataset, settings=settings, run_id=run_id)
     report(f"test tracks: {describe_accuracy(test)}")
     return TrainResult(run_id=run_id, model=model, test=test, n_epochs=len(fitted.history))
@@ -146,7 +145,7 @@ def _log_bundle(
         train_settings=to_plain(settings),
         data_fingerprint=dataset.fingerprint,
         run_id=run_id,
-        split=dataset.split,
+        split=dataset.split_as_learned(is_refitted=fitted.is_refitted),
     )
     with tempfile.TemporaryDirectory(prefix="deepsound-") as scratch:
         weights = pathlib.Path(scratch) / "model.keras"

@@ -135,6 +135,11 @@ def test_refusals(override, message):
         ),
         ({"folds": 1}, "'folds' is 1; wanted two or more, or 0"),
         ({"epochs": 0}, "epochs"),
+        ({"n_seeds": 0}, "n_seeds"),
+        ({"patience": -1}, "patience"),
+        ({"schedule": "linear"}, "one of constant, cosine"),
+        ({"artist_balance": 1.5}, "artist_balance"),
+        ({"genre_balance": -0.1}, "genre_balance"),
         ({"learning_rate": 0}, "learning_rate"),
     ],
 )
