@@ -15,6 +15,7 @@ from deepsound.config.networks import (
 )
 from deepsound.config.split import SPLIT_NAMES, SplitSettings
 
+TRANSFORMS = ("none", "logit", "auto")
 SCHEDULES = ("constant", "cosine")
 
 
@@ -36,6 +37,8 @@ class TrainSettings:
     lstm: LstmSettings = field(default_factory=LstmSettings)
     transformer: TransformerSettings = field(default_factory=TransformerSettings)
     mlp: MlpSettings = field(default_factory=MlpSettings)
+    # Of each number, before standardisation; auto: logit for a feature of probabilities.
+    transform: str = "none"
     epochs: int = 60
     # Epochs without a lower validation loss before training stops; 0 to train them all.
     patience: int = 10
@@ -67,6 +70,7 @@ class TrainSettings:
             check_setting(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         check_setting(self.patience >= 0, "patience", self.patience, "at least 1, or 0 to train all epochs")
         check_setting(self.schedule in SCHEDULES, "schedule", self.schedule, f"one of {', '.join(SCHEDULES)}")
+        check_setting(self.transform in TRANSFORMS, "transform", self.transform, f"one of {', '.join(TRANSFORMS)}")
         for name in ("artist_balance", "genre_balance"):
             check_setting(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
         check_setting(0 < self.learning_rate <= 1, "learning_rate", self.learning_rate, "a number in (0, 1]")

@@ -97,7 +97,7 @@ def write_bundle(bundle: Bundle, *, folder: pathlib.Path, keras_weights: pathlib
             "network": bundle.network,
         },
         "extract_settings": bundle.extract_settings,
-        "standardization": {"mean": list(spec.mean), "std": list(spec.std)},
+        "standardization": {"transform": spec.transform, "mean": list(spec.mean), "std": list(spec.std)},
         "temperature": spec.temperature,
         "ood": {
             "score": "energy",
@@ -152,6 +152,8 @@ def _parse(manifest: dict[str, Any], folder: pathlib.Path) -> Bundle:
         mean=tuple(manifest["standardization"]["mean"]),
         std=tuple(manifest["standardization"]["std"]),
         temperature=float(manifest["temperature"]),
+        # Bundles of before there were transforms name none.
+        transform=str(manifest["standardization"].get("transform", "none")),
     )
     return Bundle(
         head=PackedHead(spec, onnx_bytes),

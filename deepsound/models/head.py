@@ -14,6 +14,7 @@ import scipy.special
 
 from deepsound.errors import BundleError, ParameterError
 from deepsound.evaluation.ood import compute_energy
+from deepsound.models.transform import apply_transform
 
 # The second are the numbers that the last dense layer sees; heads of old bundles have the first alone.
 OUTPUT_NAMES = ("logits", "penultimate")
@@ -32,6 +33,8 @@ class HeadSpec:
         Standardisation, learned on the training split only; ``std`` is above 0.
     temperature : float
         Divides the logits before the softmax.
+    transform : str
+        What is done to each number before the standardisation; see :mod:`deepsound.models.transform`.
     """
 
     genres: tuple[str, ...]
@@ -39,6 +42,7 @@ class HeadSpec:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     temperature: float
+    transform: str = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +126,7 @@ class Head:
     def _run(self, features: np.ndarray, output: str) -> np.ndarray:
         if features.ndim != 3 or features.shape[1:] != self.spec.shape:
             raise ParameterError(f"features of shape {features.shape}; this model wants (n, *{self.spec.shape})")
-        standardized = (features.astype(np.float32, copy=False) - self._mean) / self._std
+        standardized = (apply_transform(features, self.spec.transform) - self._mean) / self._std
         values: np.ndarray = self._session.run([output], {self._input_name: standardized})[0]
         return values
 

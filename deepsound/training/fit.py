@@ -2,7 +2,7 @@
 
 import functools
 import pathlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import keras
@@ -17,6 +17,7 @@ from deepsound.models.architectures import build_model
 from deepsound.models.ensemble import average_heads
 from deepsound.models.export import export_onnx
 from deepsound.models.head import Head, HeadSpec, PackedHead
+from deepsound.models.transform import apply_transform, choose_transform
 from deepsound.taxonomy import Taxonomy
 from deepsound.training.dataset import Subset, join_subsets
 from deepsound.training.epochs import EpochRecorder, EpochReporter, train_epochs
@@ -58,7 +59,7 @@ class TrainingData(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """A network after training, in Keras, with the standardisation that its inputs want.
+    """A network after training, in Keras, with the transform and the standardisation that its inputs want.
 
     ``history`` has one mapping per epoch (loss, accuracy, val_loss, val_accuracy; of segments) of the first seed;
     ``best_epoch`` (from 0) is the one whose weights were kept. ``validation_logits`` [shape=(n_segments,
@@ -66,6 +67,7 @@ class TrainedModel:
     """
 
     model: keras.Model
+    transform: str
     mean: np.ndarray
     std: np.ndarray
     history: list[dict[str, float]]
@@ -74,7 +76,11 @@ class TrainedModel:
 
     def compute_logits(self, values: np.ndarray) -> np.ndarray:
         """Logits [shape=(n_segments, n_genres)] of raw features [shape=(n_segments, n_frames, n_dims)]."""
-        return _compute_logits(self.model, standardize(values, self.mean, self.std))
+        return _compute_logits(self.model, self.prepare(values))
+
+    def prepare(self, values: np.ndarray) -> np.ndarray:
+        """Raw features as the network takes them."""
+        return standardize(apply_transform(values, self.transform), self.mean, self.std)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,13 +109,14 @@ def fit_head(data: TrainingData, *, settings: TrainSettings, report_epoch: Epoch
         Called after each epoch of the first seed with its number (from 0) and its figures.
     """
     trained = train_model(data, settings=settings, report_epoch=report_epoch)
-    probe = standardize(data.train.values[:_PROBE_SEGMENTS], trained.mean, trained.std)
+    probe = trained.prepare(data.train.values[:_PROBE_SEGMENTS])
     spec = HeadSpec(
         genres=data.taxonomy.genres,
         shape=data.train.values.shape[1:],
         mean=tuple(trained.mean.tolist()),
         std=tuple(trained.std.tolist()),
         temperature=compute_temperature(trained, data.validation),
+        transform=trained.transform,
     )
     return FittedHead(
         head=PackedHead(spec, export_onnx(trained.model, probe=probe)),
@@ -134,18 +141,23 @@ def train_model(data: TrainingData, *, settings: TrainSettings, report_epoch: Ep
     With ``refit``, training and validation tracks are learned from together in the end, each seed for as many
     epochs as were best for it before. Nothing is stopped by or calibrated on a track that was learned from.
     """
-    scale = compute_standardization(data.train.values)
+    transform = choose_transform(settings.transform, values=data.train.values)
+    train, validation = (
+        replace(subset, values=apply_transform(subset.values, transform))
+        for subset in (data.train, data.validation)
+    )
+    scale = compute_standardization(train.values)
     train_member = functools.partial(_train_member, scale=scale, n_genres=len(data.taxonomy), settings=settings)
     recorders = [EpochRecorder(_say_nothing if number else report_epoch) for number in range(settings.n_seeds)]
     members = [
-        train_member(data.train, data.validation, number=number, recorder=recorder)
+        train_member(train, validation, number=number, recorder=recorder)
         for number, recorder in enumerate(recorders)
     ]
     model = average_heads(members)
-    validation_logits = _compute_logits(model, standardize(data.validation.values, *scale))
+    validation_logits = _compute_logits(model, standardize(validation.values, *scale))
     best_epochs = [recorder.best_epoch if settings.patience else settings.epochs - 1 for recorder in recorders]
     if settings.refit:
-        everything = join_subsets(data.train, data.validation)
+        everything = join_subsets(train, validation)
         members = [
             train_member(everything, None, number=number, stop_after=best_epoch + 1)
             for number, best_epoch in enumerate(best_epochs)
@@ -153,6 +165,7 @@ def train_model(data: TrainingData, *, settings: TrainSettings, report_epoch: Ep
         model = average_heads(members)
     return TrainedModel(
         model=model,
+        transform=transform,
         mean=scale[0],
         std=scale[1],
         history=recorders[0].history,

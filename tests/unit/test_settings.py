@@ -137,6 +137,7 @@ def test_refusals(override, message):
         ({"epochs": 0}, "epochs"),
         ({"n_seeds": 0}, "n_seeds"),
         ({"patience": -1}, "patience"),
+        ({"transform": "sqrt"}, "one of none, logit, auto"),
         ({"schedule": "linear"}, "one of constant, cosine"),
         ({"artist_balance": 1.5}, "artist_balance"),
         ({"genre_balance": -0.1}, "genre_balance"),

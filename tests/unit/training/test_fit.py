@@ -182,3 +182,17 @@ def test_subsets_come_apart_and_together_again():
         segments = again.values[again.track_indices == position]
         np.testing.assert_array_equal(segments, subset.values[subset.track_indices == track])
     assert join_subsets(subset, replace(subset, group_sizes=None)).group_sizes is None
+
+
+def test_the_transform_is_learned_behind_and_kept_in_the_head():
+    def squash(subset):
+        return replace(subset, values=scipy.special.expit(subset.values))
+
+    data = Data(train=squash(DATA.train), validation=squash(DATA.validation))
+    fitted, _ = fit(data, replace(SETTINGS, transform="auto", epochs=5))
+    spec = fitted.head.spec
+    assert spec.transform == "logit"
+    clipped = np.clip(DATA.train.values, *scipy.special.logit([1e-4, 1 - 1e-4]))
+    np.testing.assert_allclose(spec.mean, clipped.reshape(-1, 3).mean(axis=0), atol=1e-3)
+    head = Head(spec, fitted.head.onnx_bytes)
+    assert evaluate_head(head, data.validation, taxonomy=TAXONOMY).accuracy == fitted.validation.accuracy
