@@ -106,9 +106,16 @@ def extract_track(
     return TrackOutcome(facts=stage.facts, segments=segments)
 
 
-def unread_track(size_bytes: int, *, max_bytes: int) -> TrackOutcome:
-    """Outcome of a file whose content was never seen: empty, too large, or not given by the storage."""
-    if size_bytes == 0:
+def failed_track(error: TrackError, *, stage: str) -> TrackOutcome:
+    """Outcome of a file of which nothing is known but its error."""
+    return TrackOutcome(facts=TrackFacts(), failure=_failure(error.code, stage, str(error)))
+
+
+def unread_track(size_bytes: int, *, max_bytes: int, problem: str | None = None) -> TrackOutcome:
+    """Outcome of a file whose content was never seen: empty, too large, or not to be had for some ``problem``."""
+    if problem is not None:
+        failure = _failure(AudioUnreadableError.code, "read", problem)
+    elif size_bytes == 0:
         failure = _failure(AudioEmptyError.code, "read", "the file has 0 bytes")
     elif size_bytes > max_bytes:
         failure = _failure(AudioTooLargeError.code, "read", f"{size_bytes} bytes; max_bytes is {max_bytes}")

@@ -3,14 +3,18 @@
 import contextlib
 import os
 import pathlib
+import re
 import sys
 from collections.abc import Iterator
 
-from pyspark import SparkContext
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from deepsound.errors import JavaMissingError
 from deepsound.spark.java import HOW_TO_INSTALL, find_java_home
+
+# spark.task.maxFailures, by default.
+_MAX_TASK_FAILURES = 4
 
 
 @contextlib.contextmanager
@@ -37,12 +41,22 @@ def open_session(app_name: str) -> Iterator[SparkSession]:
         builder = builder.config(f"spark.executorEnv.{variable}", "1")
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         builder = _as_local(builder)
-    spark = builder.getOrCreate()
+    master = with_retries(SparkConf().get("spark.master", "local[*]") or "local[*]")
+    spark = builder.master(master).getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     try:
         yield spark
     finally:
         spark.stop()
+
+
+def with_retries(master: str) -> str:
+    """A local master whose tasks may fail as often as those of a cluster; any other master as it is.
+
+    Spark gives up a local job at the first task that fails, so that one killed worker would end it.
+    """
+    found = re.fullmatch(r"local(?:\[(\d+|\*)\])?", master)
+    return f"local[{found[1] or 1},{_MAX_TASK_FAILURES}]" if found else master
 
 
 def _as_local(builder: SparkSession.Builder) -> SparkSession.Builder:
