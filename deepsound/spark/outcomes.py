@@ -1,5 +1,6 @@
 """What runs on an executor: Arrow batches of files to Arrow batches of outcomes."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -39,7 +40,8 @@ class OutcomeWriter:
         extractors = load_extractors(self.settings.features, networks=networks, n_threads=self.networks.n_threads)
         for batch in batches:
             for path, length, content in zip(*(batch.column(i) for i in range(3)), strict=True):
-                outcome = extract_track(content.as_py(), extractors=extractors, settings=self.settings)
+                file = io.BytesIO(content.as_py())
+                outcome = extract_track(file, extractors=extractors, settings=self.settings)
                 failure = outcome.failure
                 self.progress.count(is_failed=failure is not None, duration_s=outcome.facts.duration_s)
                 yield self._to_batch(path.as_py(), length.as_py(), outcome)
