@@ -20,7 +20,8 @@ class ExtractSettings:
     segment_s: float = 10.0
     segment_hop_s: float | None = None
     min_duration_s: float = 1.0
-    max_duration_s: float = 3600.0
+    # Four hours: a long mix, not a stream that someone left running.
+    max_duration_s: float = 14400.0
     max_bytes: int = 512 * 1024 * 1024
     decode_timeout_s: float = 300.0
     normalize: str = "peak"
