@@ -90,6 +90,7 @@ def extract_track(
     extractors: Sequence[FeatureExtractor],
     settings: ExtractSettings,
     kept_samples: int = KEPT_SAMPLES,
+    ends_process: bool = False,
 ) -> TrackOutcome:
     """Decode, normalise, segment and compute every feature of one file.
 
@@ -101,6 +102,8 @@ def extract_track(
         What to compute per segment.
     kept_samples : int
         A track of more samples is decoded twice instead of being held; the numbers are the same to the bit.
+    ends_process : bool
+        Whether a decoder that hangs in C ends this process; there is nothing else that ends it.
 
     Returns
     -------
@@ -109,7 +112,13 @@ def extract_track(
     """
     progress = _Progress()
     try:
-        segments = _extract(file, progress, extractors, settings, kept_samples)
+        limits = DecodeLimits(
+            max_duration_s=settings.max_duration_s,
+            timeout_s=settings.decode_timeout_s,
+            ends_process=ends_process,
+        )
+        source = progress.source = AudioSource(file, limits=limits)
+        segments = _extract(source, progress, extractors, settings, kept_samples)
     except TrackError as exc:
         return progress.failed(exc.code, str(exc))
     except Exception as exc:  # a job of days must not die of one file that nobody has seen before
@@ -140,14 +149,12 @@ def _failure(code: str, stage: str, detail: str) -> TrackFailure:
 
 
 def _extract(
-    file: BinaryIO,
+    source: AudioSource,
     progress: _Progress,
     extractors: Sequence[FeatureExtractor],
     settings: ExtractSettings,
     kept_samples: int,
 ) -> list[SegmentFeatures]:
-    limits = DecodeLimits(max_duration_s=settings.max_duration_s, timeout_s=settings.decode_timeout_s)
-    source = progress.source = AudioSource(file, limits=limits)
     progress.facts = TrackFacts(content_sha256=source.compute_sha256(max_bytes=settings.max_bytes))
     progress.stage = "decode"
     measured = measure_audio(source, kept_samples=kept_samples)
