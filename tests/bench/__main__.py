@@ -2,9 +2,14 @@
 
 import sys
 
-from tests.bench import extraction, networks
+from tests.bench import extraction, growth, memory, networks
 
-_BENCHES = {"networks": networks.run, "extraction": extraction.run}
+_BENCHES = {
+    "networks": networks.run,
+    "extraction": extraction.run,
+    "growth": growth.run,
+    "memory": memory.run,
+}
 
 
 def main(names: list[str]) -> int:
