@@ -17,8 +17,8 @@ from deepsound.spark.java import HOW_TO_INSTALL, find_java_home
 def open_session(app_name: str) -> Iterator[SparkSession]:
     """A session for the length of one job.
 
-    Under ``spark-submit`` master and memory are what its command line says; otherwise a local Spark on all
-    cores is started. A session that is already there is used and left running.
+    Under ``spark-submit`` master and memory are what its command line says, and so with ``PYSPARK_SUBMIT_ARGS``;
+    otherwise a local Spark on all cores is started. A session that is already there is used and left running.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def open_session(app_name: str) -> Iterator[SparkSession]:
     # One numeric thread per task: Spark already runs a task per core.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         builder = builder.config(f"spark.executorEnv.{variable}", "1")
-    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+    if not {"PYSPARK_GATEWAY_PORT", "PYSPARK_SUBMIT_ARGS"} & os.environ.keys():
         builder = _as_local(builder)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
