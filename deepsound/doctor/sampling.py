@@ -26,18 +26,22 @@ _MIN_DRAWS = 2
 class AudioFile:
     """A file of the collection."""
 
-    path: str
+    track_id: str
     size_bytes: int
 
     @property
     def format(self) -> str:
         """By the name's ending, lower case."""
-        return pathlib.PurePosixPath(self.path).suffix.lower().lstrip(".")
+        return pathlib.PurePosixPath(self.track_id).suffix.lower().lstrip(".")
 
     @property
     def weight_bytes(self) -> int:
         """What its chance is proportional to."""
         return self.size_bytes + _CONSTANT_BYTES
+
+
+# Files drawn, their weights, and whether these are all that they stand for.
+_Chosen = tuple[list[AudioFile], list[float], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +92,7 @@ def plan_sample(files: Sequence[AudioFile], *, n_files: int, seed: int) -> Sampl
     seed : int
         Another seed, another sample.
     """
-    ordered = sorted(files, key=lambda file: (file.size_bytes, file.path))
+    ordered = sorted(files, key=lambda file: (file.size_bytes, file.track_id))
     if len(ordered) <= n_files:
         return _number([(ordered, [1.0] * len(ordered), True)])
     rng = np.random.default_rng(seed)
@@ -132,11 +136,11 @@ def _divide(files: Sequence[AudioFile]) -> list[list[AudioFile]]:
         by_format.setdefault(file.format, []).append(file)
     strata = sorted(by_format.values(), key=lambda stratum: -sum(file.weight_bytes for file in stratum))
     few, many = strata[: _MAX_STRATA - 1], strata[_MAX_STRATA - 1 :]
-    rest = sorted((file for stratum in many for file in stratum), key=lambda file: (file.size_bytes, file.path))
+    rest = sorted((file for stratum in many for file in stratum), key=lambda file: (file.size_bytes, file.track_id))
     return [*few, rest] if rest else few
 
 
-def _number(chosen: list[tuple[list[AudioFile], list[float], bool]]) -> SamplePlan:
+def _number(chosen: list[_Chosen]) -> SamplePlan:
     files = list(dict.fromkeys(file for drawn, _, _ in chosen for file in drawn))
     index = {file: i for i, file in enumerate(files)}
     parts = [

@@ -1,6 +1,8 @@
-"""One file, held in memory, through the function that an extraction maps over a collection."""
+"""One file through the function that an extraction maps over a collection."""
 
+import io
 from collections.abc import Sequence
+from typing import BinaryIO
 
 from deepsound.config import ExtractSettings
 from deepsound.features.base import FeatureExtractor
@@ -11,4 +13,11 @@ def extract_bytes(
     content: bytes, *, extractors: Sequence[FeatureExtractor], settings: ExtractSettings
 ) -> TrackOutcome:
     """What becomes of a file of these bytes."""
-    return extract_track(content, extractors=extractors, settings=settings)
+    return extract_file(io.BytesIO(content), extractors=extractors, settings=settings)
+
+
+def extract_file(
+    file: BinaryIO, *, extractors: Sequence[FeatureExtractor], settings: ExtractSettings
+) -> TrackOutcome:
+    """What becomes of an open file."""
+    return extract_track(file, extractors=extractors, settings=settings)

@@ -28,7 +28,8 @@ extractors = load_extractors(
     settings.features, networks=prepare_networks(settings.features, network=settings.network, report=print)
 )
 for path in sorted(pathlib.Path(sys.argv[1]).rglob("*.wav")):
-    outcome = extract_track(path.read_bytes(), extractors=extractors, settings=settings)
+    with path.open("rb") as file:
+        outcome = extract_track(file, extractors=extractors, settings=settings)
     assert outcome.failure is None, outcome
 """
 
