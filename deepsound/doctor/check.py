@@ -46,3 +46,20 @@ def guard(name: str, look: Callable[[], Check]) -> Check:
             found=f"the check itself broke: {type(exc).__name__}: {str(exc)[:300]}",
             advice="report it together with the lines above",
         )
+
+
+class Findings:
+    """Prints every check as soon as it is made, and remembers what failed."""
+
+    def __init__(self) -> None:
+        self.failed: set[str] = set()
+
+    def add(self, check: Check) -> None:
+        """Print a finding."""
+        print(check.line, flush=True)
+        if check.status == FAIL:
+            self.failed.add(check.name)
+
+    def look(self, name: str, look: Callable[[], Check]) -> None:
+        """Make a check, whatever comes of it."""
+        self.add(guard(name, look))

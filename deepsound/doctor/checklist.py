@@ -5,8 +5,7 @@ import os
 import pathlib
 import tempfile
 from collections.abc import Callable, Sequence
-
-from pyspark.sql import SparkSession
+from typing import TYPE_CHECKING
 
 from deepsound.config import ExtractSettings
 from deepsound.doctor import comparison as compare
@@ -17,6 +16,9 @@ from deepsound.doctor.machine import Machine
 from deepsound.doctor.options import SparkOptions
 from deepsound.doctor.store import check_store
 from deepsound.networks.cache import NetworkCache
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 NamedCheck = tuple[str, Callable[[], Check]]
 
@@ -35,6 +37,7 @@ def list_driver_checks(options: SparkOptions, settings: ExtractSettings | None, 
     checks: list[NamedCheck] = [
         ("python", driver.check_python),
         ("java", driver.check_java),
+        ("pyspark", driver.check_pyspark),
         ("pyspark_python", functools.partial(driver.check_pyspark_python, is_local=options.is_local)),
         ("driver.libraries", functools.partial(compare.check_libraries, here, name="driver.libraries")),
         ("driver.formats", functools.partial(compare.check_formats, here, name="driver.formats")),
@@ -45,16 +48,18 @@ def list_driver_checks(options: SparkOptions, settings: ExtractSettings | None, 
     ]
     if options.is_given:
         checks.append(("master", functools.partial(driver.check_master, options.master_url)))
-    for feature in settings.features if settings else ():
-        name = f"network {feature}"
-        checks.append((name, functools.partial(driver.check_network, feature, settings=settings)))
+    if settings is not None:
+        checks += [
+            (f"network {feature}", functools.partial(driver.check_network, feature, settings=settings))
+            for feature in settings.features
+        ]
     return [*checks, ("mlflow", check_store)]
 
 
-def list_executor_checks(spark: SparkSession, machines: Sequence[Machine], here: Machine) -> list[NamedCheck]:
+def list_executor_checks(spark: "SparkSession", machines: Sequence[Machine], here: Machine) -> list[NamedCheck]:
     """What the executors' Pythons show; each check is of all of them."""
     cpus_per_task = int(spark.conf.get("spark.task.cpus", "1") or 1)
-    is_local = spark.sparkContext.master.startswith("local")
+    is_local = str(spark.sparkContext.master).startswith("local")
     looks: dict[str, Callable[[Machine], Check]] = {
         "executor.code": functools.partial(compare.check_same_code, driver=here, name="executor.code"),
         "executor.libraries": functools.partial(
@@ -70,11 +75,8 @@ def list_executor_checks(spark: SparkSession, machines: Sequence[Machine], here:
             n_tasks_here=count_tasks(spark) if is_local else None,
         ),
     }
-    everywhere = [
-        (name, functools.partial(compare.check_everywhere, machines, look)) for name, look in looks.items()
-    ]
     return [
         ("spark", functools.partial(check_session, spark)),
         ("executor", functools.partial(check_executors, machines)),
-        *everywhere,
+        *((name, functools.partial(compare.check_everywhere, machines, look)) for name, look in looks.items()),
     ]

@@ -1,4 +1,4 @@
-"""What is right and wrong with the Python processes that were looked at, each by itself and against the driver's."""
+"""What is right and wrong with the Pythons that were looked at, each by itself and against the driver's."""
 
 import dataclasses
 from collections.abc import Callable, Sequence

@@ -1,5 +1,6 @@
 """Checks that need no Spark: what a job meets before it gets to start one."""
 
+import importlib.metadata
 import os
 import pathlib
 import shutil
@@ -39,6 +40,16 @@ def check_java() -> Check:
         return Check(status=FAIL, name="java", found=found, advice=HOW_TO_INSTALL)
     os.environ["JAVA_HOME"] = java_home
     return Check(status=OK, name="java", found=f"{found} ({java_home})")
+
+
+def check_pyspark() -> Check:
+    """Spark's Python side, which brings all of Spark along."""
+    try:
+        found = importlib.metadata.version("pyspark")
+    except importlib.metadata.PackageNotFoundError:
+        advice = "pip install 'deepsound[spark]', or run it by the spark-submit of a Spark 4"
+        return Check(status=FAIL, name="pyspark", found="not installed", advice=advice)
+    return Check(status=OK, name="pyspark", found=found)
 
 
 def check_pyspark_python(*, is_local: bool) -> Check:

@@ -3,14 +3,15 @@
 import pathlib
 import re
 import threading
-from collections.abc import Iterator, Sequence
-from typing import Any
-
-from pyspark.sql import SparkSession
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from deepsound.doctor.check import FAIL, OK, Check
 from deepsound.doctor.machine import Machine
 from deepsound.errors import DeepsoundError, first_line
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 _MAX_TASKS = 64
 # What in a Java stack trace of a hundred lines tells why no Python ran.
@@ -28,7 +29,7 @@ class ExecutorsError(DeepsoundError):
     code = "executors"
 
 
-def look_at_executors(spark: SparkSession, *, timeout_s: float) -> list[Machine]:
+def look_at_executors(spark: "SparkSession", *, timeout_s: float) -> list[Machine]:
     """The distinct Pythons that Spark's tasks run in.
 
     Raises
@@ -58,12 +59,12 @@ def check_executors(machines: Sequence[Machine]) -> Check:
     )
 
 
-def count_tasks(spark: SparkSession) -> int:
+def count_tasks(spark: "SparkSession") -> int:
     """Tasks that run at a time."""
     return max(1, spark.sparkContext.defaultParallelism // int(spark.conf.get("spark.task.cpus", "1") or 1))
 
 
-def check_session(spark: SparkSession) -> Check:
+def check_session(spark: "SparkSession") -> Check:
     """Which Spark was started."""
     found = f"{spark.version} on {spark.sparkContext.master}, {count_tasks(spark)} tasks at a time"
     return Check(status=OK, name="spark", found=found)
@@ -78,11 +79,11 @@ def no_executor(reason: str) -> Check:
     return Check(status=FAIL, name="executor", found=reason, advice=advice)
 
 
-def _run_tasks(spark: SparkSession, *, timeout_s: float) -> list[dict[str, Any]]:
+def _run_tasks(spark: "SparkSession", *, timeout_s: float) -> list[dict[str, Any]]:
     context = spark.sparkContext
 
     # Inside, so that it travels by value: whether an executor can import deepsound is what it shall find out.
-    def look(_tasks: Iterator[int]) -> Iterator[dict[str, Any]]:
+    def look(_tasks: Iterable[int]) -> Iterator[dict[str, Any]]:
         import os
         import platform
         import sys

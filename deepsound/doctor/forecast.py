@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import math
 import tempfile
 import time
 import uuid
@@ -15,10 +16,13 @@ from deepsound.doctor.check import OK, WARN, Check
 from deepsound.doctor.executors import count_tasks
 from deepsound.doctor.prediction import Prediction, predict
 from deepsound.doctor.sampling import AudioFile, SamplePlan, plan_sample
+from deepsound.doctor.shards import ASSUMED, ShardCosts, measure_shards
 from deepsound.doctor.timing import Timings, time_files
 from deepsound.doctor.trial import Trial, copy_sample
 from deepsound.networks.engine import NetworkFile
-from deepsound.spark.inputs import list_audio
+from deepsound.spark.extract_job import count_shard_files
+from deepsound.spark.inputs import AudioListing, check_not_empty, list_audio
+from deepsound.spark.shard_job import to_sources
 
 N_FILES = 20
 _QUICK_S = 10.0
@@ -26,32 +30,38 @@ _QUICK_S = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """The files that an extraction would decode, out of ``n_files``, and how long it took to find them."""
+    """The files that an extraction would decode, out of ``n_files``, and how long it took to find them all."""
 
+    audio: AudioListing
     files: tuple[AudioFile, ...]
-    n_files: int
     seconds: float
+
+    @property
+    def n_files(self) -> int:
+        """All of them, those that will not be decoded included."""
+        return len(self.audio.files)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What was seen of a sample, all but its real extraction.
+    """What was seen of a sample, all but its extraction in a process of its own.
 
     Attributes
     ----------
     n_cores : int
         Tasks at a time.
-    trial_paths : (str, str) or None
-        Input and output of its extraction; None without a folder that executors reach.
+    trial_input : str or None
+        Where copies of the files lie; None without a folder that executors reach.
     more_listing_s : float
         How much longer it takes to list the collection than the sample.
     """
 
     plan: SamplePlan
     timings: Timings
+    shard_costs: ShardCosts
     n_files: int
     n_cores: int
-    trial_paths: tuple[str, str] | None
+    trial_input: str | None
     more_listing_s: float
 
 
@@ -63,24 +73,33 @@ def list_input(spark: SparkSession, input_path: str, *, settings: ExtractSetting
     InputError
         As an extraction of it would.
     """
-    listing, seconds = _timed_listing(spark, input_path)
+    listing, seconds = _time_listing(spark, input_path)
+    check_not_empty(listing)
     if seconds < _QUICK_S:
         # The first query of a session pays for all later ones; what counts is how the time grows.
-        listing, seconds = _timed_listing(spark, input_path)
-    decodable = tuple(file for file in listing if 0 < file.size_bytes <= settings.max_bytes)
-    return Listing(files=decodable, n_files=len(listing), seconds=seconds)
+        listing, seconds = _time_listing(spark, input_path)
+    files = listing.files
+    is_decodable = (
+        files["problem"].isna() & (files["size_bytes"] > 0) & (files["size_bytes"] <= settings.max_bytes)
+    )
+    decodable = files[is_decodable]
+    pairs = zip(decodable["track_id"].tolist(), decodable["size_bytes"].tolist(), strict=True)
+    return Listing(
+        audio=listing,
+        files=tuple(AudioFile(track_id=track_id, size_bytes=size) for track_id, size in pairs),
+        seconds=seconds,
+    )
 
 
 def check_input(listing: Listing, input_path: str) -> Check:
     """How many files there are, by format."""
     formats = collections.Counter(file.format for file in listing.files)
     by_format = ", ".join(f"{n} {name}" for name, n in formats.most_common())
-    size = sum(file.size_bytes for file in listing.files)
-    found = f"{listing.n_files} files, {size / 1e6:.1f} MB in {input_path}: {by_format or 'none to decode'}"
+    found = f"{listing.n_files} files, {listing.audio.n_bytes / 1e6:.1f} MB in {input_path}: {by_format or 'none'}"
     n_left = listing.n_files - len(listing.files)
     if n_left:
-        advice = "they fail as empty or too_large; max_bytes is a setting"
-        return Check(status=WARN, name="input", found=f"{found}; {n_left} of 0 bytes or too large", advice=advice)
+        found = f"{found}; {n_left} that will not be decoded, empty or larger than max_bytes or not to be read"
+        return Check(status=WARN, name="input", found=found, advice="they will be failed rows of tracks/")
     return Check(status=OK, name="input", found=found)
 
 
@@ -113,38 +132,49 @@ def measure_sample(
     """
     n_cores = count_tasks(spark)
     plan = plan_sample(listing.files, n_files=N_FILES, seed=seed)
-    timings = time_files(spark, plan.files, settings=settings, networks=networks, n_cores=n_cores)
-    trial_paths, more_listing_s = None, 0.0
+    by_id = {file.track_id: file for file in to_sources(listing.audio, [file.track_id for file in plan.files])}
+    sources = [by_id[file.track_id] for file in plan.files]
+    timings = time_files(spark, sources, settings=settings, networks=networks, n_cores=n_cores)
+    trial_input, more_listing_s, shard_costs = None, 0.0, ASSUMED
     if scratch is not None:
-        trial_paths = copy_sample(spark, plan.files, scratch=scratch)
-        _, sample_listing_s = _timed_listing(spark, trial_paths[0])
+        trial_input = copy_sample(spark, sources, scratch=scratch)
+        _, sample_listing_s = _time_listing(spark, trial_input)
         more_listing_s = max(listing.seconds - sample_listing_s, 0.0)
+        shard_costs = measure_shards(
+            spark, trial_input, scratch=scratch, n_files=len(sources), settings=settings, networks=networks
+        )
     return Measured(
         plan=plan,
         timings=timings,
+        shard_costs=shard_costs,
         n_files=listing.n_files,
         n_cores=n_cores,
-        trial_paths=trial_paths,
+        trial_input=trial_input,
         more_listing_s=more_listing_s,
     )
 
 
-def conclude(measured: Measured, *, trial: Trial | None, n_cores: int | None) -> Prediction:
+def conclude(
+    measured: Measured, *, settings: ExtractSettings, trial: Trial | None, n_cores: int | None
+) -> Prediction:
     """The prediction for ``n_cores`` cores, or for as many as were there."""
+    n_cores = n_cores or measured.n_cores
     return predict(
         measured.plan,
         measured.timings,
         trial=trial,
+        shard_costs=measured.shard_costs,
+        n_shards=math.ceil(measured.n_files / count_shard_files(settings, n_cores=n_cores)),
         n_files=measured.n_files,
         n_trial_cores=measured.n_cores,
-        n_cores=n_cores or measured.n_cores,
+        n_cores=n_cores,
         more_listing_s=measured.more_listing_s,
     )
 
 
 @contextlib.contextmanager
 def scratch_folder(asked: str | None, *, is_local: bool) -> Iterator[str | None]:
-    """A folder for the sample: below the one asked for, or on a local Spark one of this machine, removed afterwards.
+    """A folder for the sample: below the one asked for, or on a local Spark one of this machine, then removed.
 
     None where executors on other machines would have to reach it and none was named.
     """
@@ -152,12 +182,11 @@ def scratch_folder(asked: str | None, *, is_local: bool) -> Iterator[str | None]
         yield f"{asked.rstrip('/')}/deepsound-doctor-{uuid.uuid4().hex[:8]}"
     elif is_local:
         with tempfile.TemporaryDirectory(prefix="deepsound-doctor-") as folder:
-            yield folder
+            yield f"{folder}/sample"
     else:
         yield None
 
 
-def _timed_listing(spark: SparkSession, path: str) -> tuple[list[AudioFile], float]:
+def _time_listing(spark: SparkSession, path: str) -> tuple[AudioListing, float]:
     started = time.monotonic()
-    listed = list_audio(spark, path).listed.select("path", "length").toArrow().to_pylist()
-    return [AudioFile(path=row["path"], size_bytes=row["length"]) for row in listed], time.monotonic() - started
+    return list_audio(spark, path), time.monotonic() - started

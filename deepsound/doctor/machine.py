@@ -64,7 +64,7 @@ class Machine:
 
 
 def look_at_machine(folders: Sequence[str]) -> Machine:
-    """This process; ``folders`` are where it has to write."""
+    """The process that calls; ``folders`` are where it has to write."""
     unwritable = {folder: try_writing(pathlib.Path(folder)) for folder in folders}
     package = pathlib.Path(deepsound.__file__).parent
     return Machine(

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deepsound.doctor.sampling import Estimate, SamplePlan
+from deepsound.doctor.shards import ShardCosts
 from deepsound.doctor.timing import Timings
 from deepsound.doctor.trial import Trial
 
 # What a trial tells of start-up where there was none: that of a small cluster.
 ASSUMED_START_UP_S = 30.0
-# Machines are never twice the same; found over repeated runs of one job.
+# What differs between two runs of the very same job.
 _TIME_NOISE = 0.15
 _SIZE_NOISE = 0.05
 _MEMORY_NOISE = 0.25
@@ -54,6 +55,8 @@ def predict(
     timings: Timings,
     *,
     trial: Trial | None,
+    shard_costs: ShardCosts,
+    n_shards: int,
     n_files: int,
     n_trial_cores: int,
     n_cores: int,
@@ -65,7 +68,7 @@ def predict(
     ----------
     trial : Trial, optional
         The sample's real extraction; without one, start-up is taken as 30 s and Parquet as large as memory.
-    n_files : int
+    n_shards, n_files : int
         In the collection.
     n_trial_cores, n_cores : int
         Tasks at a time in the trial, and those to predict for.
@@ -73,27 +76,25 @@ def predict(
         How much longer it takes to list the collection than the sample.
     """
     seconds = [cost.seconds for cost in timings.costs]
-    feature_bytes = [cost.feature_bytes for cost in timings.costs]
-    work = plan.estimate(seconds)
-    longest_s = max(seconds)
+    work, longest_s = plan.estimate(seconds), max(seconds)
     start_up_s = ASSUMED_START_UP_S
     if trial is not None:
         start_up_s = max(trial.wall_s - _makespan(sum(seconds), longest_s, n_trial_cores), 0.0)
     start_up_s += more_listing_s
-    wall_s = start_up_s + _makespan(work.value, longest_s, n_cores)
-    size = _scale(plan.estimate(feature_bytes), feature_bytes, trial)
-    tracks_bytes = trial.tracks_bytes / len(timings.costs) * n_files if trial else 0.0
+    segments = _segments_on_disk(plan, [cost.feature_bytes for cost in timings.costs], trial)
+    tracks_bytes = trial.tracks_bytes / len(seconds) * n_files if trial else 0.0
+    # The trial wrote one shard, with the sample's segments, and both are part of its start-up.
+    more_bytes = max(segments.value - (trial.segments_bytes if trial else 0), 0.0)
+    shards_s = (n_shards - 1) * shard_costs.shard_s + more_bytes * shard_costs.byte_s
+    wall_s = start_up_s + _makespan(work.value, longest_s, n_cores) + shards_s
+    worker_bytes = float(timings.worker_bytes)
     return Prediction(
         n_cores=n_cores,
         work_s=_range(work.value, error=work.error, noise=_TIME_NOISE),
         wall_s=_range(wall_s, error=work.error / n_cores, noise=_TIME_NOISE),
         start_up_s=start_up_s,
-        output_bytes=_range(size.value + tracks_bytes, error=size.error, noise=_SIZE_NOISE),
-        worker_bytes=Range(
-            value=timings.worker_bytes,
-            low=timings.worker_bytes * (1 - _MEMORY_NOISE),
-            high=timings.worker_bytes * (1 + _MEMORY_NOISE),
-        ),
+        output_bytes=_range(segments.value + tracks_bytes, error=segments.error, noise=_SIZE_NOISE),
+        worker_bytes=_range(worker_bytes, error=0.0, noise=_MEMORY_NOISE),
     )
 
 
@@ -102,10 +103,10 @@ def _makespan(work_s: float, longest_s: float, n_cores: int) -> float:
     return max(work_s / n_cores, longest_s)
 
 
-def _scale(features: Estimate, in_sample: Sequence[int], trial: Trial | None) -> Estimate:
-    """Features in memory to features on disk, as the trial's Parquet has it."""
-    total = sum(in_sample)
-    ratio = trial.segments_bytes / total if trial and total else 1.0
+def _segments_on_disk(plan: SamplePlan, feature_bytes: Sequence[int], trial: Trial | None) -> Estimate:
+    """All features, as large as the trial's Parquet made them."""
+    features, in_sample = plan.estimate(feature_bytes), sum(feature_bytes)
+    ratio = trial.segments_bytes / in_sample if trial and in_sample else 1.0
     return Estimate(value=features.value * ratio, error=features.error * ratio)
 
 

@@ -92,7 +92,7 @@ def plan_sample(files: Sequence[AudioFile], *, n_files: int, seed: int) -> Sampl
     seed : int
         Another seed, another sample.
     """
-    ordered = sorted(files, key=lambda file: (file.size_bytes, file.track_id))
+    ordered = sorted(files, key=_by_size)
     if len(ordered) <= n_files:
         return _number([(ordered, [1.0] * len(ordered), True)])
     rng = np.random.default_rng(seed)
@@ -136,8 +136,12 @@ def _divide(files: Sequence[AudioFile]) -> list[list[AudioFile]]:
         by_format.setdefault(file.format, []).append(file)
     strata = sorted(by_format.values(), key=lambda stratum: -sum(file.weight_bytes for file in stratum))
     few, many = strata[: _MAX_STRATA - 1], strata[_MAX_STRATA - 1 :]
-    rest = sorted((file for stratum in many for file in stratum), key=lambda file: (file.size_bytes, file.track_id))
-    return [*few, rest] if rest else few
+    rest = [file for stratum in many for file in stratum]
+    return [*few, sorted(rest, key=_by_size)] if rest else few
+
+
+def _by_size(file: AudioFile) -> tuple[int, str]:
+    return file.size_bytes, file.track_id
 
 
 def _number(chosen: list[_Chosen]) -> SamplePlan:

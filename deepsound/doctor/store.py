@@ -46,7 +46,7 @@ def check_store() -> Check:
 
 
 def _check_file(uri: str) -> Check | None:
-    """The finding on a database file that MLflow need not, or must not, be asked about; None for one of MLflow's."""
+    """The finding on a file that MLflow need not, or must not, be asked about; None for one of its own."""
     path = pathlib.Path(uri.removeprefix("sqlite:///"))
     if not path.exists():
         why = try_writing(path.parent)

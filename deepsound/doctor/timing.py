@@ -1,11 +1,12 @@
 """What single files cost on this Spark: its executors read, decode and turn each into features, and time it."""
 
+import contextlib
 import functools
 import math
 import resource
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -80,7 +81,8 @@ class TrackTimer:
         for batch in batches:
             for number in batch.column(0).to_pylist():
                 for file in chunks.value[number]:
-                    with open_source(file) as opened:
+                    # One that is gone meanwhile has no row.
+                    with contextlib.suppress(OSError), open_source(file) as opened:
                         started = yield from self._time(file.path, opened, started)
 
     def time_contents(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -91,7 +93,7 @@ class TrackTimer:
                 source = pa.BufferReader(content.as_buffer())
                 started = yield from self._time(path.as_py(), source, started)
 
-    def _time(self, path: str, source: BinaryIO, started: float) -> Iterator[pa.RecordBatch]:
+    def _time(self, path: str, source: BinaryIO, started: float) -> Generator[pa.RecordBatch, None, float]:
         extractors = load_extractors(
             self.settings.features, networks=self.networks.on_this_machine(), n_threads=self.networks.n_threads
         )

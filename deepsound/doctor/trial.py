@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -10,10 +11,12 @@ from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
 
-from deepsound.doctor.sampling import AudioFile
+from deepsound.doctor.shards import count_bytes
 from deepsound.errors import DeepsoundError
 from deepsound.spark.hadoop import HadoopPath
+from deepsound.spark.outcomes import SourceFile
 
+OUTPUT = "trial"
 _TIMEOUT_S = 3600
 
 
@@ -40,22 +43,30 @@ class Trial:
     tracks_bytes: int
 
 
-def copy_sample(spark: SparkSession, files: Sequence[AudioFile], *, scratch: str) -> tuple[str, str]:
-    """Copy files to a folder that executors reach; (input, output) of a trial."""
+def copy_sample(spark: SparkSession, files: Sequence[SourceFile], *, scratch: str) -> str:
+    """Copy files to a folder that executors reach; its path."""
     root = HadoopPath(spark, scratch)
+    folder = root.child("input")
     for number, file in enumerate(files):
         # Numbered, as files of different folders may share a name; the ending alone says that it is audio.
-        HadoopPath(spark, file.path).copy_to(root.child(f"input/{number:04d}.{file.format}"))
-    return root.child("input").uri, root.child("output").uri
+        ending = pathlib.PurePosixPath(file.track_id).suffix.lower()
+        target = folder.child(f"{number:04d}{ending}")
+        if file.native is not None and target.uri.startswith("file:"):
+            # Not through Java, which cannot open every name that the system can.
+            path = pathlib.Path(target.uri.removeprefix("file:"))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(os.fsdecode(file.native), path)
+        else:
+            HadoopPath(spark, file.path).copy_to(target)
+    return folder.uri
 
 
-def clear_sample(spark: SparkSession, paths: tuple[str, str]) -> tuple[int, int]:
-    """(segments, tracks): bytes of the tables of a trial, whose folder is then removed."""
-    output = HadoopPath(spark, paths[1])
-    sizes = output.child("segments").size_bytes(), output.child("tracks").size_bytes()
-    if output.parent is not None:
-        output.parent.delete()
-    return sizes
+def clear_sample(spark: SparkSession, scratch: str) -> tuple[int, int]:
+    """(segments, tracks): bytes of the tables of the trial below ``scratch``, which is then removed."""
+    root = HadoopPath(spark, scratch)
+    sizes = [count_bytes(root.child(f"{OUTPUT}/{table}")) for table in ("segments", "tracks")]
+    root.delete()
+    return sizes[0], sizes[1]
 
 
 def run_extraction(input_path: str, output_path: str, *, arguments: Sequence[str]) -> float:
@@ -72,16 +83,10 @@ def run_extraction(input_path: str, output_path: str, *, arguments: Sequence[str
         It failed.
     """
     # Labels do not matter to what it costs, and a table of labels names the files where they really lie.
-    without_labels = (
-        "--set",
-        "labels={from: none}",
-        "--set",
-        "duplicates=keep",
-        "--set",
-        "max_failure_fraction=1",
-    )
+    plain = ("labels={from: none}", "duplicates=keep", "max_failure_fraction=1", "shard_files=null")
+    overrides = [word for override in plain for word in ("--set", override)]
     paths = ("--input", input_path, "--output", output_path)
-    command = [sys.executable, "-m", "deepsound.cli", "extract", *paths, *arguments, *without_labels]
+    command = [sys.executable, "-m", "deepsound.cli", "extract", *paths, *arguments, *overrides]
     started = time.monotonic()
     try:
         done = subprocess.run(
@@ -96,7 +101,7 @@ def run_extraction(input_path: str, output_path: str, *, arguments: Sequence[str
 
 
 def _environment() -> dict[str, str]:
-    """This process's, with the folder that deepsound was imported from."""
+    """What the child finds; deepsound comes from where it comes from here."""
     package = pathlib.Path(__file__).resolve().parents[2]
     paths = [str(package), *filter(None, [os.environ.get("PYTHONPATH")])]
     # What a spark-submit around this process put there belongs to this process alone.

@@ -2,9 +2,9 @@
 
 import sys
 
-from tests.bench import extraction, networks
+from tests.bench import doctor, extraction, networks
 
-_BENCHES = {"networks": networks.run, "extraction": extraction.run}
+_BENCHES = {"networks": networks.run, "extraction": extraction.run, "doctor": doctor.run}
 
 
 def main(names: list[str]) -> int:

@@ -21,7 +21,7 @@ ARCHIVE = ROOT / "build" / "deepsound-executor.tar.gz"
 
 
 def environment(**more):
-    """The environment of a process of ours, without the ways by which a checkout could reach an executor."""
+    """The environment of a process of ours, without the ways by which this checkout could reach an executor."""
     kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYSPARK_PYTHON")}
     path = f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return {**kept, "PATH": path, "SPARK_LOCAL_IP": "127.0.0.1", **more}
@@ -124,23 +124,34 @@ class Submitter:
     place: pathlib.Path
     network_cache: pathlib.Path
 
+    @property
+    def options(self):
+        """The cluster, for spark-submit: conf/spark/standalone.conf, but for what is larger than these workers."""
+        conf = (
+            # The file's own path is relative to a checkout.
+            f"spark.archives={self.archive}#environment",
+            *("spark.executor.cores=1", "spark.executor.memory=1g", "spark.ui.enabled=false"),
+        )
+        settings = str(ROOT / "conf" / "spark" / "standalone.conf")
+        pairs = (word for pair in conf for word in ("--conf", pair))
+        return ("--master", self.cluster.url, "--properties-file", settings, *pairs)
+
     def start(self, script, *arguments, locally=False):
-        settings = ROOT / "conf" / "spark"
-        where = [
-            *("--master", self.cluster.url, "--properties-file", str(settings / "standalone.conf")),
-            # The file's own path is relative to a checkout; its executors are larger than these workers.
-            *("--archives", f"{self.archive}#environment"),
-            *("--conf", "spark.executor.cores=1", "--conf", "spark.executor.memory=1g"),
-            *("--conf", "spark.ui.enabled=false"),
-        ]
-        if locally:
-            where = ["--master", "local[2]", "--properties-file", str(settings / "local.conf")]
+        """Start a script by spark-submit, on the cluster or locally."""
+        local = ("--master", "local[2]", "--properties-file", str(ROOT / "conf" / "spark" / "local.conf"))
+        where = local if locally else self.options
+        return self.run("spark-submit", *where, str(script), *map(str, arguments))
+
+    def run(self, *command):
+        """Start a command."""
         variables = {
+            # Of the driver alone: Spark does not hand it on to executors.
+            "PYTHONPATH": str(ROOT),
             "DEEPSOUND_CACHE_DIR": str(self.network_cache),
             "MLFLOW_TRACKING_URI": f"sqlite:///{self.place / 'mlflow.db'}",
         }
         return subprocess.Popen(
-            ["spark-submit", *where, str(script), *map(str, arguments)],
+            command,
             env=environment(**variables),
             cwd=self.place,
             stdout=subprocess.PIPE,

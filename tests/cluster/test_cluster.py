@@ -49,11 +49,14 @@ def test_executors_have_the_packed_environment_and_nothing_else(submitter):
 def test_the_cluster_writes_what_local_mode_writes(submitter, music, tiny_vggish, place):
     labels = ("--set", "labels.from=csv", "--set", f"labels.csv={music / 'manifest.csv'}")
     what = ("--set", "features=[mfcc,vggish]", "--set", "segment_s=1", "--set", f"network={tiny_vggish}", *labels)
+    n_launched = submitter.cluster.n_executors_launched()
     for name in ("cluster", "local"):
         process = submitter.job(
             "extract", "--input", music, "--output", place / name, *what, locally=name == "local"
         )
         submitter.finish(process)
+    # Both executors of the first, none of the second: the cluster it was that did the work.
+    assert submitter.cluster.n_executors_launched() - n_launched == 2
     check_same_features(place / "cluster", place / "local")
 
     settings = ("--set", "feature=vggish", "--set", "epochs=3")
@@ -143,3 +146,19 @@ def wait_until_none_is_left(cluster):
             return
         time.sleep(0.1)
     raise AssertionError(f"the job is over, and still there are {left}")
+
+
+def test_the_doctor_looks_at_the_cluster(submitter, clips, place):
+    """From outside spark-submit, with the executors' own Python, and a prediction where it is told where to."""
+    command = [sys.executable, "-m", "deepsound.cli", "doctor", *submitter.options]
+    output = submitter.finish(submitter.run(*command, "--input", str(clips), "--scratch", str(place)))
+    lines = {line.split()[1]: line for line in output.splitlines() if line.startswith(("ok ", "warn ", "fail "))}
+    assert not [line for line in lines.values() if line.startswith("fail")]
+    assert f"{submitter.cluster.url}, 2 tasks at a time" in lines["spark"]
+    assert "/environment/bin/python" in lines["executor"]
+    assert "/environment/lib/" in lines["executor.code"]
+    assert "driver's versions of all" in lines["executor.libraries"]
+    assert f"{N_CLIPS} files" in lines["input"]
+    assert lines["trial"].startswith("ok")
+    assert f"prediction for {N_CLIPS} files" in output
+    assert not list(place.glob("deepsound-doctor-*"))
