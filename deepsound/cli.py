@@ -12,6 +12,7 @@ _COMMANDS = {
     "tracks": "which tracks of an extraction failed and why, which are copies",
     "train": "features to a registered genre model",
     "score": "features or audio and a model to predictions and per-genre metrics",
+    "doctor": "check what jobs need here; with --input, predict what an extraction takes",
     "sample": "write the built-in synthetic collection",
     "demo": "all of it, once, on the sample collection or on your music",
 }

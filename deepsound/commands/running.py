@@ -44,16 +44,20 @@ def say(line: str) -> None:
 
 
 @contextlib.contextmanager
-def muted_native_logs() -> Iterator[None]:
-    """Swallow what native code writes to standard error, while TensorFlow is imported and used.
+def muted_native_logs(into: str = os.devnull) -> Iterator[None]:
+    """Swallow what native code, or a Java that is started, writes to standard error; what Python writes passes.
 
-    TensorFlow's C++ announces missing GPU libraries before any log level of its own takes effect. What Python
-    writes to ``sys.stderr`` passes.
+    TensorFlow's C++ announces missing GPU libraries before any log level of its own takes effect.
+
+    Parameters
+    ----------
+    into : str
+        A file that gets it.
     """
     sys.stderr.flush()
     kept = os.dup(2)
     python_stderr = sys.stderr
-    with pathlib.Path(os.devnull).open("w") as nowhere, os.fdopen(kept, "w", buffering=1) as visible:
+    with pathlib.Path(into).open("w") as nowhere, os.fdopen(kept, "w", buffering=1) as visible:
         os.dup2(nowhere.fileno(), 2)
         if python_stderr is sys.__stderr__:
             sys.stderr = visible

@@ -42,6 +42,11 @@ _SHARD_FILES_A_CORE = 32
 _MIN_SHARD_FILES = 256
 
 
+def count_shard_files(settings: ExtractSettings, *, n_cores: int) -> int:
+    """Files that are committed together."""
+    return settings.shard_files or max(_MIN_SHARD_FILES, _SHARD_FILES_A_CORE * n_cores)
+
+
 @dataclass(frozen=True, kw_only=True)
 class RerunPolicy:
     """What a run does with what an earlier one wrote.
@@ -198,7 +203,7 @@ class ExtractJob:
 
     def _extract(self, listing: AudioListing, track_ids: list[str], writer: OutcomeWriter) -> None:
         n_cores = max(1, self._spark.sparkContext.defaultParallelism)
-        shard_files = self._settings.shard_files or max(_MIN_SHARD_FILES, _SHARD_FILES_A_CORE * n_cores)
+        shard_files = count_shard_files(self._settings, n_cores=n_cores)
         segment_bytes = sum(4 * spec["shape"][0] * spec["shape"][1] for spec in self._extraction.features.values())
         revision = self._store.next_shard()
         for some in cut_into_shards(track_ids, shard_files=shard_files):

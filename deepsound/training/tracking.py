@@ -79,6 +79,18 @@ def open_store() -> str:
     return uri
 
 
+def peek_at_store(uri: str) -> bool:
+    """Whether a store that is there holds the experiment already. Nothing is made in it.
+
+    Raises
+    ------
+    TrackingError
+        As :func:`open_store`.
+    """
+    with _tracking_errors(f"the MLflow store {uri}"):
+        return mlflow.MlflowClient(tracking_uri=uri).get_experiment_by_name(EXPERIMENT) is not None
+
+
 @contextlib.contextmanager
 def start_run(name: str, *, tags: Mapping[str, str], settings: Mapping[str, Any]) -> Iterator[str]:
     """A run of the experiment; yields its id. A run whose block raises is marked failed.

@@ -2,13 +2,14 @@
 
 import sys
 
-from tests.bench import extraction, growth, memory, networks
+from tests.bench import doctor, extraction, growth, memory, networks
 
 _BENCHES = {
     "networks": networks.run,
     "extraction": extraction.run,
     "growth": growth.run,
     "memory": memory.run,
+    "doctor": doctor.run,
 }
 
 
