@@ -22,6 +22,7 @@ def make_liars():
     return {
         # RFC 9639, 8.2: 36 bits of samples.
         "flac-2-36.flac": (flac[:21] + bytes([flac[21] | 0x0F]) + b"\xff" * 4 + flac[26:], "too_long"),
+        "flac-2-32.flac": (flac[:21] + bytes([flac[21] | 1]) + bytes(4) + flac[26:], "too_long"),
         # RFC 3533, 6: the granule position of the last page.
         "opus-2-50.opus": (with_last_granule(opus, 2**50), "too_long"),
         "mp3-2-31.mp3": (put(mp3, mp3.index(b"Xing") + 8, ">I", 2**31), "too_long"),

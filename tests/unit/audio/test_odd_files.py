@@ -117,9 +117,17 @@ def test_a_flac_of_unknown_length(subtype, before):
 
 
 @pytest.mark.parametrize("container", ["WAV", "FLAC", "AIFF"])
-def test_a_tag_before_any_container(container):
+@pytest.mark.parametrize("tags", [make_id3v2(301), make_id3v2(20) + make_id3v2(301)])
+def test_tags_before_any_container(container, tags):
     content = write_pcm(container, "PCM_16", 8000, 1)
-    np.testing.assert_array_equal(decode(make_id3v2(301) + content).waveform, decode(content).waveform)
+    np.testing.assert_array_equal(decode(tags + content).waveform, decode(content).waveform)
+
+
+def test_damage_in_a_container_is_not_passed_over():
+    m4a = encode("ipod", "aac", 48000)
+    sound = m4a.index(b"mdat") + 4
+    with pytest.raises(AudioUnreadableError, match=r"a known container \(mp4\), but its content is damaged"):
+        decode(m4a[: sound + 5000] + JUNK + m4a[sound + 5000 + len(JUNK) :])
 
 
 @pytest.mark.parametrize(("subtype", "rate_hz"), [("VORBIS", 44100), ("OPUS", 48000)])
@@ -180,6 +188,22 @@ def test_other_content_is_no_mpeg_audio(content):
     assert find_mpeg_audio(content) is None
     with pytest.raises(TrackError):
         decode(content + b"x")
+
+
+def test_headers_that_follow_but_differ_are_no_mpeg_audio():
+    # Layer III at 128 kbit/s: 417 bytes at 44.1 kHz, 384 at 48 kHz.
+    frames = [b"\xff\xfb\x90\x00".ljust(417, b"\0"), b"\xff\xfb\x94\x00".ljust(384, b"\0")]
+    assert find_mpeg_audio(frames[0] * 4).first_byte == 0
+    assert find_mpeg_audio(frames[1] * 4).first_byte == 0
+    assert find_mpeg_audio(b"".join(frames * 4) + b"x") is None
+
+
+def test_a_xing_header_that_counts_only_frames_tells_no_bytes():
+    mp3 = write_pcm("MP3", "MPEG_LAYER_III", RATE_HZ, 1)
+    flags = mp3.index(b"Xing") + 7
+    assert mp3[flags] & 3 == 3
+    assert find_mpeg_audio(mp3[:flags] + b"\1" + mp3[flags + 1 :]).n_bytes is None
+    assert decode(mp3[:flags] + b"\1" + mp3[flags + 1 :]).duration_s == pytest.approx(3, abs=0.1)
 
 
 def test_noise_is_no_mpeg_audio():

@@ -109,12 +109,25 @@ def test_a_short_track_is_decoded_once(monkeypatch):
         assert len(opened) == n_before + n_more
 
 
-@pytest.mark.parametrize(("healthy_reads", "has_digest"), [(0, False), (8, True)])
-@pytest.mark.parametrize("container", ["WAV", "FLAC", "m4a"])
-def test_a_storage_that_fails_is_told_from_a_damaged_file(healthy_reads, has_digest, container):
-    is_m4a = container == "m4a"
-    content = encode("ipod", "alac", 48000) if is_m4a else write_pcm(container, "PCM_16", 48000, 2)
-    file = BrokenFile(content, first_bad=len(content) // 2, healthy_reads=healthy_reads)
+# For the digest, then for what container it is: the decoder's first read fails.
+_OPENING = 3
+
+
+@pytest.mark.parametrize(("healthy_reads", "has_digest"), [(0, False), (_OPENING, True), (8, True)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: write_pcm("WAV", "PCM_16", 48000, 2),
+        lambda: write_pcm("FLAC", "PCM_16", 48000, 2),
+        lambda: encode("ipod", "alac", 48000),
+        lambda: encode("adts", "aac", 48000, seconds=30),
+        lambda: encode("asf", "wmav2", 48000, seconds=30),
+    ],
+)
+def test_a_storage_that_fails_is_told_from_a_damaged_file(healthy_reads, has_digest, make):
+    content = make()
+    first_bad = 0 if healthy_reads == _OPENING else len(content) // 2
+    file = BrokenFile(content, first_bad=first_bad, healthy_reads=healthy_reads)
     outcome = extract(file, kept_samples=1 << 30)
     assert (outcome.failure.error_code, outcome.failure.error_stage) == ("unreadable", "read")
     assert outcome.failure.error_detail == "the storage does not give the bytes: the disk is on fire"
