@@ -1,12 +1,17 @@
 """What the decoding of one file may cost, whichever decoder does it and however often."""
 
 import contextlib
+import math
 import time
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from deepsound.audio.watchdog import watchdog
 from deepsound.errors import AudioTimeoutError, AudioTooLongError
+
+# How much longer than its time a decoder may take to come back before it counts as hanging.
+_GRACE_S = 5.0
 
 
 class DecodeLimits:
@@ -18,11 +23,16 @@ class DecodeLimits:
         Seconds of audio.
     timeout_s : float
         Seconds of decoding, all passes over a file together; infinity for no limit.
+    ends_process : bool
+        End this process, by :func:`deepsound.audio.watchdog.watchdog`, where a decoder that hangs does not come
+        back within five seconds of that time.
     """
 
-    def __init__(self, *, max_duration_s: float, timeout_s: float) -> None:
+    def __init__(self, *, max_duration_s: float, timeout_s: float, ends_process: bool = False) -> None:
         self._max_duration_s = max_duration_s
         self._timeout_s = timeout_s
+        self._ends_process = ends_process
+        self._n_read = 0
         self._spent_s = 0.0
         self._running_since_s: float | None = None
 
@@ -30,8 +40,10 @@ class DecodeLimits:
     def timed(self) -> Iterator[None]:
         """What runs inside counts as decoding."""
         self._running_since_s = started_s = time.monotonic()
+        left_s = self._timeout_s - self._spent_s + _GRACE_S if self._ends_process else math.inf
         try:
-            yield
+            with watchdog(left_s):
+                yield
         finally:
             self._running_since_s = None
             self._spent_s += time.monotonic() - started_s
@@ -50,11 +62,12 @@ class DecodeLimits:
                 f"the header declares {duration_s:.0f} s; max_duration_s is {self._max_duration_s:g}"
             )
 
-    def check_time(self, *, n_read: int = 0) -> None:
+    def check_time(self) -> None:
         """Raise :class:`AudioTimeoutError` if the time is up."""
         if self.is_over:
             raise AudioTimeoutError(
-                f"decoding took more than decode_timeout_s = {self._timeout_s:g} s; it came to sample {n_read}"
+                f"decoding took more than decode_timeout_s = {self._timeout_s:g} s; "
+                f"it came to sample {self._n_read}"
             )
 
     def watch(self, pieces: Iterable[np.ndarray], *, sample_rate_hz: int) -> Iterator[np.ndarray]:
@@ -69,14 +82,14 @@ class DecodeLimits:
         """
         max_samples = int(self._max_duration_s * sample_rate_hz)
         coming = iter(pieces)
-        n_read = 0
+        self._n_read = 0
         while True:
             with self.timed():
                 piece = next(coming, None)
-            self.check_time(n_read=n_read)
+            self.check_time()
             if piece is None:
                 return
-            n_read += len(piece)
-            if n_read > max_samples:
+            self._n_read += len(piece)
+            if self._n_read > max_samples:
                 raise AudioTooLongError(f"more than {max_samples} samples, whatever the header declared")
             yield piece

@@ -90,6 +90,7 @@ def extract_track(
     extractors: Sequence[FeatureExtractor],
     settings: ExtractSettings,
     kept_samples: int = KEPT_SAMPLES,
+    ends_process: bool = False,
 ) -> TrackOutcome:
     """Decode, normalise, segment and compute every feature of one file.
 
@@ -101,6 +102,8 @@ def extract_track(
         What to compute per segment.
     kept_samples : int
         A track of more samples is decoded twice instead of being held; the numbers are the same to the bit.
+    ends_process : bool
+        Whether a decoder that hangs in C ends this process; there is nothing else that ends it.
 
     Returns
     -------
@@ -109,17 +112,18 @@ def extract_track(
     """
     progress = _Progress()
     try:
-        segments = _extract(file, progress, extractors, settings, kept_samples)
+        limits = DecodeLimits(
+            max_duration_s=settings.max_duration_s,
+            timeout_s=settings.decode_timeout_s,
+            ends_process=ends_process,
+        )
+        source = progress.source = AudioSource(file, limits=limits)
+        segments = _extract(source, progress, extractors, settings, kept_samples)
     except TrackError as exc:
         return progress.failed(exc.code, str(exc))
     except Exception as exc:  # a job of days must not die of one file that nobody has seen before
         return progress.failed("internal", f"{type(exc).__name__}: {exc}")
     return TrackOutcome(facts=progress.facts, segments=segments)
-
-
-def failed_track(error: TrackError, *, stage: str) -> TrackOutcome:
-    """Outcome of a file of which nothing is known but its error."""
-    return TrackOutcome(facts=TrackFacts(), failure=_failure(error.code, stage, str(error)))
 
 
 def unread_track(size_bytes: int, *, max_bytes: int, problem: str | None = None) -> TrackOutcome:
@@ -135,19 +139,22 @@ def unread_track(size_bytes: int, *, max_bytes: int, problem: str | None = None)
     return TrackOutcome(facts=TrackFacts(), failure=failure)
 
 
+def failed_track(error: TrackError, *, stage: str) -> TrackOutcome:
+    """Outcome of a file that was not decoded here, as :func:`deepsound.audio.trial.try_decoding` advised."""
+    return TrackOutcome(facts=TrackFacts(), failure=_failure(error.code, stage, str(error)))
+
+
 def _failure(code: str, stage: str, detail: str) -> TrackFailure:
     return TrackFailure(error_code=code, error_stage=stage, error_detail=" ".join(detail.split())[:500])
 
 
 def _extract(
-    file: BinaryIO,
+    source: AudioSource,
     progress: _Progress,
     extractors: Sequence[FeatureExtractor],
     settings: ExtractSettings,
     kept_samples: int,
 ) -> list[SegmentFeatures]:
-    limits = DecodeLimits(max_duration_s=settings.max_duration_s, timeout_s=settings.decode_timeout_s)
-    source = progress.source = AudioSource(file, limits=limits)
     progress.facts = TrackFacts(content_sha256=source.compute_sha256(max_bytes=settings.max_bytes))
     progress.stage = "decode"
     measured = measure_audio(source, kept_samples=kept_samples)

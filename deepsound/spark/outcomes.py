@@ -104,7 +104,7 @@ class OutcomeWriter:
         extractors = load_extractors(
             settings.features, networks=self.networks.on_this_machine(), n_threads=self.networks.n_threads
         )
-        return extract_track(source, extractors=extractors, settings=settings)
+        return extract_track(source, extractors=extractors, settings=settings, ends_process=True)
 
     def _to_batches(self, file: SourceFile, outcome: TrackOutcome) -> Iterator[pa.RecordBatch]:
         labels = self.labeller.value.labels_of(file.track_id)

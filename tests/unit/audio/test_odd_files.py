@@ -9,6 +9,7 @@ import pytest
 from deepsound.audio.decode import decode_audio
 from deepsound.audio.mpeg import find_mpeg_audio
 from deepsound.errors import AudioUnreadableError, TrackError
+from tests.lies import with_checksum
 from tests.sounds import encode, make_apev2, make_id3v2, make_tone, with_unknown_length, without_xing, write_pcm
 from tests.sounds import write_samples as write
 
@@ -24,10 +25,10 @@ def decode(content, *, max_duration_s=60.0):
 
 @functools.cache
 def make_mp3(mode, *, is_stereo=False):
-    """Twenty seconds of noise, then twenty of next to nothing: a variable bit rate varies a lot."""
+    """Eight seconds of noise, then eight of next to nothing: a variable bit rate varies a lot."""
     rng = np.random.default_rng(0)
-    waveform = rng.uniform(-0.5, 0.5, 40 * RATE_HZ).astype(np.float32)
-    waveform[20 * RATE_HZ :] *= 1e-4
+    waveform = rng.uniform(-0.5, 0.5, 16 * RATE_HZ).astype(np.float32)
+    waveform[8 * RATE_HZ :] *= 1e-4
     samples = np.stack([waveform, waveform], 1) if is_stereo else waveform
     return write(samples, "MP3", "MPEG_LAYER_III", RATE_HZ, bitrate_mode=mode, compression_level=0.3)
 
@@ -37,12 +38,12 @@ def make_mp3(mode, *, is_stereo=False):
 def test_an_mp3_is_whole_with_and_without_a_count_of_its_frames(mode, is_stereo):
     counted = make_mp3(mode, is_stereo=is_stereo)
     whole = decode(counted)
-    assert len(whole.waveform) == 40 * RATE_HZ
+    assert len(whole.waveform) == 16 * RATE_HZ
     uncounted = decode(without_xing(counted))
     assert uncounted.format == whole.format
     assert 0 <= len(uncounted.waveform) - len(whole.waveform) <= SLACK_SAMPLES
     # The same sound, but late: only the lost frame told of the encoder's delay (576) and the decoder's (529).
-    middle = slice(10 * RATE_HZ, 11 * RATE_HZ)
+    middle = slice(4 * RATE_HZ, 5 * RATE_HZ)
     later = uncounted.waveform[1105:][middle]
     np.testing.assert_allclose(later, whole.waveform[middle], atol=1e-4)
 
@@ -50,7 +51,7 @@ def test_an_mp3_is_whole_with_and_without_a_count_of_its_frames(mode, is_stereo)
 def test_of_two_joined_mp3s_both_are_read():
     one = make_mp3("CONSTANT")
     # The second one's header is a frame of silence, and each has some at its ends.
-    assert 80 * RATE_HZ <= len(decode(one + one, max_duration_s=100).waveform) <= 80 * RATE_HZ + 5 * 1152
+    assert 32 * RATE_HZ <= len(decode(one + one).waveform) <= 32 * RATE_HZ + 5 * 1152
 
 
 @pytest.mark.parametrize(
@@ -136,28 +137,13 @@ def test_a_chained_ogg_of_two_formats_is_not_one_recording():
 
 
 def _with_other_serial(ogg):
-    """The same stream under another serial number, with new checksums (RFC 3533, section 6)."""
-    pages = ogg.split(b"OggS")[1:]
-    changed = b""
-    for rest in pages:
-        page = bytearray(b"OggS" + rest)
-        page[14] ^= 0xFF
-        page[22:26] = bytes(4)
-        crc = 0
-        for byte in page:
-            crc ^= byte << 24
-            for _ in range(8):
-                crc = (crc << 1 ^ (0x04C11DB7 if crc & 0x80000000 else 0)) & 0xFFFFFFFF
-        page[22:26] = crc.to_bytes(4, "little")
-        changed += bytes(page)
-    return changed
+    pages = [b"OggS" + rest for rest in ogg.split(b"OggS")[1:]]
+    return b"".join(with_checksum(page[:14] + b"next" + page[18:]) for page in pages)
 
 
 def test_a_stream_whose_format_changes_on_the_way_is_not_one_recording():
     first, second = (encode("adts", "aac", 48000, layout) for layout in ("stereo", "mono"))
-    with pytest.raises(
-        AudioUnreadableError, match="not one recording: .* 48000 Hz and 2 channels come 48000 Hz and 1"
-    ):
+    with pytest.raises(AudioUnreadableError, match=r"2 channels come 48000 Hz and 1"):
         decode(first + second)
 
 
