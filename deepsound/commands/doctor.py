@@ -47,7 +47,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.cores is not None and args.cores < 1:
         raise ParameterError(f"--cores is {args.cores}; wanted at least 1")
     options = SparkOptions(master=args.master, properties_file=args.properties_file, conf=tuple(args.conf))
-    options.settings()  # raises for what spark-submit would not take
     findings = Findings()
     with options.in_force():
         settings = _check_settings(args, findings)

@@ -3,7 +3,8 @@
 import pathlib
 import re
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from deepsound.doctor.check import FAIL, OK, Check
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _MAX_TASKS = 64
+# An executor of a cluster that has room starts within so many seconds of the one before.
+_SETTLED_S = 3.0
 # What in a Java stack trace of a hundred lines tells why no Python ran.
 _REASONS = (
     r'Cannot run program "[^"]*"[^\n]*',
@@ -81,9 +84,37 @@ def no_executor(reason: str) -> Check:
 
 def _run_tasks(spark: "SparkSession", *, timeout_s: float) -> list[dict[str, Any]]:
     context = spark.sparkContext
+    answers: list[dict[str, Any]] = []
+    failures: list[BaseException] = []
 
-    # Inside, so that it travels by value: whether an executor can import deepsound is what it shall find out.
-    def look(_tasks: Iterable[int]) -> Iterator[dict[str, Any]]:
+    def collect() -> None:
+        try:
+            wait_for_executors(spark)
+            n_tasks = min(context.defaultParallelism, _MAX_TASKS)
+            answers.extend(context.parallelize(range(n_tasks), n_tasks).mapPartitions(_make_look()).collect())
+        except Exception as exc:  # whatever Spark, Java or Python makes of it
+            failures.append(exc)
+
+    thread = threading.Thread(target=collect, daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    if thread.is_alive():
+        context.cancelAllJobs()
+        raise ExecutorsError(
+            f"no executor has run a task within {timeout_s:g} s; the cluster may have no free cores or memory"
+        )
+    if failures:
+        raise ExecutorsError(explain_failure(failures[0]))
+    return answers
+
+
+def _make_look() -> Callable[[Iterable[int]], Iterator[dict[str, Any]]]:
+    """What a task does. A function within a function travels by value, so that no executor has to have it.
+
+    Whether deepsound can be imported there is what it shall find out.
+    """
+
+    def look(_numbers: Iterable[int]) -> Iterator[dict[str, Any]]:
         import os
         import platform
         import sys
@@ -100,27 +131,20 @@ def _run_tasks(spark: "SparkSession", *, timeout_s: float) -> list[dict[str, Any
             reason = f"{type(exc).__name__}: {exc}"
             yield {"host": platform.node(), "executable": sys.executable, "error": reason}
 
-    n_tasks = min(context.defaultParallelism, _MAX_TASKS)
-    answers: list[dict[str, Any]] = []
-    failures: list[BaseException] = []
+    return look
 
-    def collect() -> None:
-        try:
-            answers.extend(context.parallelize(range(n_tasks), n_tasks).mapPartitions(look).collect())
-        except Exception as exc:  # whatever Spark, Java or Python makes of it
-            failures.append(exc)
 
-    thread = threading.Thread(target=collect, daemon=True)
-    thread.start()
-    thread.join(timeout_s)
-    if thread.is_alive():
-        context.cancelAllJobs()
-        raise ExecutorsError(
-            f"no executor has run a task within {timeout_s:g} s; the cluster may have no free cores or memory"
-        )
-    if failures:
-        raise ExecutorsError(explain_failure(failures[0]))
-    return answers
+def wait_for_executors(spark: "SparkSession") -> None:
+    """Wait for the first executor of a cluster, and then until no more come."""
+    context = spark.sparkContext
+    if str(context.master).startswith("local"):
+        return
+    # In Java alone, as the executors' Python may not work.
+    spark.range(1).count()
+    n_cores = 0
+    while n_cores != context.defaultParallelism:
+        n_cores = context.defaultParallelism
+        time.sleep(_SETTLED_S)
 
 
 def explain_failure(exc: BaseException) -> str:

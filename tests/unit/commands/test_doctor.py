@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from deepsound.commands import doctor
-from deepsound.doctor import checklist, machine
+from deepsound.doctor import checklist, driver, machine
+from deepsound.doctor.check import Check
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +123,11 @@ def test_what_cannot_be_meant_is_refused(capsys, arguments, words):
     assert said.err.count("\n") == 1
 
 
-def test_a_master_that_does_not_answer(capsys):
+def test_a_master_that_does_not_answer(capsys, monkeypatch):
+    well = Check(status="ok", name="java", found="one")
+    monkeypatch.setattr(driver, "check_java", lambda: well)
+    # Spark itself would keep trying for a minute; it is not asked.
+    monkeypatch.setitem(sys.modules, "deepsound.commands.doctor_spark", None)
     code, lines = run(capsys, "--master", "spark://127.0.0.1:1")
     assert code == 2
     assert lines["master"][0] == "fail"

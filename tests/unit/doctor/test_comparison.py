@@ -74,7 +74,7 @@ def test_little_room_is_a_warning(machine):
         ({"OMP_NUM_THREADS": "8"}, 2, 2, WARN, "spark.executorEnv.OMP_NUM_THREADS=2"),
         ({"OMP_NUM_THREADS": "many"}, 1, 4, WARN, "OMP_NUM_THREADS=1"),
         ({"OMP_NUM_THREADS": "2"}, 2, 2, OK, ""),
-        ({"OMP_NUM_THREADS": "1"}, 2, 8, WARN, "local[2]"),
+        ({"OMP_NUM_THREADS": "1"}, 2, 3, WARN, "local[2]"),
         ({"OMP_NUM_THREADS": "1"}, 1, None, OK, ""),
     ],
 )

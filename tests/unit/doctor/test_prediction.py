@@ -51,6 +51,7 @@ def test_more_cores_divide_the_work_but_not_the_longest_file_nor_the_start():
     assert predict_it(n_cores=100).wall_s.value == 20 + 4
     # With many cores in the trial as well, its files took as long as the longest of them.
     assert predict_it(n_trial_cores=100, n_cores=100).wall_s.value == 24
+    assert predict_it(n_trial_cores=1, n_cores=100).wall_s.value == 16 + 4
 
 
 def test_shards_writing_and_a_longer_listing_come_on_top():
@@ -79,6 +80,8 @@ def test_a_sample_that_varies_widens_the_range():
     assert other.work_s.high - other.work_s.value == pytest.approx(((2 * 18) ** 2 + (0.15 * 26) ** 2) ** 0.5)
     assert one.work_s.high - one.work_s.value == pytest.approx(0.15 * 26)
     assert other.work_s.low == 0
+    # On two cores, work that is longer by so much takes half as much longer.
+    assert other.wall_s.high - 33 == pytest.approx((18**2 + (0.15 * 33) ** 2) ** 0.5)
 
 
 def test_a_sample_of_failures_costs_time_and_leaves_nothing():

@@ -111,3 +111,7 @@ def test_one_huge_file_among_small_ones_is_counted_once():
         plan = plan_sample(files, n_files=20, seed=seed)
         estimate = plan.estimate([file.size_bytes for file in plan.files])
         assert estimate.value == pytest.approx(2_200_000_000, rel=1e-6)
+
+
+def test_a_point_on_the_border_of_two_files_is_the_seconds():
+    assert draw_systematically([1, 1, 1, 1], n_draws=4, start=0.0) == [0, 1, 2, 3]

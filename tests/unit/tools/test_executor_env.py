@@ -28,7 +28,10 @@ def interpreter(tmp_path_factory):
 
 
 def test_a_moved_interpreter_uses_nothing_of_the_one_it_was_copied_from(interpreter):
-    hostile = {"PYTHONHOME": "/nowhere", "HOME": str(interpreter)}
+    home = interpreter.parent / "home"
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    (home / ".local" / "lib" / version / "site-packages").mkdir(parents=True)
+    hostile = {"PYTHONHOME": "/nowhere", "HOME": str(home)}
     command = [str(interpreter / "bin" / "python"), "-c", _LOOK]
     done = subprocess.run(command, env=hostile, capture_output=True, text=True, check=True, cwd="/")
     seen = json.loads(done.stdout)
