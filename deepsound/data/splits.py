@@ -1,28 +1,19 @@
 """Division of tracks into train, validation and test: by artist or by track, never by segment.
 
-Tracks of one group (artist, or the track itself) stay together, because a model that has heard an artist
-recognises the artist (A. Flexer, "A closer look on artist filters for musical genre classification", ISMIR
-2007). The order of groups comes from a keyed stable hash, so the division depends on the seed and on the
-names only: not on the order of the files, not on the process, not on Python's salted ``hash()``.
+Groups and their order come from :mod:`deepsound.data.groups`.
 """
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from deepsound.config import SPLIT_NAMES, SplitSettings
+from deepsound.data.groups import LabelledTrack, genre_of_group, group_tracks, stable_rank
 from deepsound.errors import SplitError
 
+__all__ = ["LabelledTrack", "split_tracks"]
 
-@dataclass(frozen=True, kw_only=True)
-class LabelledTrack:
-    """What a split needs to know of a track. ``given_split`` is the collection's own, or null."""
-
-    track_id: str
-    genre: str
-    artist: str | None = None
-    given_split: str | None = None
+# Below it, thresholds would leave half of a genre of six groups, or less, to learn from.
+_SETTLED_TRAINING_GROUPS = 3
 
 
 def split_tracks(tracks: Sequence[LabelledTrack], *, settings: SplitSettings, seed: int) -> dict[str, str]:
@@ -31,9 +22,14 @@ def split_tracks(tracks: Sequence[LabelledTrack], *, settings: SplitSettings, se
     A given split wins when any track has one: tracks without are then left out. Given train and test but no
     validation, validation is taken from the given training tracks by the rule below.
 
-    Otherwise, per genre, whole groups go to test until its share is reached as closely as whole groups allow,
-    then to validation, and the rest, always at least one group, to train. A genre of one group is therefore
-    trained on but not tested; of two groups, one is tested.
+    Otherwise every group has a number between 0 and 1 of its own, from its name and the seed, and the fractions
+    are thresholds on it. So a track stays where it is when the collection grows. In a genre whose groups the
+    thresholds leave without a test group, a validation group or three training groups, which is common with six
+    groups and rare with twenty, they are dealt out in the order of their numbers instead: to test until its share
+    is reached as closely as whole groups allow, then to validation, and the rest, always at least one group, to
+    train. Such a genre keeps the shares that were asked for, and settles once it has grown; until then a new
+    track may move an old one. No rule could do without: of two groups one is tested, so of any three that were
+    pairs before, one has moved. A genre of one group is trained on but not tested.
 
     Returns
     -------
@@ -63,42 +59,49 @@ def _given_splits(tracks: Sequence[LabelledTrack], *, settings: SplitSettings, s
     return splits
 
 
-def _group_of(track: LabelledTrack, by: str) -> str:
-    # The prefixes keep an artist named like a file apart from that file.
-    return f"artist:{track.artist}" if by == "artist" and track.artist else f"track:{track.track_id}"
-
-
-def _stable_rank(seed: int, group: str) -> bytes:
-    return hashlib.blake2b(group.encode("utf-8", "surrogatepass"), key=str(seed).encode(), digest_size=16).digest()
-
-
 def _assign(tracks: Sequence[LabelledTrack], *, fractions: dict[str, float], by: str, seed: int) -> dict[str, str]:
-    members: dict[str, list[LabelledTrack]] = defaultdict(list)
-    for track in tracks:
-        members[_group_of(track, by)].append(track)
+    groups = group_tracks(tracks, by=by)
     groups_of_genre: dict[str, list[str]] = defaultdict(list)
-    for group, group_tracks in members.items():
-        counts = Counter(track.genre for track in group_tracks)
-        # An artist of several genres is dealt out with the genre it has most of, the first by name on a tie.
-        groups_of_genre[min(counts, key=lambda genre: (-counts[genre], genre))].append(group)
+    for name, group in groups.items():
+        # An artist of several genres is dealt out with the genre it has most of.
+        groups_of_genre[genre_of_group(group)].append(name)
     splits: dict[str, str] = {}
-    for groups in groups_of_genre.values():
-        groups.sort(key=lambda group: _stable_rank(seed, group))
-        sizes = [len(members[group]) for group in groups]
-        for group, split in zip(groups, _deal(sizes, fractions), strict=True):
-            splits |= {track.track_id: split for track in members[group]}
+    for names in groups_of_genre.values():
+        ranks = {name: stable_rank(name, seed=seed) for name in names}
+        names.sort(key=ranks.__getitem__)
+        dealt = [_threshold(ranks[name], fractions) for name in names]
+        if not _is_settled(dealt, fractions):
+            dealt = _deal([len(groups[name]) for name in names], fractions)
+        for name, split in zip(names, dealt, strict=True):
+            splits |= {track.track_id: split for track in groups[name]}
     return splits
+
+
+def _threshold(rank: bytes, fractions: dict[str, float]) -> str:
+    """The split of a group by its rank alone, whatever else there is."""
+    position = int.from_bytes(rank, "big") / 2 ** (8 * len(rank))
+    for split, fraction in fractions.items():
+        if position < fraction:
+            return split
+        position -= fraction
+    return "train"
+
+
+def _is_settled(dealt: Sequence[str], fractions: dict[str, float]) -> bool:
+    """Whether a genre has enough of everything by thresholds; once it has, more tracks cannot undo it."""
+    return dealt.count("train") >= _SETTLED_TRAINING_GROUPS and all(split in dealt for split in fractions)
 
 
 def _deal(sizes: Sequence[int], fractions: dict[str, float]) -> list[str]:
     """Split names for groups of these sizes, in their order."""
     total = sum(sizes)
     dealt: list[str] = []
-    for split, fraction in fractions.items():
+    for n_done, (split, fraction) in enumerate(fractions.items()):
         n_dealt = 0
-        # One group is kept for training; the first is taken however large, later ones only if the share
-        # comes closer by it.
-        while len(dealt) < len(sizes) - 1:
+        # A group is kept for each split to come, where there are enough, and in any case one for training; the
+        # first is taken however large, later ones only if the share comes closer by it.
+        n_kept = max(1, min(len(fractions) - n_done, len(sizes) - len(dealt) - 1))
+        while len(dealt) < len(sizes) - n_kept:
             size = sizes[len(dealt)]
             if n_dealt and n_dealt + size / 2 > fraction * total:
                 break

@@ -1,18 +1,24 @@
 """A FEATURES folder as arrays that are ready to train on: labelled, split, audited for leaks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from deepsound.config import SPLIT_NAMES, TrainSettings
-from deepsound.data.splits import LabelledTrack, split_tracks
+from deepsound.data.groups import LabelledTrack
+from deepsound.data.split_files import match_split_lists, read_split_list
+from deepsound.data.splits import split_tracks
 from deepsound.data.store import FeatureSummary, SegmentTable, read_segments, read_summary, read_tracks
 from deepsound.errors import LabelError
 from deepsound.evaluation.leakage import Leak, TrackIdentity, check_leaks, find_leaks
 from deepsound.settings import compute_fingerprint
 from deepsound.taxonomy import Taxonomy, taxonomy_of
+from deepsound.training.standardize import find_constant_dims
+
+_MAX_DIMS_NAMED = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +45,32 @@ class Subset:
         genres: np.ndarray = self.genre_indices[self.track_indices]
         return genres
 
+    def pick(self, is_wanted: np.ndarray) -> "Subset":
+        """Only the tracks where ``is_wanted`` [shape=(n_tracks,), bool], in the same order."""
+        positions = np.cumsum(is_wanted) - 1
+        is_here = is_wanted[self.track_indices]
+        return Subset(
+            values=self.values[is_here],
+            track_indices=positions[self.track_indices[is_here]],
+            genre_indices=self.genre_indices[is_wanted],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection:
+    """Labelled tracks with their segments, not divided yet.
+
+    Attributes
+    ----------
+    tracks : tuple of LabelledTrack
+    segments : Subset
+        Of all of them; position i of ``genre_indices`` is ``tracks[i]``.
+    """
+
+    taxonomy: Taxonomy
+    tracks: tuple[LabelledTrack, ...]
+    segments: Subset
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
@@ -49,6 +81,8 @@ class Dataset:
     train, validation, test : Subset
     split : pa.Table
         track_id, genre, artist, split of every labelled track that a split took.
+    tracks : tuple of LabelledTrack
+        The same tracks in the same order, as a division wants them.
     n_left_out : int
         Readable tracks without a label of the taxonomy, or without a split where one was given.
     leaks : list of Leak
@@ -63,13 +97,38 @@ class Dataset:
     validation: Subset
     test: Subset
     split: pa.Table
+    tracks: tuple[LabelledTrack, ...]
     n_left_out: int
     leaks: list[Leak]
     fingerprint: str
 
+    def collect(self, *names: str) -> Collection:
+        """The tracks of the splits of these names, of all splits without a name, as one collection."""
+        subsets = {name: getattr(self, name) for name in names or SPLIT_NAMES}
+        splits = self.split["split"].to_pylist()
+        tracks = [
+            track for name in subsets for track, split in zip(self.tracks, splits, strict=True) if split == name
+        ]
+        offsets = np.cumsum([0, *(len(subset.genre_indices) for subset in subsets.values())])
+        segments = Subset(
+            values=np.concatenate([subset.values for subset in subsets.values()]),
+            track_indices=np.concatenate(
+                [s.track_indices + offset for s, offset in zip(subsets.values(), offsets, strict=False)]
+            ),
+            genre_indices=np.concatenate([subset.genre_indices for subset in subsets.values()]),
+        )
+        return Collection(taxonomy=self.taxonomy, tracks=tuple(tracks), segments=segments)
 
-def load_dataset(features: str, *, settings: TrainSettings) -> Dataset:
+
+def load_dataset(
+    features: str, *, settings: TrainSettings, report: Callable[[str], None] = lambda _: None
+) -> Dataset:
     """Read, label, split and audit.
+
+    Parameters
+    ----------
+    report : callable
+        Gets a line about each thing that whoever trains on this should know.
 
     Raises
     ------
@@ -87,6 +146,8 @@ def load_dataset(features: str, *, settings: TrainSettings) -> Dataset:
     rows = sorted((row for row in readable if row["genre"] in taxonomy), key=lambda row: str(row["track_id"]))
     if not rows:
         raise LabelError(f"no track of {features} has one of the genres {', '.join(taxonomy.genres)}")
+    if settings.split_lists:
+        rows = _split_by_lists(rows, settings.split_lists, report)
     splits = split_tracks([_labelled(row) for row in rows], settings=settings.split, seed=settings.seed)
     leaks = find_leaks([_identity(row) for row in rows], splits=splits)
     if not settings.allow_leaks:
@@ -97,20 +158,57 @@ def load_dataset(features: str, *, settings: TrainSettings) -> Dataset:
         name: _subset(segments, [r for r in rows if splits[r["track_id"]] == name], taxonomy)
         for name in SPLIT_NAMES
     }
+    _report_missing_genres(subsets, taxonomy, report)
+    _report_constant_dims(subsets["train"], settings.feature, report)
     return Dataset(
         summary=summary,
         taxonomy=taxonomy,
         **subsets,
         split=_split_table(rows, splits),
+        tracks=tuple(_labelled(row) for row in rows),
         n_left_out=len(readable) - len(rows),
         leaks=leaks,
         fingerprint=_fingerprint(summary.fingerprint_of(settings.feature), rows, splits),
     )
 
 
+def _split_by_lists(
+    rows: Sequence[dict[str, Any]], lists: dict[str, str], report: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """The rows with the split that the lists give, null where they give none."""
+    lines = {split: read_split_list(path) for split, path in lists.items()}
+    listed = match_split_lists([row["track_id"] for row in rows], lines)
+    for line in listed.describe_unknown():
+        report(line)
+    n_missing = len(rows) - len(listed.splits)
+    if n_missing:
+        report(f"{n_missing} tracks are in no split list and left out")
+    return [{**row, "split": listed.splits.get(row["track_id"])} for row in rows]
+
+
+def _report_missing_genres(subsets: dict[str, Subset], taxonomy: Taxonomy, report: Callable[[str], None]) -> None:
+    """A line for each split that lacks genres: what was never learned, stopped by or tested."""
+    for name, subset in subsets.items():
+        present = set(subset.genre_indices.tolist())
+        missing = [genre for index, genre in enumerate(taxonomy.genres) if index not in present]
+        if missing:
+            report(f"no {name} track of {', '.join(missing)}")
+
+
+def _report_constant_dims(train: Subset, feature: str, report: Callable[[str], None]) -> None:
+    dims = find_constant_dims(train.values)
+    if dims:
+        named = ", ".join(map(str, dims[:_MAX_DIMS_NAMED])) + (", …" if len(dims) > _MAX_DIMS_NAMED else "")
+        report(f"{len(dims)} of {train.values.shape[2]} dimensions of {feature} never change in training: {named}")
+
+
 def _labelled(row: dict[str, str]) -> LabelledTrack:
     return LabelledTrack(
-        track_id=row["track_id"], genre=row["genre"], artist=row["artist"], given_split=row["split"]
+        track_id=row["track_id"],
+        genre=row["genre"],
+        artist=row["artist"],
+        given_split=row["split"],
+        content_sha256=row["content_sha256"],
     )
 
 
