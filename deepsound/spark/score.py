@@ -31,7 +31,10 @@ _PER_GENRE_SCHEMA = T.StructType(
         *(T.StructField(name, T.LongType()) for name in ("n_true", "n_predicted", "n_correct")),
         *(
             T.StructField(name, T.DoubleType())
-            for name in ("precision", "recall", "f1", "recall_low", "recall_high")
+            for name in (
+                *("precision", "recall", "f1", "recall_low", "recall_high"),
+                *("precision_low", "precision_high", "f1_low", "f1_high"),
+            )
         ),
         T.StructField("n_scored_as", T.LongType()),
     ]

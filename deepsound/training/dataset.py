@@ -1,6 +1,6 @@
 """A FEATURES folder as arrays that are ready to train on: labelled, split, audited for leaks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +9,19 @@ import pyarrow as pa
 from deepsound.config import SPLIT_NAMES, TrainSettings
 from deepsound.data.groups import LabelledTrack
 from deepsound.data.splits import split_tracks
-from deepsound.data.store import FeatureSummary, SegmentTable, read_segments, read_summary, read_tracks
-from deepsound.errors import LabelError
-from deepsound.evaluation.leakage import Leak, TrackIdentity, check_leaks, find_leaks
+from deepsound.data.store import (
+    FeatureSummary,
+    SegmentTable,
+    read_given_splits,
+    read_segments,
+    read_summary,
+    read_tracks,
+)
+from deepsound.errors import LabelError, SchemaMismatchError
+from deepsound.evaluation.leakage import LeakAudit
 from deepsound.settings import compute_fingerprint
 from deepsound.taxonomy import Taxonomy, taxonomy_of
+from deepsound.training.audit import audit_split, refuse_leaks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,13 +83,13 @@ class Dataset:
     ----------
     train, validation, test : Subset
     split : pa.Table
-        track_id, genre, artist, split of every labelled track that a split took.
+        track_id, genre, artist, split, content_sha256 of every labelled track that a split took.
     tracks : tuple of LabelledTrack
         The same tracks in the same order, as a division wants them.
     n_left_out : int
         Readable tracks without a label of the taxonomy, or without a split where one was given.
-    leaks : list of Leak
-        Empty unless leaks were allowed.
+    audit : LeakAudit
+        Its leaks are none unless they were allowed.
     fingerprint : str
         sha256 of the feature's fingerprint and of every track's content, label and split.
     """
@@ -94,7 +102,7 @@ class Dataset:
     split: pa.Table
     tracks: tuple[LabelledTrack, ...]
     n_left_out: int
-    leaks: list[Leak]
+    audit: LeakAudit
     fingerprint: str
 
     def collect(self, *names: str) -> Collection:
@@ -115,8 +123,15 @@ class Dataset:
         return Collection(taxonomy=self.taxonomy, tracks=tuple(tracks), segments=segments)
 
 
-def load_dataset(features: str, *, settings: TrainSettings) -> Dataset:
+def load_dataset(
+    features: str, *, settings: TrainSettings, report: Callable[[str], None] = lambda _: None
+) -> Dataset:
     """Read, label, split and audit.
+
+    Parameters
+    ----------
+    report : callable
+        Gets every leak as a line, before the first ones are raised or allowed.
 
     Raises
     ------
@@ -135,11 +150,12 @@ def load_dataset(features: str, *, settings: TrainSettings) -> Dataset:
     if not rows:
         raise LabelError(f"no track of {features} has one of the genres {', '.join(taxonomy.genres)}")
     splits = split_tracks([_labelled(row) for row in rows], settings=settings.split, seed=settings.seed)
-    leaks = find_leaks([_identity(row) for row in rows], splits=splits)
-    if not settings.allow_leaks:
-        check_leaks(leaks, splits=splits)
-    rows = [row for row in rows if row["track_id"] in splits]
     segments = read_segments(features, feature=settings.feature)
+    audit = audit_split(readable, segments=segments, splits=splits, given_splits=read_given_splits(features))
+    refuse_leaks(audit.leaks, is_allowed=settings.allow_leaks, report=report)
+    rows = [row for row in rows if row["track_id"] in splits]
+    if len(rows) > len(splits):
+        raise SchemaMismatchError(f"{features}/tracks names {len(rows) - len(splits)} tracks more than once")
     subsets = {
         name: _subset(segments, [r for r in rows if splits[r["track_id"]] == name], taxonomy)
         for name in SPLIT_NAMES
@@ -151,7 +167,7 @@ def load_dataset(features: str, *, settings: TrainSettings) -> Dataset:
         split=_split_table(rows, splits),
         tracks=tuple(_labelled(row) for row in rows),
         n_left_out=len(readable) - len(rows),
-        leaks=leaks,
+        audit=audit,
         fingerprint=_fingerprint(summary.fingerprint_of(settings.feature), rows, splits),
     )
 
@@ -164,10 +180,6 @@ def _labelled(row: dict[str, str]) -> LabelledTrack:
         given_split=row["split"],
         content_sha256=row["content_sha256"],
     )
-
-
-def _identity(row: dict[str, str]) -> TrackIdentity:
-    return TrackIdentity(track_id=row["track_id"], artist=row["artist"], content_sha256=row["content_sha256"])
 
 
 def _subset(segments: SegmentTable, rows: Sequence[dict[str, str]], taxonomy: Taxonomy) -> Subset:
@@ -183,7 +195,8 @@ def _subset(segments: SegmentTable, rows: Sequence[dict[str, str]], taxonomy: Ta
 
 def _split_table(rows: Sequence[dict[str, str]], splits: dict[str, str]) -> pa.Table:
     columns = {
-        name: pa.array([row[name] for row in rows], pa.string()) for name in ("track_id", "genre", "artist")
+        name: pa.array([row[name] for row in rows], pa.string())
+        for name in ("track_id", "genre", "artist", "content_sha256")
     }
     return pa.table({**columns, "split": pa.array([splits[row["track_id"]] for row in rows], pa.string())})
 

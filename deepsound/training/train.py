@@ -62,7 +62,7 @@ def train(features: str, *, settings: TrainSettings, report: Callable[[str], Non
 def _describe_data(dataset: Dataset, settings: TrainSettings) -> str:
     sizes = ", ".join(f"{len(getattr(dataset, name).genre_indices)} {name}" for name in SPLIT_NAMES)
     left_out = f"; {dataset.n_left_out} tracks without a usable label left out" if dataset.n_left_out else ""
-    leaks = f"; {len(dataset.leaks)} LEAKS allowed" if dataset.leaks else ""
+    leaks = f"; {len(dataset.audit.leaks)} LEAKS allowed" if dataset.audit.leaks else ""
     grouping = _describe_grouping(dataset, settings)
     return f"{settings.feature}: {len(dataset.taxonomy)} genres, tracks: {sizes}; {grouping}{left_out}{leaks}"
 
@@ -87,7 +87,7 @@ def _tags(dataset: Dataset, settings: TrainSettings) -> dict[str, str]:
         "deepsound.data_fingerprint": dataset.fingerprint,
         "deepsound.feature_fingerprint": dataset.summary.fingerprint_of(settings.feature),
         "deepsound.network": dataset.summary.network_of(settings.feature) or "none",
-        "deepsound.leaks_allowed": str(bool(dataset.leaks)).lower(),
+        "deepsound.leaks_allowed": str(bool(dataset.audit.leaks)).lower(),
         "deepsound.split": _describe_grouping(dataset, settings),
     }
 
