@@ -16,7 +16,7 @@ _ADVICE = {
     "content": "take copies out of the collection (extract: duplicates=drop), split by artist (split.by=artist), "
     "which keeps them together, or mend the split column",
     "artist": "split by artist (split.by=artist) or mend the split column",
-    "near-duplicate": "take one of each pair out of the collection or mend the split column",
+    "near-duplicate": "take one of each pair out of the collection, or leave it out of the split (split.files)",
 }
 
 

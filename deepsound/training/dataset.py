@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from deepsound.config import SPLIT_NAMES, TrainSettings
 from deepsound.data.groups import LabelledTrack
+from deepsound.data.split_files import match_split_lists, read_split_list
 from deepsound.data.splits import split_tracks
 from deepsound.data.store import (
     FeatureSummary,
@@ -22,6 +24,9 @@ from deepsound.evaluation.leakage import LeakAudit
 from deepsound.settings import compute_fingerprint
 from deepsound.taxonomy import Taxonomy, taxonomy_of
 from deepsound.training.audit import audit_split, refuse_leaks
+from deepsound.training.standardize import find_constant_dims
+
+_MAX_DIMS_NAMED = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +136,7 @@ def load_dataset(
     Parameters
     ----------
     report : callable
-        Gets every leak as a line, before the first ones are raised or allowed.
+        Gets a line about each thing that whoever trains on this should know: first of all, every leak.
 
     Raises
     ------
@@ -149,9 +154,12 @@ def load_dataset(
     rows = sorted((row for row in readable if row["genre"] in taxonomy), key=lambda row: str(row["track_id"]))
     if not rows:
         raise LabelError(f"no track of {features} has one of the genres {', '.join(taxonomy.genres)}")
+    if settings.split_lists:
+        rows = _split_by_lists(rows, settings.split_lists, report)
     splits = split_tracks([_labelled(row) for row in rows], settings=settings.split, seed=settings.seed)
     segments = read_segments(features, feature=settings.feature)
-    audit = audit_split(readable, segments=segments, splits=splits, given_splits=read_given_splits(features))
+    given_splits = {} if settings.split_lists else read_given_splits(features)
+    audit = audit_split(readable, segments=segments, splits=splits, given_splits=given_splits)
     refuse_leaks(audit.leaks, is_allowed=settings.allow_leaks, report=report)
     rows = [row for row in rows if row["track_id"] in splits]
     if len(rows) > len(splits):
@@ -160,6 +168,8 @@ def load_dataset(
         name: _subset(segments, [r for r in rows if splits[r["track_id"]] == name], taxonomy)
         for name in SPLIT_NAMES
     }
+    _report_missing_genres(subsets, taxonomy, report)
+    _report_constant_dims(subsets["train"], settings.feature, report)
     return Dataset(
         summary=summary,
         taxonomy=taxonomy,
@@ -170,6 +180,36 @@ def load_dataset(
         audit=audit,
         fingerprint=_fingerprint(summary.fingerprint_of(settings.feature), rows, splits),
     )
+
+
+def _split_by_lists(
+    rows: Sequence[dict[str, Any]], lists: dict[str, str], report: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """The rows with the split that the lists give, null where they give none."""
+    lines = {split: read_split_list(path) for split, path in lists.items()}
+    listed = match_split_lists([row["track_id"] for row in rows], lines)
+    for line in listed.describe_unknown():
+        report(line)
+    n_missing = len(rows) - len(listed.splits)
+    if n_missing:
+        report(f"{n_missing} tracks are in no split list and left out")
+    return [{**row, "split": listed.splits.get(row["track_id"])} for row in rows]
+
+
+def _report_missing_genres(subsets: dict[str, Subset], taxonomy: Taxonomy, report: Callable[[str], None]) -> None:
+    """A line for each split that lacks genres: what was never learned, stopped by or tested."""
+    for name, subset in subsets.items():
+        present = set(subset.genre_indices.tolist())
+        missing = [genre for index, genre in enumerate(taxonomy.genres) if index not in present]
+        if missing:
+            report(f"no {name} track of {', '.join(missing)}")
+
+
+def _report_constant_dims(train: Subset, feature: str, report: Callable[[str], None]) -> None:
+    dims = find_constant_dims(train.values)
+    if dims:
+        named = ", ".join(map(str, dims[:_MAX_DIMS_NAMED])) + (", …" if len(dims) > _MAX_DIMS_NAMED else "")
+        report(f"{len(dims)} of {train.values.shape[2]} dimensions of {feature} never change in training: {named}")
 
 
 def _labelled(row: dict[str, str]) -> LabelledTrack:
