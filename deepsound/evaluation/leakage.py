@@ -117,7 +117,7 @@ def check_leaks(leaks: Sequence[Leak]) -> None:
     named = (first + [leak for leak in leaks if not any(leak is other for other in first)])[:_MAX_NAMED]
     more = f"; and {len(leaks) - len(named)} more" if len(leaks) > len(named) else ""
     raise LeakageError(
-        f"{count_leaks(leaks)} between the splits, so the test would flatter the model: "
+        f"{len(leaks)} {_plural(leaks)} between the splits ({_kinds(leaks)}), so the test would flatter the model: "
         f"{'; '.join(describe_leak(leak, max_tracks=_MAX_NAMED_TRACKS) for leak in named)}{more}. "
         f"To mend it: {'; '.join(_ADVICE[kind] for kind in kinds)}; or set allow_leaks=true to go on and be tagged"
     )
@@ -125,9 +125,7 @@ def check_leaks(leaks: Sequence[Leak]) -> None:
 
 def count_leaks(leaks: Sequence[Leak]) -> str:
     """``3 leaks (1 content, 2 artist)``."""
-    counts = {reason: sum(leak.reason == reason for leak in leaks) for reason in REASONS}
-    kinds = ", ".join(f"{n} {reason}" for reason, n in counts.items() if n)
-    return f"{len(leaks)} leak{'s' * (len(leaks) != 1)} ({kinds})" if leaks else "no leaks"
+    return f"{len(leaks)} {_plural(leaks)} ({_kinds(leaks)})" if leaks else "no leaks"
 
 
 def describe_leak(leak: Leak, *, max_tracks: int | None = None) -> str:
@@ -147,6 +145,15 @@ def describe_leak(leak: Leak, *, max_tracks: int | None = None) -> str:
 def leak_rows(leaks: Sequence[Leak]) -> list[dict[str, Any]]:
     """The leaks as plain rows, for JSON and MLflow."""
     return [{**asdict(leak), "track_ids": list(leak.track_ids), "splits": list(leak.splits)} for leak in leaks]
+
+
+def _plural(leaks: Sequence[Leak]) -> str:
+    return "leak" if len(leaks) == 1 else "leaks"
+
+
+def _kinds(leaks: Sequence[Leak]) -> str:
+    counts = {reason: sum(leak.reason == reason for leak in leaks) for reason in REASONS}
+    return ", ".join(f"{n} {reason}" for reason, n in counts.items() if n)
 
 
 def _shared_leaks(tracks: Sequence[TrackIdentity], splits: Mapping[str, str], reason: str) -> list[Leak]:

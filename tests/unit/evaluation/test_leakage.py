@@ -63,10 +63,16 @@ def test_the_error_names_one_of_each_kind_and_what_to_do():
     with pytest.raises(LeakageError) as caught:
         check_leaks(leaks)
     message = str(caught.value)
-    assert message.startswith("4 leaks (1 track, 1 content, 1 artist, 1 near-duplicate) between the splits")
+    assert message.startswith("4 leaks between the splits (1 track, 1 content, 1 artist, 1 near-duplicate)")
     for words in ("content 's2': 2 (test), 3 (train)", "artist 'x': 1 (train), 2 (test)", "; and 1 more"):
         assert words in message
-    for words in ("duplicates=drop", "split.by=artist", "take one of each pair", "allow_leaks=true"):
+    for words in (
+        "duplicates=drop",
+        "split.by=artist",
+        "take one of each pair",
+        "split.files",
+        "allow_leaks=true",
+    ):
         assert words in message
     check_leaks([])
 

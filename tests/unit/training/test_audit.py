@@ -38,7 +38,7 @@ def test_an_honest_collection_passes(write_features):
     dataset, lines = load(write_features(make_rows()))
     assert dataset.audit.leaks == ()
     assert dataset.audit.near_duplicates == ()
-    assert lines == []
+    assert not any(line.startswith("leak") for line in lines)
     assert dataset.split.column_names == ["track_id", "genre", "artist", "content_sha256", "split"]
 
 
@@ -49,7 +49,9 @@ def test_a_noisy_copy_on_the_other_side_is_refused(write_features):
     for copy in copies:
         copy["values"] = copy["values"] + 0.1 * rng.normal(size=copy["values"].shape)
     lines = []
-    with pytest.raises(LeakageError, match=r"^4 leaks \(4 near-duplicate\) .*; and 1 more.*allow_leaks=true"):
+    with pytest.raises(
+        LeakageError, match=r"^4 leaks between the splits \(4 near-duplicate\).*; and 1 more.*allow_leaks=true"
+    ):
         load_dataset(
             str(write_features(rows + copies)),
             settings=TrainSettings(feature="toy"),
@@ -74,13 +76,13 @@ def test_leaks_that_are_allowed_are_kept(write_features):
     rows = make_rows(split=divide, artist=lambda i: "Same Old" if i in (0, 3) else None)
     dataset, lines = load(write_features(rows), allow_leaks=True)
     assert [leak.reason for leak in dataset.audit.leaks] == ["artist"]
-    assert lines == ["leak: artist 'Same Old': t00 (train), t03 (test)"]
+    assert lines[:1] == ["leak: artist 'Same Old': t00 (train), t03 (test)"]
 
 
 def test_a_split_by_track_of_known_artists_is_refused(write_features):
     features = write_features(make_rows(artist=lambda i: f"artist {i % 8}"))
     load(features)
-    with pytest.raises(LeakageError, match=r"leaks \(\d artist\).*split.by=artist"):
+    with pytest.raises(LeakageError, match=r"leaks between the splits \(\d artist\).*split.by=artist"):
         load(features, split=SplitSettings(by="track"))
 
 
