@@ -116,9 +116,10 @@ def check_leaks(leaks: Sequence[Leak]) -> None:
     first = [next(leak for leak in leaks if leak.reason == kind) for kind in kinds]
     named = (first + [leak for leak in leaks if not any(leak is other for other in first)])[:_MAX_NAMED]
     more = f"; and {len(leaks) - len(named)} more" if len(leaks) > len(named) else ""
+    told = "; ".join(describe_leak(leak, max_tracks=_MAX_NAMED_TRACKS) for leak in named)
     raise LeakageError(
-        f"{len(leaks)} {_plural(leaks)} between the splits ({_kinds(leaks)}), so the test would flatter the model: "
-        f"{'; '.join(describe_leak(leak, max_tracks=_MAX_NAMED_TRACKS) for leak in named)}{more}. "
+        f"{len(leaks)} {_plural(leaks)} between the splits ({_kinds(leaks)}), so the test would flatter the "
+        f"model: {told}{more}. "
         f"To mend it: {'; '.join(_ADVICE[kind] for kind in kinds)}; or set allow_leaks=true to go on and be tagged"
     )
 
