@@ -99,6 +99,12 @@ class BundleError(DeepsoundError):
     code = "bundle"
 
 
+class ComparisonError(DeepsoundError):
+    """Two models cannot be held against each other: no common genres, or no tracks new to both."""
+
+    code = "comparison"
+
+
 class TrackingError(DeepsoundError):
     """The MLflow store or registry cannot be reached, or lacks what was asked for."""
 

@@ -3,13 +3,14 @@
 import argparse
 import contextlib
 import functools
+import json
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
-from deepsound.errors import DeepsoundError
+from deepsound.errors import DeepsoundError, OutputError, first_line
 
 EXIT_BUG = 1
 EXIT_USAGE = 2
@@ -34,6 +35,24 @@ def add_settings_options(parser: argparse.ArgumentParser, *, example: str) -> No
         default=[],
         help=f"override one setting, for example {example}; may be given several times",
     )
+
+
+def write_json(document: Mapping[str, Any], path: str) -> None:
+    """Write a result file whole or not at all; folders on the way to it are made.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written there.
+    """
+    target = pathlib.Path(path)
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        beside.replace(target)
+    except OSError as exc:
+        raise OutputError(f"cannot write {path}: {first_line(exc)}") from exc
 
 
 def say(line: str) -> None:
