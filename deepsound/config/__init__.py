@@ -5,6 +5,7 @@ read from YAML and ``--set`` is :mod:`deepsound.settings`.
 """
 
 from deepsound.config.extract import DEFAULT_VGGISH, NORMALIZATIONS, ExtractSettings
+from deepsound.config.finetune import VGGISH_BLOCKS, FinetuneSettings
 from deepsound.config.labels import LABEL_SOURCES, LabelSettings
 from deepsound.config.networks import CNN_FOR_EMBEDDINGS, CNN_FOR_MFCC, Cnn, CnnSettings
 from deepsound.config.score import ScoreSettings
@@ -18,9 +19,11 @@ __all__ = [
     "LABEL_SOURCES",
     "NORMALIZATIONS",
     "SPLIT_NAMES",
+    "VGGISH_BLOCKS",
     "Cnn",
     "CnnSettings",
     "ExtractSettings",
+    "FinetuneSettings",
     "LabelSettings",
     "ScoreSettings",
     "SplitSettings",

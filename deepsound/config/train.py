@@ -3,8 +3,11 @@
 from dataclasses import asdict, dataclass, field, replace
 
 from deepsound.config.check import check_setting
+from deepsound.config.finetune import FINETUNED_FEATURE, FinetuneSettings
 from deepsound.config.networks import CNN_FOR_EMBEDDINGS, CNN_FOR_MFCC, Cnn, CnnSettings
 from deepsound.config.split import SplitSettings
+
+ARCHITECTURES = ("cnn", "vggish_finetune")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +21,7 @@ class TrainSettings:
     split: SplitSettings = field(default_factory=SplitSettings)
     allow_leaks: bool = False
     cnn: CnnSettings = field(default_factory=CnnSettings)
+    finetune: FinetuneSettings = field(default_factory=FinetuneSettings)
     epochs: int = 60
     patience: int = 10
     batch_size: int = 32
@@ -26,7 +30,12 @@ class TrainSettings:
     ood_false_alarm_rate: float = 0.05
 
     def __post_init__(self) -> None:
-        check_setting(self.architecture in ("cnn",), "architecture", self.architecture, "cnn")
+        check_setting(
+            self.architecture in ARCHITECTURES, "architecture", self.architecture, " or ".join(ARCHITECTURES)
+        )
+        if self.architecture == "vggish_finetune":
+            wanted = f"{FINETUNED_FEATURE}, which the architecture vggish_finetune works on"
+            check_setting(self.feature == FINETUNED_FEATURE, "feature", self.feature, wanted)
         check_setting(self.seed >= 0, "seed", self.seed, "a whole number from 0")
         is_list = len(self.genres) != 1 and len(set(self.genres)) == len(self.genres)
         check_setting(is_list, "genres", self.genres, "two or more different names, or none for those in the data")
@@ -40,6 +49,11 @@ class TrainSettings:
     def resolved_cnn(self) -> Cnn:
         """The CNN that is built: what is asked for, over what suits the feature."""
         return self.cnn.over(CNN_FOR_MFCC if self.feature == "mfcc" else CNN_FOR_EMBEDDINGS)
+
+    @property
+    def pretrained(self) -> str | None:
+        """Where the network that training starts from comes from; None for an architecture that starts anew."""
+        return self.finetune.network if self.architecture == "vggish_finetune" else None
 
     def resolved(self) -> "TrainSettings":
         """The same with nothing left open: what is logged and kept beside a model."""

@@ -14,9 +14,9 @@ from deepsound.networks import vggish_input
 
 @dataclass(frozen=True, kw_only=True)
 class VggishLogMelExtractor:
-    """64 bands every 10 ms, cut to whole patches of 96 frames; a :class:`deepsound.features.base.FeatureExtractor`.
+    """64 bands every 10 ms in whole patches of 96 frames; a :class:`deepsound.features.base.FeatureExtractor`.
 
-    960 frames in 10 s: 0.25 MB a segment, 50 times what the embedding takes.
+    960 frames in 10 s: 0.25 MB a segment, 48 times what the embedding takes.
     """
 
     name = "vggish_log_mel"

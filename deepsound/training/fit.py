@@ -1,7 +1,6 @@
 """Fitting one head: standardise, train with early stopping, export, calibrate."""
 
 import pathlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
@@ -16,8 +15,11 @@ from deepsound.models.export import export_onnx
 from deepsound.models.head import Head, HeadSpec, PackedHead
 from deepsound.taxonomy import Taxonomy
 from deepsound.training.dataset import Dataset, Subset
+from deepsound.training.epochs import EpochRecorder, EpochReporter, train_epochs
+from deepsound.training.finetune import finetune
+from deepsound.training.standardize import compute_standardization, standardize
 
-EpochReporter = Callable[[int, dict[str, float]], None]
+__all__ = ["EpochReporter", "FittedHead", "evaluate_head", "fit_head", "save_keras"]
 _PROBE_SEGMENTS = 8
 
 
@@ -44,52 +46,19 @@ def fit_head(dataset: Dataset, *, settings: TrainSettings, report_epoch: EpochRe
     report_epoch : callable
         Called after each epoch with its number (from 0) and its figures.
     """
-    mean, std = compute_standardization(dataset.train.values)
     keras.utils.set_random_seed(settings.seed)
-    model = build_model(settings, shape=dataset.train.values.shape[1:], n_genres=len(dataset.taxonomy))
-    model.compile(
-        optimizer=keras.optimizers.Adam(settings.learning_rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
-    recorder = _EpochRecorder(report_epoch)
-    stopping = keras.callbacks.EarlyStopping(
-        monitor="val_loss", patience=settings.patience, restore_best_weights=True
-    )
-    train, validation = (
-        (_standardize(s.values, mean, std), s.segment_genres) for s in (dataset.train, dataset.validation)
-    )
-    model.fit(
-        *train,
-        validation_data=validation,
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        callbacks=[recorder, stopping],
-        verbose=0,
-    )
-    onnx_bytes = export_onnx(model, probe=train[0][:_PROBE_SEGMENTS])
+    recorder = EpochRecorder(report_epoch)
+    model, mean, std = _train(dataset, settings, recorder)
+    probe = standardize(dataset.train.values[:_PROBE_SEGMENTS], mean, std)
+    onnx_bytes = export_onnx(model, probe=probe)
     head, ood_threshold = _calibrate(onnx_bytes, dataset, mean, std, settings)
-    best_epoch = int(np.argmin([epoch["val_loss"] for epoch in recorder.history]))
     return FittedHead(
-        head=head, model=model, history=recorder.history, best_epoch=best_epoch, ood_threshold=ood_threshold
+        head=head,
+        model=model,
+        history=recorder.history,
+        best_epoch=recorder.best_epoch,
+        ood_threshold=ood_threshold,
     )
-
-
-def compute_standardization(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation per dimension, over segments and frames; a constant dimension gets std 1.
-
-    Parameters
-    ----------
-    values : np.ndarray [shape=(n_segments, n_frames, n_dims), float32]
-        Of the training split only.
-
-    Returns
-    -------
-    mean, std : np.ndarray [shape=(n_dims,), float64]
-    """
-    mean = values.mean(axis=(0, 1), dtype=np.float64)
-    std = values.std(axis=(0, 1), dtype=np.float64)
-    return mean, np.where(std > 1e-6, std, 1.0)
 
 
 def evaluate_head(head: Head, subset: Subset, *, taxonomy: Taxonomy) -> CollectionMetrics:
@@ -109,8 +78,29 @@ def save_keras(model: keras.Model, path: pathlib.Path) -> None:
     model.save(path)
 
 
-def _standardize(values: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-    return (values - mean.astype(np.float32)) / std.astype(np.float32)
+def _train(
+    dataset: Dataset, settings: TrainSettings, recorder: EpochRecorder
+) -> tuple[keras.Model, np.ndarray, np.ndarray]:
+    """The trained network, and the standardisation of what it takes."""
+    n_dims, n_genres = dataset.train.values.shape[2], len(dataset.taxonomy)
+    subsets = (dataset.train, dataset.validation)
+    if settings.architecture == "vggish_finetune":
+        # The pretrained network takes its input as it is.
+        raw = [(subset.values, subset.segment_genres) for subset in subsets]
+        model = finetune(*raw, n_genres=n_genres, settings=settings, recorder=recorder)
+        return model, np.zeros(n_dims), np.ones(n_dims)
+    mean, std = compute_standardization(dataset.train.values)
+    model = build_model(settings, shape=dataset.train.values.shape[1:], n_genres=n_genres)
+    train_epochs(
+        model,
+        *((standardize(subset.values, mean, std), subset.segment_genres) for subset in subsets),
+        epochs=settings.epochs,
+        patience=settings.patience,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        recorder=recorder,
+    )
+    return model, mean, std
 
 
 def _calibrate(
@@ -138,17 +128,3 @@ def _calibrate(
         genres=spec.genres, shape=spec.shape, mean=spec.mean, std=spec.std, temperature=temperature
     )
     return PackedHead(calibrated, onnx_bytes), threshold
-
-
-class _EpochRecorder(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps the figures of each epoch and passes them on as they come."""
-
-    def __init__(self, report_epoch: EpochReporter) -> None:
-        super().__init__()
-        self.history: list[dict[str, float]] = []
-        self._report_epoch = report_epoch
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        figures = {name: float(value) for name, value in (logs or {}).items()}
-        self.history.append(figures)
-        self._report_epoch(epoch, figures)

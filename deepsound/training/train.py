@@ -14,6 +14,7 @@ from deepsound.models.head import load_head
 from deepsound.settings import to_plain
 from deepsound.training import tracking
 from deepsound.training.dataset import Dataset, load_dataset
+from deepsound.training.finetune import prepare_pretrained
 from deepsound.training.fit import EpochReporter, FittedHead, evaluate_head, fit_head, save_keras
 
 
@@ -45,6 +46,8 @@ def train(features: str, *, settings: TrainSettings, report: Callable[[str], Non
     settings = settings.resolved()
     dataset = load_dataset(features, settings=settings)
     report(_describe_data(dataset, settings))
+    if settings.pretrained:
+        prepare_pretrained(settings.pretrained, shape=dataset.train.values.shape[1:], report=report)
     tracking.open_store()
     name = f"train-{settings.feature}-{settings.architecture}"
     with tracking.start_run(name, tags=_tags(dataset, settings), settings=to_plain(settings)) as run_id:
@@ -86,10 +89,15 @@ def _tags(dataset: Dataset, settings: TrainSettings) -> dict[str, str]:
         "deepsound.architecture": settings.architecture,
         "deepsound.data_fingerprint": dataset.fingerprint,
         "deepsound.feature_fingerprint": dataset.summary.fingerprint_of(settings.feature),
-        "deepsound.network": dataset.summary.network_of(settings.feature) or "none",
+        "deepsound.network": _network_of(dataset, settings) or "none",
         "deepsound.leaks_allowed": str(bool(dataset.leaks)).lower(),
         "deepsound.split": _describe_grouping(dataset, settings),
     }
+
+
+def _network_of(dataset: Dataset, settings: TrainSettings) -> str | None:
+    """Where the pretrained weights behind the model come from, be they in the feature or where training began."""
+    return settings.pretrained or dataset.summary.network_of(settings.feature)
 
 
 def _epoch_reporter(settings: TrainSettings, report: Callable[[str], None]) -> EpochReporter:
@@ -139,7 +147,7 @@ def _log_bundle(
         head=fitted.head,
         feature=settings.feature,
         feature_fingerprint=dataset.summary.fingerprint_of(settings.feature),
-        network=dataset.summary.network_of(settings.feature),
+        network=_network_of(dataset, settings),
         extract_settings=dataset.summary.settings,
         ood_threshold=fitted.ood_threshold,
         ood_false_alarm_rate=settings.ood_false_alarm_rate,
