@@ -20,6 +20,8 @@ class TrainSettings:
     genres: tuple[str, ...] = ()
     split: SplitSettings = field(default_factory=SplitSettings)
     allow_leaks: bool = False
+    # Folds of a cross-validation by split.by, before the model itself is trained; 0 for none.
+    folds: int = 0
     cnn: CnnSettings = field(default_factory=CnnSettings)
     finetune: FinetuneSettings = field(default_factory=FinetuneSettings)
     epochs: int = 60
@@ -39,6 +41,7 @@ class TrainSettings:
         check_setting(self.seed >= 0, "seed", self.seed, "a whole number from 0")
         is_list = len(self.genres) != 1 and len(set(self.genres)) == len(self.genres)
         check_setting(is_list, "genres", self.genres, "two or more different names, or none for those in the data")
+        check_setting(self.folds == 0 or self.folds >= 2, "folds", self.folds, "two or more, or 0 for none")
         for name in ("epochs", "patience", "batch_size"):
             check_setting(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         check_setting(0 < self.learning_rate <= 1, "learning_rate", self.learning_rate, "a number in (0, 1]")

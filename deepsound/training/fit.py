@@ -1,7 +1,8 @@
 """Fitting one head: standardise, train with early stopping, export, calibrate."""
 
 import pathlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import keras
 import numpy as np
@@ -14,22 +15,70 @@ from deepsound.models.architectures import build_model
 from deepsound.models.export import export_onnx
 from deepsound.models.head import Head, HeadSpec, PackedHead
 from deepsound.taxonomy import Taxonomy
-from deepsound.training.dataset import Dataset, Subset
+from deepsound.training.dataset import Subset
 from deepsound.training.epochs import EpochRecorder, EpochReporter, train_epochs
 from deepsound.training.finetune import finetune
 from deepsound.training.standardize import compute_standardization, standardize
 
-__all__ = ["EpochReporter", "FittedHead", "evaluate_head", "fit_head", "save_keras"]
+__all__ = [
+    "EpochReporter",
+    "FittedHead",
+    "TrainedModel",
+    "TrainingData",
+    "evaluate_head",
+    "fit_head",
+    "save_keras",
+    "train_model",
+]
+_Standardized = tuple[keras.Model, np.ndarray, np.ndarray]
 _PROBE_SEGMENTS = 8
+# Values that a network takes at a time: 256 segments of MFCCs, 17 where the network is a whole VGGish.
+_BATCH_VALUES = 1 << 20
+
+
+class TrainingData(Protocol):
+    """What fitting looks at: a dataset without its test split, or all folds but one."""
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The genres, in the order of the logits."""
+
+    @property
+    def train(self) -> Subset:
+        """What the weights and the standardisation are learned from."""
+
+    @property
+    def validation(self) -> Subset:
+        """What training stops by, and the temperature is set on."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class FittedHead:
-    """A trained head.
+class TrainedModel:
+    """A network after training, in Keras, with the standardisation that its inputs want.
 
     ``history`` has one mapping per epoch (loss, accuracy, val_loss, val_accuracy; of segments);
     ``best_epoch`` (from 0) is the one whose weights were kept.
     """
+
+    model: keras.Model
+    mean: np.ndarray
+    std: np.ndarray
+    history: list[dict[str, float]]
+    best_epoch: int
+
+    def compute_logits(self, values: np.ndarray) -> np.ndarray:
+        """Logits [shape=(n_segments, n_genres)] of raw features [shape=(n_segments, n_frames, n_dims)]."""
+        n_segments = max(1, _BATCH_VALUES // values[:1].size)
+        batches = (
+            standardize(values[i : i + n_segments], self.mean, self.std) for i in range(0, len(values), n_segments)
+        )
+        # Called as it is: predict() would build, and for every fold build again, a graph of its own.
+        return np.concatenate([np.asarray(self.model(batch, training=False)) for batch in batches])
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedHead:
+    """A trained head; ``model``, ``history`` and ``best_epoch`` as in :class:`TrainedModel`."""
 
     head: PackedHead
     model: keras.Model
@@ -38,27 +87,56 @@ class FittedHead:
     ood_threshold: float
 
 
-def fit_head(dataset: Dataset, *, settings: TrainSettings, report_epoch: EpochReporter) -> FittedHead:
-    """Train on the training split, stop and calibrate on the validation split; the test split is not touched.
+def fit_head(data: TrainingData, *, settings: TrainSettings, report_epoch: EpochReporter) -> FittedHead:
+    """Train on the training split, stop and calibrate on the validation split, export.
 
     Parameters
     ----------
     report_epoch : callable
         Called after each epoch with its number (from 0) and its figures.
     """
-    keras.utils.set_random_seed(settings.seed)
-    recorder = EpochRecorder(report_epoch)
-    model, mean, std = _train(dataset, settings, recorder)
-    probe = standardize(dataset.train.values[:_PROBE_SEGMENTS], mean, std)
-    onnx_bytes = export_onnx(model, probe=probe)
-    head, ood_threshold = _calibrate(onnx_bytes, dataset, mean, std, settings)
+    trained = train_model(data, settings=settings, report_epoch=report_epoch)
+    probe = standardize(data.train.values[:_PROBE_SEGMENTS], trained.mean, trained.std)
+    head, ood_threshold = _calibrate(export_onnx(trained.model, probe=probe), data, trained, settings)
     return FittedHead(
         head=head,
-        model=model,
-        history=recorder.history,
-        best_epoch=recorder.best_epoch,
+        model=trained.model,
+        history=trained.history,
+        best_epoch=trained.best_epoch,
         ood_threshold=ood_threshold,
     )
+
+
+def train_model(data: TrainingData, *, settings: TrainSettings, report_epoch: EpochReporter) -> TrainedModel:
+    """The network that ``settings`` ask for, trained; see :func:`fit_head`."""
+    keras.utils.set_random_seed(settings.seed)
+    recorder = EpochRecorder(report_epoch)
+    is_pretrained = settings.pretrained is not None
+    model, mean, std = (_train_pretrained if is_pretrained else _train_anew)(data, settings, recorder)
+    return TrainedModel(model=model, mean=mean, std=std, history=recorder.history, best_epoch=recorder.best_epoch)
+
+
+def _train_anew(data: TrainingData, settings: TrainSettings, recorder: EpochRecorder) -> _Standardized:
+    mean, std = compute_standardization(data.train.values)
+    model = build_model(settings, shape=data.train.values.shape[1:], n_genres=len(data.taxonomy))
+    train_epochs(
+        model,
+        *((standardize(s.values, mean, std), s.segment_genres) for s in (data.train, data.validation)),
+        epochs=settings.epochs,
+        patience=settings.patience,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        recorder=recorder,
+    )
+    return model, mean, std
+
+
+def _train_pretrained(data: TrainingData, settings: TrainSettings, recorder: EpochRecorder) -> _Standardized:
+    """The pretrained network takes its input as it is, so there is nothing to standardise."""
+    train, validation = ((subset.values, subset.segment_genres) for subset in (data.train, data.validation))
+    model = finetune(train, validation, n_genres=len(data.taxonomy), settings=settings, recorder=recorder)
+    n_dims = data.train.values.shape[2]
+    return model, np.zeros(n_dims), np.ones(n_dims)
 
 
 def evaluate_head(head: Head, subset: Subset, *, taxonomy: Taxonomy) -> CollectionMetrics:
@@ -78,42 +156,17 @@ def save_keras(model: keras.Model, path: pathlib.Path) -> None:
     model.save(path)
 
 
-def _train(
-    dataset: Dataset, settings: TrainSettings, recorder: EpochRecorder
-) -> tuple[keras.Model, np.ndarray, np.ndarray]:
-    """The trained network, and the standardisation of what it takes."""
-    n_dims, n_genres = dataset.train.values.shape[2], len(dataset.taxonomy)
-    subsets = (dataset.train, dataset.validation)
-    if settings.architecture == "vggish_finetune":
-        # The pretrained network takes its input as it is.
-        raw = [(subset.values, subset.segment_genres) for subset in subsets]
-        model = finetune(*raw, n_genres=n_genres, settings=settings, recorder=recorder)
-        return model, np.zeros(n_dims), np.ones(n_dims)
-    mean, std = compute_standardization(dataset.train.values)
-    model = build_model(settings, shape=dataset.train.values.shape[1:], n_genres=n_genres)
-    train_epochs(
-        model,
-        *((standardize(subset.values, mean, std), subset.segment_genres) for subset in subsets),
-        epochs=settings.epochs,
-        patience=settings.patience,
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        recorder=recorder,
-    )
-    return model, mean, std
-
-
 def _calibrate(
-    onnx_bytes: bytes, dataset: Dataset, mean: np.ndarray, std: np.ndarray, settings: TrainSettings
+    onnx_bytes: bytes, data: TrainingData, trained: TrainedModel, settings: TrainSettings
 ) -> tuple[PackedHead, float]:
     spec = HeadSpec(
-        genres=dataset.taxonomy.genres,
-        shape=dataset.train.values.shape[1:],
-        mean=tuple(mean.tolist()),
-        std=tuple(std.tolist()),
+        genres=data.taxonomy.genres,
+        shape=data.train.values.shape[1:],
+        mean=tuple(trained.mean.tolist()),
+        std=tuple(trained.std.tolist()),
         temperature=1.0,
     )
-    validation = dataset.validation
+    validation = data.validation
     logits = Head(spec, onnx_bytes).compute_logits(validation.values)
     temperature = fit_temperature(
         logits, true_indices=validation.genre_indices, track_indices=validation.track_indices
@@ -124,7 +177,4 @@ def _calibrate(
         n_tracks=len(validation.genre_indices),
     )
     threshold = fit_threshold(energy, false_alarm_rate=settings.ood_false_alarm_rate)
-    calibrated = HeadSpec(
-        genres=spec.genres, shape=spec.shape, mean=spec.mean, std=spec.std, temperature=temperature
-    )
-    return PackedHead(calibrated, onnx_bytes), threshold
+    return PackedHead(replace(spec, temperature=temperature), onnx_bytes), threshold
