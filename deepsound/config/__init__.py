@@ -9,6 +9,7 @@ from deepsound.config.finetune import VGGISH_BLOCKS, FinetuneSettings
 from deepsound.config.labels import LABEL_SOURCES, LabelSettings
 from deepsound.config.networks import CNN_FOR_EMBEDDINGS, CNN_FOR_MFCC, Cnn, CnnSettings
 from deepsound.config.score import ScoreSettings
+from deepsound.config.search import SearchSettings
 from deepsound.config.split import SPLIT_NAMES, SplitSettings
 from deepsound.config.train import TrainSettings
 
@@ -26,6 +27,7 @@ __all__ = [
     "FinetuneSettings",
     "LabelSettings",
     "ScoreSettings",
+    "SearchSettings",
     "SplitSettings",
     "TrainSettings",
 ]

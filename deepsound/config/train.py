@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from deepsound.config.check import check_setting
 from deepsound.config.finetune import FINETUNED_FEATURE, FinetuneSettings
 from deepsound.config.networks import CNN_FOR_EMBEDDINGS, CNN_FOR_MFCC, Cnn, CnnSettings
+from deepsound.config.search import SearchSettings
 from deepsound.config.split import SplitSettings
 
 ARCHITECTURES = ("cnn", "vggish_finetune")
@@ -28,6 +29,7 @@ class TrainSettings:
     patience: int = 10
     batch_size: int = 32
     learning_rate: float = 1e-3
+    search: SearchSettings = field(default_factory=SearchSettings)
     # Share of in-distribution tracks that may be called out-of-distribution.
     ood_false_alarm_rate: float = 0.05
 

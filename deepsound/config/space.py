@@ -1,0 +1,134 @@
+"""What a hyperparameter search may vary: per architecture, settings by name and the values to try.
+
+A setting that somebody has set is kept; the rest of the space is searched. Names are those of ``--set``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deepsound.config.train import TrainSettings
+from deepsound.errors import ConfigError
+from deepsound.settings import flatten, from_plain, to_plain
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of these values."""
+
+    options: tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """Any number from ``low`` to ``high``; ``is_log`` where its magnitude matters rather than its value."""
+
+    low: float
+    high: float
+    is_log: bool = False
+
+
+Space = Mapping[str, Choice | Range]
+
+_LEARNING: Space = {
+    "learning_rate": Range(low=1e-4, high=1e-2, is_log=True),
+    "batch_size": Choice((16, 32, 64)),
+}
+_DROPOUTS = Range(low=0.0, high=0.6)
+SPACES_FOR_MFCC: dict[str, Space] = {
+    "cnn": {
+        "cnn.filters": Choice(([32], [32, 64], [32, 64, 96], [64, 128, 128])),
+        "cnn.kernel_size": Choice(([3, 3], [5, 3], [7, 3], [3, 5], [5, 5], [7, 7], [3, 0], [5, 0])),
+        "cnn.pool_size": Choice(([2, 2], [3, 2], [4, 2], [3, 1])),
+        "cnn.dense_units": Choice((0, 64, 128)),
+        "cnn.dropout": _DROPOUTS,
+        "cnn.input_dropout": Range(low=0.0, high=0.3),
+        **_LEARNING,
+    },
+}
+SPACES_FOR_EMBEDDINGS: dict[str, Space] = {
+    "cnn": {
+        "cnn.filters": Choice(([64], [128], [256], [64, 128])),
+        "cnn.kernel_size": Choice(([1, 0], [2, 0], [3, 0], [5, 0], [3, 3])),
+        "cnn.pool_size": Choice(([2, 1], [3, 1])),
+        "cnn.dense_units": Choice((0, 64)),
+        "cnn.dropout": _DROPOUTS,
+        "cnn.input_dropout": Range(low=0.0, high=0.5),
+        **_LEARNING,
+    },
+    "vggish_finetune": {
+        "finetune.unfreeze": Choice(([], ["fc"], ["fc", "conv4"], ["fc", "conv4", "conv3"])),
+        "finetune.learning_rate": Range(low=1e-6, high=1e-4, is_log=True),
+        "finetune.dropout": _DROPOUTS,
+        "learning_rate": Range(low=1e-4, high=1e-2, is_log=True),
+    },
+}
+
+
+def open_space(settings: TrainSettings) -> Space:
+    """The part of the architecture's space that the settings leave open.
+
+    Parameters
+    ----------
+    settings : TrainSettings
+        As they were asked for, not resolved: what differs from its default is kept.
+
+    Raises
+    ------
+    ConfigError
+        If nothing is left to search, or if what is kept rules out every value of another setting.
+    """
+    spaces = SPACES_FOR_MFCC if settings.feature == "mfcc" else SPACES_FOR_EMBEDDINGS
+    asked, defaults = (flatten(to_plain(s)) for s in (settings, TrainSettings()))
+    kept = {key for key, value in asked.items() if value != defaults.get(key)}
+    space = {
+        key: _only_possible(dimension, key=key, settings=settings)
+        for key, dimension in spaces[settings.architecture].items()
+        if key not in kept
+    }
+    if not space:
+        raise ConfigError(
+            f"search.n_trials is {settings.search.n_trials}, but every setting that a search varies for "
+            f"{settings.architecture} is set: {', '.join(spaces[settings.architecture])}"
+        )
+    return space
+
+
+def with_values(settings: TrainSettings, values: Mapping[str, Any]) -> TrainSettings:
+    """Settings with values of a space put in.
+
+    Raises
+    ------
+    ConfigError
+        If they contradict each other.
+    """
+    plain = to_plain(settings)
+    for key, value in values.items():
+        *groups, name = key.split(".")
+        target = plain
+        for group in groups:
+            target = target[group]
+        target[name] = value
+    return from_plain(TrainSettings, plain, where="the search")
+
+
+def suited_values(settings: TrainSettings, space: Space) -> dict[str, Any]:
+    """What the space's settings are without a search: a point of it to start from."""
+    resolved = flatten(to_plain(settings.resolved()))
+    return {key: resolved[key] for key in space}
+
+
+def _only_possible(dimension: Choice | Range, *, key: str, settings: TrainSettings) -> Choice | Range:
+    if isinstance(dimension, Range):
+        return dimension
+    possible, reason = [], None
+    for option in dimension.options:
+        try:
+            with_values(settings, {key: option})
+        except ConfigError as exc:
+            reason = exc
+        else:
+            possible.append(option)
+    if not possible:
+        raise ConfigError(f"nothing that a search would try for '{key}' goes with the other settings: {reason}")
+    return Choice(tuple(possible))
