@@ -7,7 +7,7 @@ from deepsound.config.check import check_setting
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSettings:
-    """A search over the architecture's space before the model itself is trained; see :mod:`deepsound.config.space`.
+    """A search of the architecture's space before the model itself is trained; see :mod:`deepsound.config.space`.
 
     The same search goes on where it was stopped: ``n_trials`` counts all that it ever finished.
     """

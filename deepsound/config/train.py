@@ -4,11 +4,18 @@ from dataclasses import asdict, dataclass, field, replace
 
 from deepsound.config.check import check_setting
 from deepsound.config.finetune import FINETUNED_FEATURE, FinetuneSettings
-from deepsound.config.networks import CNN_FOR_EMBEDDINGS, CNN_FOR_MFCC, Cnn, CnnSettings
+from deepsound.config.networks import (
+    ARCHITECTURES,
+    SUITED_TO_EMBEDDINGS,
+    SUITED_TO_MFCC,
+    CnnSettings,
+    LstmSettings,
+    MlpSettings,
+    Network,
+    TransformerSettings,
+)
 from deepsound.config.search import SearchSettings
 from deepsound.config.split import SplitSettings
-
-ARCHITECTURES = ("cnn", "vggish_finetune")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +31,9 @@ class TrainSettings:
     # Folds of a cross-validation by split.by, before the model itself is trained; 0 for none.
     folds: int = 0
     cnn: CnnSettings = field(default_factory=CnnSettings)
+    lstm: LstmSettings = field(default_factory=LstmSettings)
+    transformer: TransformerSettings = field(default_factory=TransformerSettings)
+    mlp: MlpSettings = field(default_factory=MlpSettings)
     finetune: FinetuneSettings = field(default_factory=FinetuneSettings)
     epochs: int = 60
     patience: int = 10
@@ -34,9 +44,9 @@ class TrainSettings:
     ood_false_alarm_rate: float = 0.05
 
     def __post_init__(self) -> None:
-        check_setting(
-            self.architecture in ARCHITECTURES, "architecture", self.architecture, " or ".join(ARCHITECTURES)
-        )
+        known = (*ARCHITECTURES, "vggish_finetune")
+        wanted = f"one of {', '.join(known)}"
+        check_setting(self.architecture in known, "architecture", self.architecture, wanted)
         if self.architecture == "vggish_finetune":
             wanted = f"{FINETUNED_FEATURE}, which the architecture vggish_finetune works on"
             check_setting(self.feature == FINETUNED_FEATURE, "feature", self.feature, wanted)
@@ -51,9 +61,11 @@ class TrainSettings:
         check_setting(0 < rate < 1, "ood_false_alarm_rate", rate, "a fraction in (0, 1)")
 
     @property
-    def resolved_cnn(self) -> Cnn:
-        """The CNN that is built: what is asked for, over what suits the feature."""
-        return self.cnn.over(CNN_FOR_MFCC if self.feature == "mfcc" else CNN_FOR_EMBEDDINGS)
+    def network(self) -> Network:
+        """The network that is built: what is asked of ``architecture``, over what suits the feature."""
+        suited = SUITED_TO_MFCC if self.feature == "mfcc" else SUITED_TO_EMBEDDINGS
+        network: Network = getattr(self, self.architecture).over(suited[self.architecture])
+        return network
 
     @property
     def pretrained(self) -> str | None:
@@ -61,5 +73,8 @@ class TrainSettings:
         return self.finetune.network if self.architecture == "vggish_finetune" else None
 
     def resolved(self) -> "TrainSettings":
-        """The same with nothing left open: what is logged and kept beside a model."""
-        return replace(self, cnn=CnnSettings(**asdict(self.resolved_cnn)))
+        """The same with nothing of its architecture left open: what is logged and kept beside a model."""
+        if self.pretrained:
+            return self
+        asked = type(getattr(self, self.architecture))
+        return replace(self, **{self.architecture: asked(**asdict(self.network))})

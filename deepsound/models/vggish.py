@@ -10,9 +10,11 @@ import numpy as np
 
 from deepsound.config import VGGISH_BLOCKS
 from deepsound.errors import ParameterError
-from deepsound.networks.vggish import N_DIMS, VggishWeights
+from deepsound.networks.graph import GraphWriter
+from deepsound.networks.vggish import N_DIMS, VggishWeights, write_vggish
 from deepsound.networks.vggish_input import N_MELS, PATCH_FRAMES
 
+FINETUNED = "vggish_finetune"
 # Layers of the network in their order, named by block; a max pooling follows the last of a convolution block.
 _LAYERS = ("conv1", "conv2", "conv3_1", "conv3_2", "conv4_1", "conv4_2", "fc_1", "fc_2", "fc_3")
 _POOLED = ("conv1", "conv2", "conv3_2", "conv4_2")
@@ -62,17 +64,17 @@ def build_pooled_head(
     """
     layers = keras.layers
     inputs = keras.Input((n_patches, N_DIMS), name="embedding")
-    # Not layers.Normalization: its constants become inputs of the exported ONNX model.
     standardize = layers.Dense(N_DIMS, trainable=False, name="standardize")
     x = standardize(inputs)
     standardize.set_weights([np.diag(1 / std), -mean / std])
     x = layers.GlobalAveragePooling1D()(x)
     x = layers.Dropout(dropout)(x)
+    x = layers.Identity(name="penultimate")(x)
     return keras.Model(inputs, layers.Dense(n_genres, name="logits")(x), name="head")
 
 
 def join(vggish: keras.Model, head: keras.Model) -> keras.Model:
-    """Both in one; they keep sharing their weights with it.
+    """Both in one: the network itself, and layers with the weights that the head has now.
 
     Returns
     -------
@@ -82,8 +84,40 @@ def join(vggish: keras.Model, head: keras.Model) -> keras.Model:
     n_patches = head.input_shape[1]
     inputs = keras.Input((n_patches * PATCH_FRAMES, N_MELS), name="features")
     patches = keras.ops.reshape(inputs, (-1, PATCH_FRAMES, N_MELS))
-    embedding = keras.ops.reshape(vggish(patches), (-1, n_patches, N_DIMS))
-    return keras.Model(inputs, head(embedding), name="vggish_finetune")
+    x = keras.ops.reshape(vggish(patches), (-1, n_patches, N_DIMS))
+    for layer in head.layers[1:]:
+        copy = type(layer).from_config(layer.get_config())
+        x = copy(x)
+        copy.set_weights(layer.get_weights())
+    return keras.Model(inputs, x, name=FINETUNED)
+
+
+def write_finetuned_onnx(model: keras.Model) -> bytes:
+    """The joined network as ONNX, written weight by weight: a general converter takes 14 GB for the full size.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From :func:`join`.
+
+    Returns
+    -------
+    bytes
+        From ``features`` to ``logits`` and ``penultimate``.
+    """
+    n_frames, n_mels = model.input_shape[1:]
+    of_layers = [model.get_layer("vggish").get_layer(name).get_weights() for name in _LAYERS]
+    writer = GraphWriter(FINETUNED)
+    kernels, biases = zip(*of_layers, strict=True)
+    x = write_vggish(writer, "features", VggishWeights(kernels, biases))
+    kernel, bias = model.get_layer("standardize").get_weights()
+    x = writer.add("Gemm", x, writer.weight(kernel), writer.weight(bias))
+    x = writer.add("Reshape", x, writer.weight(np.array([-1, n_frames // PATCH_FRAMES, N_DIMS])))
+    x = writer.rename(writer.add("ReduceMean", x, axes=[1], keepdims=0), "penultimate")
+    kernel, bias = model.get_layer("logits").get_weights()
+    logits = writer.rename(writer.add("Gemm", x, writer.weight(kernel), writer.weight(bias)), "logits")
+    outputs = {logits: bias.shape, x: (N_DIMS,)}
+    return writer.to_bytes(input_name="features", input_shape=(n_frames, n_mels), outputs=outputs)
 
 
 def unfreeze(vggish: keras.Model, blocks: Sequence[str]) -> None:

@@ -116,8 +116,16 @@ def build_vggish_onnx(weights: VggishWeights) -> bytes:
         A model from ``log_mel`` (n_patches, 96, 64) to the embedding (n_patches, 128), both float32.
     """
     writer = GraphWriter("vggish")
+    embedding = write_vggish(writer, "log_mel", weights)
+    return writer.to_bytes(
+        input_name="log_mel", input_shape=(PATCH_FRAMES, N_MELS), outputs={embedding: (N_DIMS,)}
+    )
+
+
+def write_vggish(writer: GraphWriter, log_mel: str, weights: VggishWeights) -> str:
+    """Append the network to a graph: from patches, or segments of patches, to embeddings (n_patches, 128)."""
     # One channel, so that no transposition is needed: (n, 96, 64) is (n, 1, 96, 64).
-    x = writer.add("Reshape", "log_mel", writer.weight(np.array([-1, 1, PATCH_FRAMES, N_MELS])))
+    x = writer.add("Reshape", log_mel, writer.weight(np.array([-1, 1, PATCH_FRAMES, N_MELS])))
     for i in range(_N_CONVOLUTIONS):
         kernel = weights.kernels[i].transpose(3, 2, 0, 1)
         x = writer.add("Conv", x, writer.weight(kernel), writer.weight(weights.biases[i]), pads=[1, 1, 1, 1])
@@ -130,9 +138,7 @@ def build_vggish_onnx(weights: VggishWeights) -> bytes:
         if i > _N_CONVOLUTIONS:
             x = writer.add("Relu", x)
         x = writer.add("Gemm", x, writer.weight(kernel), writer.weight(weights.biases[i]))
-    return writer.to_bytes(
-        input_name="log_mel", input_shape=(PATCH_FRAMES, N_MELS), output=x, output_shape=(N_DIMS,)
-    )
+    return x
 
 
 def read_vggish_onnx(path: pathlib.Path) -> VggishWeights:

@@ -41,8 +41,8 @@ class TrialLog(Protocol):
 class Objective:
     """Mean accuracy over the folds of a trial's settings: what Optuna maximises.
 
-    After each fold the mean so far is reported, by which a pruner may end the trial. The folds are the same for all
-    trials, so that none is lucky with them.
+    After each fold the mean so far is reported, by which a pruner may end the trial. The folds are the same for
+    all trials, so that none is lucky with them.
 
     Attributes
     ----------

@@ -1,7 +1,7 @@
 """A study of trials that survives being killed: where it is kept, what has become of it, what is still to do.
 
 Works on any storage of Optuna's, so that a search on one machine and one on Spark follow the same rules. A trial
-that was killed is marked failed and tried again; a trial is finished when it is complete, pruned or failed by itself.
+that was killed is marked failed and tried again; one is finished when it is complete, pruned or failed by itself.
 """
 
 import contextlib
@@ -116,9 +116,13 @@ def best_trial(trials: Sequence[FrozenTrial], *, n_before: int) -> FrozenTrial:
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if complete:
         return min(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))
-    reasons = [trial.user_attrs[ERROR] for trial in trials if ERROR in trial.user_attrs and trial.number >= n_before]
+    reasons = [
+        trial.user_attrs[ERROR] for trial in trials if ERROR in trial.user_attrs and trial.number >= n_before
+    ]
     if not reasons:
-        raise SearchError("no trial was finished within search.timeout_s; give it more time, or fewer search.n_folds")
+        raise SearchError(
+            "no trial was finished within search.timeout_s; give it more time, or fewer search.n_folds"
+        )
     raise SearchError(f"none of {len(reasons)} trials gave a model; the first failed with {reasons[0]}")
 
 
@@ -174,7 +178,8 @@ class Progress:
         complete = [t for t in trials if t.state == TrialState.COMPLETE]
         best = best_trial(trials, n_before=0) if complete else None
         shown = f"best {best.value:.3f} (trial {best.number})" if best else "no model yet"
-        return f"trial {n_finished}/{self._n_trials}: {describe_trial(trial)}; {shown}{self._describe_rest(n_finished)}"
+        line = f"trial {n_finished}/{self._n_trials}: {describe_trial(trial)}; {shown}"
+        return line + self._describe_rest(n_finished)
 
     def _describe_rest(self, n_finished: int) -> str:
         n_done, n_left = n_finished - self._n_before, self._n_trials - n_finished

@@ -55,8 +55,8 @@ def test_many_segments_go_through_the_network_in_parts(tiny_bundle, monkeypatch)
     features = np.random.default_rng(0).normal(size=(7, 4, 3)).astype(np.float32)
     together = head.compute_logits(features)
     monkeypatch.setattr(head_module, "_MAX_VALUES", 30)
-    run, n_at_a_time = head._run, []
-    monkeypatch.setattr(head, "_run", lambda part: n_at_a_time.append(len(part)) or run(part))
+    run, n_at_a_time = head._run_at_once, []
+    monkeypatch.setattr(head, "_run_at_once", lambda part, name: n_at_a_time.append(len(part)) or run(part, name))
     np.testing.assert_array_equal(head.compute_logits(features), together)
     assert n_at_a_time == [2, 2, 2, 1]
     assert head.compute_logits(features[:0]).shape == (0, 3)

@@ -136,10 +136,12 @@ def test_upper_blocks_learn_and_the_lower_ones_stay(tmp_path):
 
     probe = validation[0]
     session = onnxruntime.InferenceSession(export_onnx(model, probe=probe[:2]))
-    (got,) = session.run(None, {session.get_inputs()[0].name: probe})
+    got, penultimate = session.run(["logits", "penultimate"], {session.get_inputs()[0].name: probe})
     expected = model.predict(probe, verbose=0)
     assert got.shape == (12, N_GENRES)
     np.testing.assert_allclose(got, expected, atol=1e-5 * np.abs(expected).max())
+    weights, bias = model.get_layer("logits").get_weights()
+    np.testing.assert_allclose(penultimate @ weights + bias, expected, atol=1e-4 * np.abs(expected).max())
 
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
