@@ -1,7 +1,7 @@
 """What one trial of a search is worth: its settings, judged fold by fold, until it is done or pruned."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,12 +10,8 @@ import optuna
 
 from deepsound.config import TrainSettings
 from deepsound.config.space import Choice, Space, with_values
-from deepsound.errors import first_line
-
-# Number of a fold, from 0, and the accuracy of its tracks.
-FoldReporter = Callable[[int, float], None]
-# Judges settings fold by fold; what the reporter raises ends it.
-Evaluator = Callable[[TrainSettings, FoldReporter], None]
+from deepsound.errors import DeepsoundError, first_line
+from deepsound.training.trials import Evaluator
 
 # What a trial keeps beside its values, under these names.
 ERROR, INTERRUPTED, RUN_ID, FOLD_ACCURACIES = "error", "interrupted", "run_id", "fold_accuracies"
@@ -59,6 +55,7 @@ class Objective:
 
     def __call__(self, trial: optuna.Trial) -> float:
         """Run a trial."""
+        values = suggest(trial, self.space)
         run_id = self.log.start(trial)
         trial.set_user_attr(RUN_ID, run_id)
         accuracies: list[float] = []
@@ -73,13 +70,14 @@ class Objective:
 
         state, reason = "killed", ""
         try:
-            self.evaluate(with_values(self.settings, suggest(trial, self.space)), report_fold)
+            self.evaluate(with_values(self.settings, values), report_fold)
             state = "complete"
         except optuna.TrialPruned as exc:
             state, reason = "pruned", str(exc)
             raise
         except Exception as exc:
-            state, reason = "failed", f"{type(exc).__name__}: {first_line(exc)}"
+            kind = "" if isinstance(exc, DeepsoundError) else f"{type(exc).__name__}: "
+            state, reason = "failed", kind + first_line(exc)
             trial.set_user_attr(ERROR, reason)
             raise
         except BaseException:

@@ -7,10 +7,10 @@ that was killed is marked failed and tried again; one is finished when it is com
 import contextlib
 import fcntl
 import pathlib
+import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import optuna
 import sqlalchemy.exc
@@ -18,17 +18,22 @@ from optuna.trial import FrozenTrial, TrialState
 
 from deepsound.config import SearchSettings
 from deepsound.errors import SearchError, first_line
-from deepsound.training.objective import ERROR, INTERRUPTED, RUN_ID, TrialLog
+from deepsound.training.objective import INTERRUPTED, RUN_ID, Objective, TrialLog
+from deepsound.training.trial_outcomes import (
+    ATTEMPT,
+    MAX_ATTEMPTS,
+    RETRY_OF,
+    Progress,
+    count_finished,
+)
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-RETRY_OF, ATTEMPT = "retry_of", "attempt"
-# Settings that were running so often when the process died are taken to be what kills it.
-_MAX_ATTEMPTS = 2
 # So many failures without one success are no bad luck.
 _MAX_FAILURES = 5
 # Trials that are run to their end before any is pruned.
 _N_UNPRUNED = 5
+_LOOK_EVERY_S = 5.0
 
 
 def make_sampler(*, seed: int, n_trials_before: int) -> optuna.samplers.BaseSampler:
@@ -80,50 +85,10 @@ def recover(study: optuna.Study, *, log: TrialLog) -> int:
     n_queued = 0
     for trial in trials:
         attempt = int(trial.user_attrs.get(ATTEMPT, 1))
-        if trial.user_attrs.get(INTERRUPTED) and trial.number not in retried and attempt < _MAX_ATTEMPTS:
+        if trial.user_attrs.get(INTERRUPTED) and trial.number not in retried and attempt < MAX_ATTEMPTS:
             study.enqueue_trial(trial.params, user_attrs={RETRY_OF: trial.number, ATTEMPT: attempt + 1})
             n_queued += 1
     return n_queued
-
-
-def is_finished(trial: FrozenTrial) -> bool:
-    """Whether a trial counts: it is complete, pruned, or failed other than by being killed."""
-    if trial.state == TrialState.FAIL and trial.user_attrs.get(INTERRUPTED):
-        return int(trial.user_attrs.get(ATTEMPT, 1)) >= _MAX_ATTEMPTS
-    return bool(trial.state.is_finished())
-
-
-def count_finished(trials: Sequence[FrozenTrial]) -> int:
-    """How many trials count. While all have failed none does: what made them fail may have been mended."""
-    if not any(trial.state == TrialState.COMPLETE for trial in trials):
-        return 0
-    return sum(is_finished(trial) for trial in trials)
-
-
-def best_trial(trials: Sequence[FrozenTrial], *, n_before: int) -> FrozenTrial:
-    """The complete trial with the highest value, the earliest of several.
-
-    Parameters
-    ----------
-    n_before : int
-        Trials that were there before this run of the search.
-
-    Raises
-    ------
-    SearchError
-        If no trial is complete: with the reason that the first of this run failed for.
-    """
-    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    if complete:
-        return min(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))
-    reasons = [
-        trial.user_attrs[ERROR] for trial in trials if ERROR in trial.user_attrs and trial.number >= n_before
-    ]
-    if not reasons:
-        raise SearchError(
-            "no trial was finished within search.timeout_s; give it more time, or fewer search.n_folds"
-        )
-    raise SearchError(f"none of {len(reasons)} trials gave a model; the first failed with {reasons[0]}")
 
 
 def run_trials(
@@ -144,8 +109,7 @@ def run_trials(
         if n_failed >= _MAX_FAILURES and not count_finished(trials):
             study.stop()
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    if n_before < search.n_trials:
         study.optimize(
             objective,
             n_trials=search.n_trials - n_before,
@@ -156,52 +120,84 @@ def run_trials(
         )
 
 
-class Progress:
-    """How far a search is, in a line.
+class TrialRunner(Protocol):
+    """Runs trials in other processes, which reach the study through its storage."""
+
+    n_threads: int
+
+    def __call__(
+        self, objective: Objective, *, study: optuna.Study, n_trials: int, timeout_s: float | None
+    ) -> None:
+        """Run so many trials and return when they have ended."""
+        ...
+
+
+def run_trials_elsewhere(
+    study: optuna.Study,
+    run: TrialRunner,
+    objective: Objective,
+    *,
+    search: SearchSettings,
+    report: Callable[[str], None],
+    count_ended: Callable[[], int],
+) -> None:
+    """As :func:`run_trials`, by a runner. Trials that are lost with their process are run again.
 
     Parameters
     ----------
-    n_trials : int
-        Of the whole search.
-    n_before : int
-        Finished before this run of it.
+    count_ended : callable
+        How many trials have ended: a look that is cheap enough for every few seconds.
     """
-
-    def __init__(self, *, n_trials: int, n_before: int) -> None:
-        self._n_trials = n_trials
-        self._n_before = n_before
-        self._started = time.monotonic()
-
-    def describe(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> str:
-        """One line about a trial that has just ended, the best so far and the time left."""
-        n_finished = sum(is_finished(t) for t in trials)
-        complete = [t for t in trials if t.state == TrialState.COMPLETE]
-        best = best_trial(trials, n_before=0) if complete else None
-        shown = f"best {best.value:.3f} (trial {best.number})" if best else "no model yet"
-        line = f"trial {n_finished}/{self._n_trials}: {describe_trial(trial)}; {shown}"
-        return line + self._describe_rest(n_finished)
-
-    def _describe_rest(self, n_finished: int) -> str:
-        n_done, n_left = n_finished - self._n_before, self._n_trials - n_finished
-        if n_done < 1 or n_left < 1:
-            return ""
-        left_s = (time.monotonic() - self._started) / n_done * n_left
-        return f"; about {left_s / 60:.0f} min left" if left_s >= 90 else f"; about {left_s:.0f} s left"
+    deadline = None if search.timeout_s is None else time.monotonic() + search.timeout_s
+    progress = Progress(n_trials=search.n_trials, n_before=count_finished(study.trials))
+    while (n_left := search.n_trials - count_finished(study.trials)) > 0:
+        left_s = None if deadline is None else deadline - time.monotonic()
+        n_trials_before = len(study.trials)
+        # All fail for one reason or none does: the first few tell.
+        n_now = min(n_left, max(_MAX_FAILURES, search.n_parallel)) if n_left == search.n_trials else n_left
+        if left_s is not None and left_s <= 0:
+            return
+        with _watch(study, progress, count_ended=count_ended, report=report):
+            run(objective, study=study, n_trials=n_now, timeout_s=left_s)
+        recover(study, log=objective.log)
+        is_hopeless = not count_finished(study.trials)
+        if is_hopeless or len(study.trials) == n_trials_before:
+            return
 
 
-def describe_trial(trial: FrozenTrial) -> str:
-    """What became of a trial, and its parameters."""
-    parameters = " ".join(f"{key}={_shorten(value)}" for key, value in trial.params.items())
-    if trial.state == TrialState.COMPLETE:
-        return f"accuracy {trial.value:.3f} with {parameters}"
-    if trial.state == TrialState.PRUNED:
-        last = trial.intermediate_values[max(trial.intermediate_values)]
-        return f"pruned at {last:.3f} after fold {len(trial.intermediate_values)} with {parameters}"
-    return f"failed ({trial.user_attrs.get(ERROR, 'killed')}) with {parameters}"
+@contextlib.contextmanager
+def _watch(
+    study: optuna.Study, progress: Progress, *, count_ended: Callable[[], int], report: Callable[[str], None]
+) -> Iterator[None]:
+    """Report trials as they end elsewhere."""
+    told = {trial.number for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()}
+    is_over = threading.Event()
 
+    def look() -> None:
+        trials = study.get_trials(deepcopy=False)
+        for trial in trials:
+            if trial.state.is_finished() and trial.number not in told:
+                told.add(trial.number)
+                report(progress.describe(trial, trials))
 
-def _shorten(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    def keep_looking() -> None:
+        n_ended = -1
+        while not is_over.wait(_LOOK_EVERY_S):
+            # A look that fails is no reason to end the search; the next may succeed.
+            with contextlib.suppress(Exception):
+                if (now := count_ended()) != n_ended:
+                    n_ended = now
+                    look()
+
+    thread = threading.Thread(target=keep_looking, daemon=True)
+    thread.start()
+    try:
+        yield
+        is_over.set()
+        thread.join()
+        look()
+    finally:
+        is_over.set()
 
 
 @contextlib.contextmanager

@@ -9,6 +9,8 @@ import logging
 import os
 import pathlib
 import tempfile
+import urllib.error
+import urllib.request
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -35,6 +37,7 @@ EXPERIMENT = "deepsound"
 CHAMPION = "champion"
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 _MAX_PARAM_CHARACTERS = 500
+_ANSWER_TIMEOUT_S = 10.0
 
 # Migrations, new experiments, missing input examples: nothing a user of the jobs could act on.
 for _name in ("alembic", "mlflow"):
@@ -70,6 +73,8 @@ def open_store() -> str:
     former = mlflow.get_tracking_uri()
     with _tracking_errors(f"the MLflow store {uri}"):
         try:
+            if uri.startswith(("http://", "https://")):
+                _check_answers(uri)
             mlflow.set_tracking_uri(uri)
             mlflow.set_experiment(EXPERIMENT)
         except Exception:
@@ -77,6 +82,16 @@ def open_store() -> str:
             mlflow.set_tracking_uri(former)
             raise
     return uri
+
+
+def is_server(uri: str) -> bool:
+    """Whether a store is one that other machines can log to."""
+    return uri.startswith(("http://", "https://", "databricks"))
+
+
+def folder_of(uri: str) -> pathlib.Path:
+    """Where a sqlite store lies; the working directory for any other."""
+    return pathlib.Path(uri.removeprefix("sqlite:///")).parent if uri.startswith("sqlite:///") else pathlib.Path()
 
 
 @contextlib.contextmanager
@@ -202,6 +217,15 @@ def load_bundle(model: str) -> Bundle:
         if len(bundles) != 1:
             raise BundleError(f"{model} holds {len(bundles)} deepsound bundles; wanted one")
         return read_bundle(bundles[0].parent)
+
+
+def _check_answers(uri: str) -> None:
+    """Raise OSError unless a server answers; MLflow itself would go on asking for minutes."""
+    try:
+        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_ANSWER_TIMEOUT_S):
+            pass
+    except urllib.error.HTTPError:
+        pass  # refused or not found, but answered: what it means MLflow will find out
 
 
 @contextlib.contextmanager
