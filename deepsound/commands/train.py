@@ -44,14 +44,12 @@ def _search(features: str, settings: TrainSettings) -> tuple[TrainSettings, str]
     from deepsound.training.search import search
     from deepsound.training.tracking import is_server, open_store
 
-    n_parallel = settings.search.n_parallel
-    if n_parallel == 1 or not is_server(open_store()):
+    if settings.search.n_parallel == 1 or not is_server(open_store()):
         outcome = search(features, settings=settings, report=say)
         return outcome.settings, outcome.run_id
     from deepsound.spark.search import SparkTrials
     from deepsound.spark.session import open_session
 
     with open_session("deepsound search") as spark:
-        trials = SparkTrials(spark, n_parallel=n_parallel)
-        outcome = search(features, settings=settings, report=say, on_spark=trials)
+        outcome = search(features, settings=settings, report=say, on_spark=SparkTrials(spark))
     return outcome.settings, outcome.run_id

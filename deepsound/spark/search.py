@@ -14,17 +14,9 @@ from deepsound.errors import SearchError, first_line
 
 
 class SparkTrials:
-    """Runs trials of a study that is kept in MLflow; a :class:`deepsound.training.study.TrialRunner`.
+    """Runs trials of a study that is kept in MLflow; a :class:`deepsound.training.study.TrialRunner`."""
 
-    Parameters
-    ----------
-    n_parallel : int
-        Tasks; each takes trial after trial.
-    """
-
-    def __init__(self, spark: SparkSession, *, n_parallel: int) -> None:
-        self._spark = spark
-        self._n_parallel = n_parallel
+    def __init__(self, spark: SparkSession) -> None:
         self.n_threads = int(spark.conf.get("spark.task.cpus", "1") or 1)
 
     def __call__(
@@ -33,9 +25,10 @@ class SparkTrials:
         *,
         study: optuna.Study,
         n_trials: int,
+        n_parallel: int,
         timeout_s: float | None,
     ) -> None:
-        """Run so many trials.
+        """Run so many trials in ``n_parallel`` tasks, each of which takes one after the other.
 
         Raises
         ------
@@ -53,7 +46,7 @@ class SparkTrials:
                 objective,
                 n_trials=n_trials,
                 timeout=timeout_s,
-                n_jobs=min(self._n_parallel, n_trials),
+                n_jobs=min(n_parallel, n_trials),
                 catch=(Exception,),
             )
         except (ExecutionException, PySparkException) as exc:

@@ -153,7 +153,8 @@ def evaluate_head(head: Head, subset: Subset, *, taxonomy: Taxonomy) -> Collecti
 
 def save_keras(model: keras.Model, path: pathlib.Path) -> None:
     """Write the model in Keras' own format, which loads under ``safe_mode``."""
-    model.save(path)
+    # Anew, and so not compiled: Adam's state is twice as large as the weights that it has trained.
+    keras.Model(model.inputs, model.outputs, name=model.name).save(path)
 
 
 def _calibrate(

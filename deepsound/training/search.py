@@ -96,9 +96,7 @@ def search(
     """
     uri = tracking.open_store()
     if on_spark and settings.search.storage is not None:
-        raise ConfigError(
-            "'search.storage' is set, but a search on Spark keeps its trials in MLflow; leave it out"
-        )
+        raise ConfigError("'search.storage' is set, but on Spark the trials are kept in MLflow; leave it out")
     plan = _make_plan(features, settings, report)
     if on_spark:
         return _search_on_spark(plan, on_spark)
@@ -146,6 +144,8 @@ def _search_here(plan: _Plan, path: pathlib.Path) -> SearchOutcome:
 
 def _search_on_spark(plan: _Plan, run: TrialRunner) -> SearchOutcome:
     """As tasks of Spark; the study is the run in MLflow itself."""
+    # By another name than its run on this machine would have, because here the run itself is the study.
+    plan = replace(plan, name=f"{plan.name}-spark")
     study = trial_runs.open_mlflow_study(plan.name, pruner=make_pruner())
     study.sampler = make_sampler(seed=plan.settings.seed, n_trials_before=len(study.trials))
     with _open_run(plan, str(study._study_id)) as run_id:
@@ -208,9 +208,9 @@ def _conclude(
     asked = replace(plan.settings, search=replace(plan.settings.search, n_trials=0, storage=None))
     settings = with_values(asked, decode_values(best.params, plan.space))
     accuracy = float(best.value or 0.0)
-    text = f"# The best of {count_finished(trials)} trials of {plan.name}: accuracy {accuracy:.3f} over "
-    text += (
-        f"{plan.settings.search.n_folds} folds.\n# jobs/train.py --features FEATURES --config {plan.name}.yaml\n"
+    text = (
+        f"# The best of {count_finished(trials)} trials, accuracy {accuracy:.3f} over {settings.search.n_folds} "
+        f"folds. To train with them again:\n# jobs/train.py --features FEATURES --config {plan.name}.yaml\n"
     )
     text += yaml.safe_dump(to_plain(settings), sort_keys=False)
     path = folder / f"{plan.name}.yaml"

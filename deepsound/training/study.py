@@ -9,7 +9,7 @@ import fcntl
 import pathlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import optuna
@@ -85,8 +85,9 @@ def recover(study: optuna.Study, *, log: TrialLog) -> int:
     n_queued = 0
     for trial in trials:
         attempt = int(trial.user_attrs.get(ATTEMPT, 1))
-        if trial.user_attrs.get(INTERRUPTED) and trial.number not in retried and attempt < MAX_ATTEMPTS:
-            study.enqueue_trial(trial.params, user_attrs={RETRY_OF: trial.number, ATTEMPT: attempt + 1})
+        # By id: trials that begin at the same moment on Spark may have got the same number.
+        if trial.user_attrs.get(INTERRUPTED) and trial._trial_id not in retried and attempt < MAX_ATTEMPTS:
+            study.enqueue_trial(trial.params, user_attrs={RETRY_OF: trial._trial_id, ATTEMPT: attempt + 1})
             n_queued += 1
     return n_queued
 
@@ -99,25 +100,26 @@ def run_trials(
     report: Callable[[str], None],
 ) -> None:
     """Run trials in this process until ``search.n_trials`` are finished in all, or time is up."""
-    n_before = count_finished(study.trials)
-    progress = Progress(n_trials=search.n_trials, n_before=n_before)
+    deadline = _deadline(search)
+    progress = Progress(n_trials=search.n_trials, n_before=count_finished(study.trials))
 
     def after_trial(study: optuna.Study, trial: FrozenTrial) -> None:
         trials = study.get_trials(deepcopy=False)
         report(progress.describe(trial, trials))
-        n_failed = sum(t.state == TrialState.FAIL for t in trials[-_MAX_FAILURES:])
-        if n_failed >= _MAX_FAILURES and not count_finished(trials):
+        if _is_hopeless(trials):
             study.stop()
 
-    if n_before < search.n_trials:
+    while (n_left := search.n_trials - count_finished(study.trials)) > 0 and time.monotonic() < deadline:
         study.optimize(
             objective,
-            n_trials=search.n_trials - n_before,
-            timeout=search.timeout_s,
+            n_trials=n_left,
+            timeout=None if search.timeout_s is None else deadline - time.monotonic(),
             n_jobs=search.n_parallel,
             catch=(Exception,),
             callbacks=[after_trial],
         )
+        if _is_hopeless(study.trials):
+            return
 
 
 class TrialRunner(Protocol):
@@ -126,7 +128,13 @@ class TrialRunner(Protocol):
     n_threads: int
 
     def __call__(
-        self, objective: Objective, *, study: optuna.Study, n_trials: int, timeout_s: float | None
+        self,
+        objective: Objective,
+        *,
+        study: optuna.Study,
+        n_trials: int,
+        n_parallel: int,
+        timeout_s: float | None,
     ) -> None:
         """Run so many trials and return when they have ended."""
         ...
@@ -148,21 +156,39 @@ def run_trials_elsewhere(
     count_ended : callable
         How many trials have ended: a look that is cheap enough for every few seconds.
     """
-    deadline = None if search.timeout_s is None else time.monotonic() + search.timeout_s
+    deadline = _deadline(search)
     progress = Progress(n_trials=search.n_trials, n_before=count_finished(study.trials))
-    while (n_left := search.n_trials - count_finished(study.trials)) > 0:
-        left_s = None if deadline is None else deadline - time.monotonic()
-        n_trials_before = len(study.trials)
-        # All fail for one reason or none does: the first few tell.
-        n_now = min(n_left, max(_MAX_FAILURES, search.n_parallel)) if n_left == search.n_trials else n_left
-        if left_s is not None and left_s <= 0:
-            return
+    while (n_left := search.n_trials - count_finished(study.trials)) > 0 and time.monotonic() < deadline:
+        trials = study.get_trials(deepcopy=False)
+        n_queued = sum(trial.state == TrialState.WAITING for trial in trials)
+        # One after the other, as two processes may take the same trial from the queue; and while none has
+        # succeeded only a few, as all fail for one reason or none does.
+        n_now = n_queued or (n_left if count_finished(trials) else min(n_left, _MAX_FAILURES))
         with _watch(study, progress, count_ended=count_ended, report=report):
-            run(objective, study=study, n_trials=n_now, timeout_s=left_s)
+            timeout_s = None if search.timeout_s is None else deadline - time.monotonic()
+            run(
+                objective,
+                study=study,
+                n_trials=n_now,
+                n_parallel=1 if n_queued else search.n_parallel,
+                timeout_s=timeout_s,
+            )
         recover(study, log=objective.log)
-        is_hopeless = not count_finished(study.trials)
-        if is_hopeless or len(study.trials) == n_trials_before:
+        is_stuck = not n_queued and len(study.trials) == len(trials)
+        if is_stuck or _is_hopeless(study.trials):
             return
+
+
+def _deadline(search: SearchSettings) -> float:
+    """On the monotonic clock."""
+    return float("inf") if search.timeout_s is None else time.monotonic() + search.timeout_s
+
+
+def _is_hopeless(trials: Sequence[FrozenTrial]) -> bool:
+    """Whether the last few trials have all failed, and none has ever succeeded."""
+    in_order = sorted(trials, key=lambda trial: trial.number)
+    has_failed = [trial.state == TrialState.FAIL for trial in in_order if trial.state.is_finished()]
+    return not count_finished(trials) and len(has_failed) >= _MAX_FAILURES and all(has_failed[-_MAX_FAILURES:])
 
 
 @contextlib.contextmanager
@@ -170,15 +196,15 @@ def _watch(
     study: optuna.Study, progress: Progress, *, count_ended: Callable[[], int], report: Callable[[str], None]
 ) -> Iterator[None]:
     """Report trials as they end elsewhere."""
-    told = {trial.number for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()}
+    told = {trial._trial_id for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()}
     is_over = threading.Event()
 
     def look() -> None:
         trials = study.get_trials(deepcopy=False)
         for trial in trials:
-            if trial.state.is_finished() and trial.number not in told:
-                told.add(trial.number)
-                report(progress.describe(trial, trials))
+            if trial.state.is_finished() and trial._trial_id not in told:
+                told.add(trial._trial_id)
+                report(progress.describe(trial, [t for t in trials if t._trial_id in told]))
 
     def keep_looking() -> None:
         n_ended = -1

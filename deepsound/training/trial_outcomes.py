@@ -23,10 +23,12 @@ def is_finished(trial: FrozenTrial) -> bool:
 
 
 def count_finished(trials: Sequence[FrozenTrial]) -> int:
-    """How many trials count. While all have failed none does: what made them fail may have been mended."""
-    if not any(trial.state == TrialState.COMPLETE for trial in trials):
+    """How many trials count. Failures before the first success do not: their cause may have been mended since."""
+    first = min((trial.number for trial in trials if trial.state == TrialState.COMPLETE), default=None)
+    if first is None:
         return 0
-    return sum(is_finished(trial) for trial in trials)
+    counted = (trial for trial in trials if trial.state != TrialState.FAIL or trial.number > first)
+    return sum(is_finished(trial) for trial in counted)
 
 
 def best_trial(trials: Sequence[FrozenTrial], *, n_before: int) -> FrozenTrial:
@@ -49,9 +51,7 @@ def best_trial(trials: Sequence[FrozenTrial], *, n_before: int) -> FrozenTrial:
         trial.user_attrs[ERROR] for trial in trials if ERROR in trial.user_attrs and trial.number >= n_before
     ]
     if not reasons:
-        raise SearchError(
-            "no trial was finished within search.timeout_s; give it more time, or fewer search.n_folds"
-        )
+        raise SearchError("no trial was finished in time; raise search.timeout_s, or lower search.n_folds")
     raise SearchError(f"none of {len(reasons)} trials gave a model; the first failed with {reasons[0]}")
 
 
@@ -73,7 +73,7 @@ class Progress:
 
     def describe(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> str:
         """One line about a trial that has just ended, the best so far and the time left."""
-        n_finished = sum(is_finished(t) for t in trials)
+        n_finished = count_finished(trials)
         complete = [t for t in trials if t.state == TrialState.COMPLETE]
         best = best_trial(trials, n_before=0) if complete else None
         shown = f"best {best.value:.3f} (trial {best.number})" if best else "no model yet"

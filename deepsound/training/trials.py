@@ -73,11 +73,11 @@ class FoldEvaluator:
             # Read by TensorFlow when it is first loaded.
             os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(self.n_threads))
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        collection = load_search_data(self.features, settings=self.settings).collection
         import keras
 
         from deepsound.training.crossval import iterate_folds, predict_fold
 
-        collection = load_search_data(self.features, settings=self.settings).collection
         for fold in iterate_folds(collection, settings=settings, n_folds=self.settings.search.n_folds):
             predicted = predict_fold(fold, settings).argmax(axis=1)
             keras.utils.clear_session()

@@ -16,6 +16,8 @@ from deepsound.errors import SearchError
 from deepsound.settings import to_plain
 from deepsound.training.trials import FoldReporter
 
+_COMMAND = (sys.executable, "-m", "deepsound.training.worker")
+
 
 class WorkerPool:
     """So many processes, each of which judges one trial at a time.
@@ -87,7 +89,7 @@ class _Worker:
         package = str(pathlib.Path(deepsound.__file__).parents[1])
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "deepsound.training.worker"],
+            _COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # TensorFlow's own announcements; what a training dies of comes as a message.
