@@ -26,7 +26,7 @@ from deepsound.config.networks import (
 )
 from deepsound.config.score import ScoreSettings
 from deepsound.config.search import SearchSettings
-from deepsound.config.split import SPLIT_NAMES, SplitSettings
+from deepsound.config.split import SPLIT_NAMES, SplitFiles, SplitSettings
 from deepsound.config.train import TrainSettings
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "Network",
     "ScoreSettings",
     "SearchSettings",
+    "SplitFiles",
     "SplitSettings",
     "TrainSettings",
     "Transformer",

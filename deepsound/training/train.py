@@ -44,7 +44,7 @@ def train(features: str, *, settings: TrainSettings, report: Callable[[str], Non
         Before a run is started if the data do not allow training; see :func:`load_dataset`.
     """
     settings = settings.resolved()
-    dataset = load_dataset(features, settings=settings)
+    dataset = load_dataset(features, settings=settings, report=report)
     report(_describe_data(dataset, settings))
     if settings.pretrained:
         prepare_pretrained(settings.pretrained, shape=dataset.train.values.shape[1:], report=report)
