@@ -111,6 +111,12 @@ class TrackingError(DeepsoundError):
     code = "tracking"
 
 
+class SearchError(DeepsoundError):
+    """A hyperparameter search cannot be opened, or none of its trials gave a model."""
+
+    code = "search"
+
+
 class JavaMissingError(DeepsoundError):
     """No Java, or one too old for Spark."""
 

@@ -1,4 +1,4 @@
-"""``train``: a FEATURES folder to a registered model."""
+"""``train``: a FEATURES folder to a registered model, after a search for its settings if one is asked for."""
 
 import argparse
 import os
@@ -36,7 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         from deepsound.evaluation.report import metrics_to_plain
         from deepsound.training.train import train
 
+    search_run_id = None
+    if settings.search.n_trials:
+        settings, search_run_id = _search(args.features, settings)
     result = train(args.features, settings=settings, report=say, promote=args.promote)
+    if search_run_id is not None:
+        from deepsound.training.trial_runs import link_search
+
+        link_search(search_run_id, train_run_id=result.run_id)
     say(f"registered {result.model.name} version {result.model.version}; run {result.run_id}")
     if args.output is not None:
         outcome: dict[str, Any] = {
@@ -49,3 +56,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         write_json(outcome, args.output)
     print(result.model.uri)
     return 0
+
+
+def _search(features: str, settings: TrainSettings) -> tuple[TrainSettings, str]:
+    """The best settings and the search's run; trials run on Spark where there is a server that they can log to."""
+    from deepsound.training.search import search
+    from deepsound.training.tracking import is_server, open_store
+
+    if settings.search.n_parallel == 1 or not is_server(open_store()):
+        outcome = search(features, settings=settings, report=say)
+        return outcome.settings, outcome.run_id
+    from deepsound.spark.search import SparkTrials
+    from deepsound.spark.session import open_session
+
+    with open_session("deepsound search") as spark:
+        outcome = search(features, settings=settings, report=say, on_spark=SparkTrials(spark))
+    return outcome.settings, outcome.run_id

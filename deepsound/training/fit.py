@@ -1,7 +1,6 @@
 """Fitting one head: standardise, train with early stopping, export, calibrate."""
 
 import pathlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -17,11 +16,24 @@ from deepsound.models.export import export_onnx
 from deepsound.models.head import Head, HeadSpec, PackedHead
 from deepsound.taxonomy import Taxonomy
 from deepsound.training.dataset import Subset
+from deepsound.training.epochs import EpochRecorder, EpochReporter, train_epochs
+from deepsound.training.finetune import finetune
 from deepsound.training.standardize import compute_standardization, standardize
 
-EpochReporter = Callable[[int, dict[str, float]], None]
+__all__ = [
+    "EpochReporter",
+    "FittedHead",
+    "TrainedModel",
+    "TrainingData",
+    "evaluate_head",
+    "fit_head",
+    "save_keras",
+    "train_model",
+]
+_Standardized = tuple[keras.Model, np.ndarray, np.ndarray]
 _PROBE_SEGMENTS = 8
-_BATCH_SEGMENTS = 256
+# Values that a network takes at a time: 256 segments of MFCCs, 17 where the network is a whole VGGish.
+_BATCH_VALUES = 1 << 20
 
 
 class TrainingData(Protocol):
@@ -56,8 +68,10 @@ class TrainedModel:
 
     def compute_logits(self, values: np.ndarray) -> np.ndarray:
         """Logits [shape=(n_segments, n_genres)] of raw features [shape=(n_segments, n_frames, n_dims)]."""
-        starts = range(0, len(values), _BATCH_SEGMENTS)
-        batches = (standardize(values[i : i + _BATCH_SEGMENTS], self.mean, self.std) for i in starts)
+        n_segments = max(1, _BATCH_VALUES // values[:1].size)
+        batches = (
+            standardize(values[i : i + n_segments], self.mean, self.std) for i in range(0, len(values), n_segments)
+        )
         # Called as it is: predict() would build, and for every fold build again, a graph of its own.
         return np.concatenate([np.asarray(self.model(batch, training=False)) for batch in batches])
 
@@ -95,31 +109,34 @@ def fit_head(data: TrainingData, *, settings: TrainSettings, report_epoch: Epoch
 
 def train_model(data: TrainingData, *, settings: TrainSettings, report_epoch: EpochReporter) -> TrainedModel:
     """The network that ``settings`` ask for, trained; see :func:`fit_head`."""
-    mean, std = compute_standardization(data.train.values)
     keras.utils.set_random_seed(settings.seed)
+    recorder = EpochRecorder(report_epoch)
+    is_pretrained = settings.pretrained is not None
+    model, mean, std = (_train_pretrained if is_pretrained else _train_anew)(data, settings, recorder)
+    return TrainedModel(model=model, mean=mean, std=std, history=recorder.history, best_epoch=recorder.best_epoch)
+
+
+def _train_anew(data: TrainingData, settings: TrainSettings, recorder: EpochRecorder) -> _Standardized:
+    mean, std = compute_standardization(data.train.values)
     model = build_model(settings, shape=data.train.values.shape[1:], n_genres=len(data.taxonomy))
-    model.compile(
-        optimizer=keras.optimizers.Adam(settings.learning_rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
-    recorder = _EpochRecorder(report_epoch)
-    stopping = keras.callbacks.EarlyStopping(
-        monitor="val_loss", patience=settings.patience, restore_best_weights=True
-    )
-    train, validation = (
-        (standardize(s.values, mean, std), s.segment_genres) for s in (data.train, data.validation)
-    )
-    model.fit(
-        *train,
-        validation_data=validation,
+    train_epochs(
+        model,
+        *((standardize(s.values, mean, std), s.segment_genres) for s in (data.train, data.validation)),
         epochs=settings.epochs,
+        patience=settings.patience,
         batch_size=settings.batch_size,
-        callbacks=[recorder, stopping],
-        verbose=0,
+        learning_rate=settings.learning_rate,
+        recorder=recorder,
     )
-    best_epoch = int(np.argmin([epoch["val_loss"] for epoch in recorder.history]))
-    return TrainedModel(model=model, mean=mean, std=std, history=recorder.history, best_epoch=best_epoch)
+    return model, mean, std
+
+
+def _train_pretrained(data: TrainingData, settings: TrainSettings, recorder: EpochRecorder) -> _Standardized:
+    """The pretrained network takes its input as it is, so there is nothing to standardise."""
+    train, validation = ((subset.values, subset.segment_genres) for subset in (data.train, data.validation))
+    model = finetune(train, validation, n_genres=len(data.taxonomy), settings=settings, recorder=recorder)
+    n_dims = data.train.values.shape[2]
+    return model, np.zeros(n_dims), np.ones(n_dims)
 
 
 def evaluate_head(head: Head, subset: Subset, *, taxonomy: Taxonomy) -> CollectionMetrics:
@@ -136,7 +153,8 @@ def evaluate_head(head: Head, subset: Subset, *, taxonomy: Taxonomy) -> Collecti
 
 def save_keras(model: keras.Model, path: pathlib.Path) -> None:
     """Write the model in Keras' own format, which loads under ``safe_mode``."""
-    model.save(path)
+    # Anew, and so not compiled: Adam's state is twice as large as the weights that it has trained.
+    keras.Model(model.inputs, model.outputs, name=model.name).save(path)
 
 
 def _calibrate(
@@ -161,17 +179,3 @@ def _calibrate(
     )
     threshold = fit_threshold(energy, false_alarm_rate=settings.ood_false_alarm_rate)
     return PackedHead(replace(spec, temperature=temperature), onnx_bytes), threshold
-
-
-class _EpochRecorder(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps the figures of each epoch and passes them on as they come."""
-
-    def __init__(self, report_epoch: EpochReporter) -> None:
-        super().__init__()
-        self.history: list[dict[str, float]] = []
-        self._report_epoch = report_epoch
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        figures = {name: float(value) for name, value in (logs or {}).items()}
-        self.history.append(figures)
-        self._report_epoch(epoch, figures)

@@ -96,6 +96,16 @@ def peek_at_store(uri: str) -> bool:
         return mlflow.MlflowClient(tracking_uri=uri).get_experiment_by_name(EXPERIMENT) is not None
 
 
+def is_server(uri: str) -> bool:
+    """Whether a store is one that other machines can log to."""
+    return uri.startswith(("http://", "https://", "databricks"))
+
+
+def folder_of(uri: str) -> pathlib.Path:
+    """Where a sqlite store lies; the working directory for any other."""
+    return pathlib.Path(uri.removeprefix("sqlite:///")).parent if uri.startswith("sqlite:///") else pathlib.Path()
+
+
 @contextlib.contextmanager
 def start_run(name: str, *, tags: Mapping[str, str], settings: Mapping[str, Any]) -> Iterator[str]:
     """A run of the experiment; yields its id. A run whose block raises is marked failed.

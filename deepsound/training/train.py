@@ -18,6 +18,7 @@ from deepsound.training import tracking
 from deepsound.training.audit import refuse_leaks
 from deepsound.training.crossval import CrossValidation, cross_validate
 from deepsound.training.dataset import Dataset, load_dataset
+from deepsound.training.finetune import prepare_pretrained
 from deepsound.training.fit import EpochReporter, FittedHead, evaluate_head, fit_head, save_keras
 from deepsound.training.predictions import predict_tracks
 from deepsound.training.promotion import Promotion, decide_promotion
@@ -66,6 +67,8 @@ def train(features: str, *, settings: TrainSettings, report: Report, promote: bo
     dataset = load_dataset(features, settings=settings, report=report)
     report(_describe_data(dataset, settings))
     _audit_folds(dataset, settings, report)
+    if settings.pretrained:
+        prepare_pretrained(settings.pretrained, shape=dataset.train.values.shape[1:], report=report)
     name = f"train-{settings.feature}-{settings.architecture}"
     with tracking.start_run(name, tags=_tags(dataset, settings), settings=to_plain(settings)) as run_id:
         _log_data(dataset, features)
@@ -158,10 +161,15 @@ def _tags(dataset: Dataset, settings: TrainSettings) -> dict[str, str]:
         "deepsound.data_fingerprint": dataset.fingerprint,
         "deepsound.feature_fingerprint": dataset.summary.fingerprint_of(settings.feature),
         "deepsound.code_fingerprint": compute_code_fingerprint(),
-        "deepsound.network": dataset.summary.network_of(settings.feature) or "none",
+        "deepsound.network": _network_of(dataset, settings) or "none",
         "deepsound.leaks_allowed": str(bool(dataset.audit.leaks)).lower(),
         "deepsound.split": _describe_grouping(dataset, settings),
     }
+
+
+def _network_of(dataset: Dataset, settings: TrainSettings) -> str | None:
+    """Where the pretrained weights behind the model come from, be they in the feature or where training began."""
+    return settings.pretrained or dataset.summary.network_of(settings.feature)
 
 
 def _epoch_reporter(settings: TrainSettings, report: Report) -> EpochReporter:
@@ -190,7 +198,7 @@ def _log_bundle(
         head=fitted.head,
         feature=settings.feature,
         feature_fingerprint=dataset.summary.fingerprint_of(settings.feature),
-        network=dataset.summary.network_of(settings.feature),
+        network=_network_of(dataset, settings),
         extract_settings=dataset.summary.settings,
         ood_threshold=fitted.ood_threshold,
         ood_false_alarm_rate=settings.ood_false_alarm_rate,
