@@ -153,7 +153,7 @@ def test_bars_are_as_long_as_their_shares():
     svg = draw_bars([Bar(label="a", value=1.0), Bar(label="b", value=0.25, low=0.1, high=0.5)], label="")
     whole, quarter = numbers(svg, "rect", "width")
     assert quarter == pytest.approx(whole / 4, abs=0.02)
-    whisker = [line for line in ET.fromstring(str(svg)).iter("line") if line.get("class") == "whisker"][0]
+    whisker = next(line for line in ET.fromstring(str(svg)).iter("line") if line.get("class") == "whisker")
     assert float(whisker.get("x2")) - float(whisker.get("x1")) == pytest.approx(0.4 * whole, abs=0.02)
     assert "no track" in genre_section(compute_metrics(CONFUSION, genres=GENRES)).blocks[0].svg
 
