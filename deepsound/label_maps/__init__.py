@@ -19,7 +19,7 @@ from deepsound.label_maps.outcome import (
     combine_outcomes,
     count_outcomes,
 )
-from deepsound.label_maps.read import builtin_label_maps, parse_label_map, read_label_map
+from deepsound.label_maps.read import builtin_label_maps, missing_label_map, parse_label_map, read_label_map
 
 __all__ = [
     "AMBIGUOUS",
@@ -36,6 +36,7 @@ __all__ = [
     "count_outcomes",
     "make_identity_map",
     "map_labels",
+    "missing_label_map",
     "normalize_label",
     "parse_label_map",
     "read_label_map",
