@@ -69,6 +69,12 @@ class LabelError(DeepsoundError):
     code = "labels"
 
 
+class LabelMapError(LabelError):
+    """A label map cannot be read, is none, or is one for other genres than the model's."""
+
+    code = "label_map"
+
+
 class SplitError(DeepsoundError):
     """The tracks cannot be divided into training, validation and test."""
 

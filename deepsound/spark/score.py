@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pyspark import StorageLevel
@@ -157,7 +157,8 @@ def _open_input(
 
 def _own_settings(bundle: Bundle, settings: ScoreSettings) -> ExtractSettings:
     """How the model's own features were extracted, for new audio with labels and a network of its own."""
-    own = {**bundle.extract_settings, "features": [bundle.feature], "labels": to_plain(settings.labels)}
+    labels = replace(settings.labels, map=None)  # applied to the predictions
+    own = {**bundle.extract_settings, "features": [bundle.feature], "labels": to_plain(labels)}
     own["duplicates"] = "keep"  # whoever asks for a score gets one
     if settings.network is not None:
         own["network"] = settings.network
