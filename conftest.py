@@ -22,13 +22,13 @@ FINGERPRINT = "f" * 64
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[Any]:
-    """A local Spark on two cores, shared by all tests that need one."""
+    """A local Spark on two cores, shared by all tests that need one; a task may fail as often as on a cluster."""
     from pyspark.sql import SparkSession
 
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     session = (
-        SparkSession.builder.master("local[2]")
+        SparkSession.builder.master("local[2,4]")
         .appName("deepsound tests")
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
@@ -151,6 +151,12 @@ def make_linear_onnx(weights: np.ndarray) -> bytes:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
     return bytes(model.SerializeToString())
+
+
+@pytest.fixture(scope="session")
+def linear_onnx() -> Callable[[np.ndarray], bytes]:
+    """The function :func:`make_linear_onnx`."""
+    return make_linear_onnx
 
 
 @pytest.fixture(scope="session")

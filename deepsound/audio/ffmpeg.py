@@ -1,68 +1,78 @@
-"""The containers that libsndfile does not open, through PyAV, whose wheels carry FFmpeg: MP4, ASF, ADTS, Matroska.
+"""What libsndfile does not open or would not read to its end, through PyAV, whose wheels carry FFmpeg.
 
 FFmpeg is held to the one demuxer that the first bytes ask for: left to guess, it also opens playlists that name
 other files.
 """
 
-import io
+import contextlib
+import itertools
 from collections.abc import Iterator
 
 import av
 import numpy as np
 
-from deepsound.audio.limits import DecodeLimits
+from deepsound.audio.containers import Container
+from deepsound.audio.source import AudioSource
+from deepsound.audio.stream import AudioFormat, AudioStream, join_pieces
 from deepsound.errors import AudioEmptyError, AudioUnreadableError
 
+# These declare no length, or not that of the whole file; what FFmpeg makes up from the bit rate says little.
+_WITHOUT_LENGTH = ("aac", "mp3", "flac", "ogg")
+# Frame after frame without a container: tags and junk in between, or a cut last one, every player passes over.
+_BARE_FRAMES = ("aac", "mp3")
 
-def decode_mono(content: bytes, *, container: str, limits: DecodeLimits) -> tuple[np.ndarray, int, int]:
-    """Decode the first audio stream.
+
+def open_ffmpeg(source: AudioSource, container: Container) -> AudioStream:
+    """Begin to decode the first audio stream.
 
     Parameters
     ----------
-    content : bytes
-        The file, of a container that :func:`deepsound.audio.containers.detect_container` knows.
-    container : str
-        Its name.
-    limits : DecodeLimits
-        Longer audio is refused, by its header where that tells, else while decoding.
-
-    Returns
-    -------
-    waveform : np.ndarray [shape=(n_samples,), float32, full scale = 1]
-        Mean of the channels.
-    sample_rate_hz, n_channels : int
+    container : Container
+        With a demuxer.
 
     Raises
     ------
     AudioEmptyError
         No audio stream, or one without samples.
     AudioUnreadableError
-        The content is damaged, or of a codec that FFmpeg does not have.
+        The content is damaged, or of a codec that FFmpeg does not have, or the storage failed.
     AudioTooLongError
-        Longer than allowed.
+        By the header.
     AudioTimeoutError
-        Not decoded in time.
+        Not opened in time.
     """
+    demuxer = str(container.demuxer)
+    source.begin_at(container.first_byte)
+    with source.limits.timed(), _errors_named(demuxer, source):
+        opened = av.open(source, format=demuxer)
+        if not opened.streams.audio:
+            raise AudioEmptyError(f"the {demuxer} container holds no audio stream")
+        stream = opened.streams.audio[0]
+        if demuxer not in _WITHOUT_LENGTH:
+            source.limits.check_declared(_declared_duration_s(opened, stream))
+        frames = _float_frames(opened, stream, demuxer, source)
+        # Rate and channels of the sound itself: an AAC header may tell half the rate (SBR) or one channel (PS).
+        first = next(frames, None)
+    if first is None:
+        raise AudioEmptyError(f"the {demuxer} container holds no samples")
+    audio_format = AudioFormat(
+        sample_rate_hz=int(first.sample_rate), n_channels=int(first.layout.nb_channels), container=demuxer
+    )
+    pieces = source.limits.watch(
+        _mono_pieces(itertools.chain([first], frames), audio_format), sample_rate_hz=audio_format.sample_rate_hz
+    )
+    return AudioStream(format=audio_format, blocks=join_pieces(pieces))
+
+
+@contextlib.contextmanager
+def _errors_named(demuxer: str, source: AudioSource) -> Iterator[None]:
     try:
-        with av.open(io.BytesIO(content), format=container) as opened:
-            if not opened.streams.audio:
-                raise AudioEmptyError(f"the {container} container holds no audio stream")
-            stream = opened.streams.audio[0]
-            rate_hz, n_channels = int(stream.codec_context.sample_rate), int(stream.codec_context.channels)
-            if rate_hz < 1 or n_channels < 1:
-                raise AudioUnreadableError(f"the stream declares {rate_hz} Hz and {n_channels} channels")
-            # ADTS declares no length; what FFmpeg makes up for it from the bit rate says little.
-            if container != "aac":
-                limits.check_declared(_declared_duration_s(opened, stream))
-            waveform = limits.join(_mono_blocks(opened, stream), sample_rate_hz=rate_hz)
+        yield
     except (av.FFmpegError, ValueError, EOFError, OverflowError) as exc:
+        source.check()
         detail = " ".join(str(exc).split())[:200]
-        raise AudioUnreadableError(
-            f"a known container ({container}), but its content is damaged: {detail}"
-        ) from exc
-    if not len(waveform):
-        raise AudioEmptyError(f"the {container} container holds no samples")
-    return waveform, rate_hz, n_channels
+        raise AudioUnreadableError(f"a known container ({demuxer}), but its content is damaged: {detail}") from exc
+    source.check()
 
 
 def _declared_duration_s(opened: "av.container.InputContainer", stream: "av.AudioStream") -> float:
@@ -72,9 +82,37 @@ def _declared_duration_s(opened: "av.container.InputContainer", stream: "av.Audi
     return opened.duration / av.time_base if opened.duration else 0.0
 
 
-def _mono_blocks(opened: "av.container.InputContainer", stream: "av.AudioStream") -> Iterator[np.ndarray]:
-    """Frames as float32, mixed down at once."""
+def _float_frames(
+    opened: "av.container.InputContainer", stream: "av.AudioStream", demuxer: str, source: AudioSource
+) -> Iterator["av.AudioFrame"]:
+    """Frames as planar float32."""
     to_float = av.AudioResampler(format="fltp")
-    for frame in opened.decode(stream):
-        for planar in to_float.resample(frame):
-            yield planar.to_ndarray().mean(axis=0, dtype=np.float32)
+    n_good = n_bad = 0
+    with opened, _errors_named(demuxer, source):
+        for packet in opened.demux(stream):
+            try:
+                decoded = packet.decode()
+            except av.FFmpegError:
+                if demuxer not in _BARE_FRAMES:
+                    raise
+                n_bad += 1
+                continue
+            n_good += 1
+            for frame in decoded:
+                yield from to_float.resample(frame)
+    if n_bad > n_good:
+        raise AudioUnreadableError(f"{n_bad} of {n_bad + n_good} {demuxer} packets are damaged")
+
+
+def _mono_pieces(frames: Iterator["av.AudioFrame"], audio_format: AudioFormat) -> Iterator[np.ndarray]:
+    """Samples, mixed down at once."""
+    n_read = 0
+    for frame in frames:
+        found = frame.sample_rate, frame.layout.nb_channels
+        if found != (audio_format.sample_rate_hz, audio_format.n_channels):
+            raise AudioUnreadableError(
+                f"not one recording: after {n_read} samples of {audio_format.sample_rate_hz} Hz and "
+                f"{audio_format.n_channels} channels come {found[0]} Hz and {found[1]}"
+            )
+        n_read += frame.samples
+        yield frame.to_ndarray().mean(axis=0, dtype=np.float32)

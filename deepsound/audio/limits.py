@@ -1,28 +1,59 @@
-"""What the decoding of one file may cost, whichever decoder does it."""
+"""What the decoding of one file may cost, whichever decoder does it and however often."""
 
+import contextlib
+import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from deepsound.audio.watchdog import watchdog
 from deepsound.errors import AudioTimeoutError, AudioTooLongError
+
+# How much longer than its time a decoder may take to come back before it counts as hanging.
+_GRACE_S = 5.0
 
 
 class DecodeLimits:
-    """A longest duration, and a time that starts to run when this is made.
+    """A longest duration, and a time that runs only while a decoder does.
 
     Parameters
     ----------
     max_duration_s : float
         Seconds of audio.
     timeout_s : float
-        Seconds of decoding; infinity for no limit.
+        Seconds of decoding, all passes over a file together; infinity for no limit.
+    ends_process : bool
+        End this process, by :func:`deepsound.audio.watchdog.watchdog`, where a decoder that hangs does not come
+        back within five seconds of that time.
     """
 
-    def __init__(self, *, max_duration_s: float, timeout_s: float) -> None:
+    def __init__(self, *, max_duration_s: float, timeout_s: float, ends_process: bool = False) -> None:
         self._max_duration_s = max_duration_s
         self._timeout_s = timeout_s
-        self._end_s = time.monotonic() + timeout_s
+        self._ends_process = ends_process
+        self._n_read = 0
+        self._spent_s = 0.0
+        self._running_since_s: float | None = None
+
+    @contextlib.contextmanager
+    def timed(self) -> Iterator[None]:
+        """What runs inside counts as decoding."""
+        self._running_since_s = started_s = time.monotonic()
+        left_s = self._timeout_s - self._spent_s + _GRACE_S if self._ends_process else math.inf
+        try:
+            with watchdog(left_s):
+                yield
+        finally:
+            self._running_since_s = None
+            self._spent_s += time.monotonic() - started_s
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is up."""
+        since_s = self._running_since_s
+        running_s = 0.0 if since_s is None else time.monotonic() - since_s
+        return self._spent_s + running_s > self._timeout_s
 
     def check_declared(self, duration_s: float) -> None:
         """Raise :class:`AudioTooLongError` if a header declares more than is allowed."""
@@ -31,26 +62,34 @@ class DecodeLimits:
                 f"the header declares {duration_s:.0f} s; max_duration_s is {self._max_duration_s:g}"
             )
 
-    def join(self, blocks: Iterable[np.ndarray], *, sample_rate_hz: int) -> np.ndarray:
-        """The waveform of mono blocks, which are counted as they come: a header may lie.
+    def check_time(self) -> None:
+        """Raise :class:`AudioTimeoutError` if the time is up."""
+        if self.is_over:
+            raise AudioTimeoutError(
+                f"decoding took more than decode_timeout_s = {self._timeout_s:g} s; "
+                f"it came to sample {self._n_read}"
+            )
+
+    def watch(self, pieces: Iterable[np.ndarray], *, sample_rate_hz: int) -> Iterator[np.ndarray]:
+        """The mono pieces of a waveform, counted and timed as they come: a header may lie.
 
         Raises
         ------
         AudioTooLongError
             More samples than ``max_duration_s`` allows.
         AudioTimeoutError
-            Past the time, told between two blocks, as a decoder in C cannot be interrupted.
+            Past the time, told between two pieces, as a decoder in C cannot be interrupted.
         """
         max_samples = int(self._max_duration_s * sample_rate_hz)
-        kept: list[np.ndarray] = []
-        n_read = 0
-        for block in blocks:
-            kept.append(block)
-            n_read += len(block)
-            if time.monotonic() > self._end_s:
-                raise AudioTimeoutError(
-                    f"decoding took more than decode_timeout_s = {self._timeout_s:g} s; it came to sample {n_read}"
-                )
-            if n_read > max_samples:
+        coming = iter(pieces)
+        self._n_read = 0
+        while True:
+            with self.timed():
+                piece = next(coming, None)
+            self.check_time()
+            if piece is None:
+                return
+            self._n_read += len(piece)
+            if self._n_read > max_samples:
                 raise AudioTooLongError(f"more than {max_samples} samples, whatever the header declared")
-        return np.concatenate(kept) if kept else np.zeros(0, np.float32)
+            yield piece

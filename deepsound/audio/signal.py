@@ -5,11 +5,14 @@ sample ``round(start_s * rate)``, ``round(segment_s * rate)`` samples long.
 """
 
 import math
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import soxr
 
+from deepsound.audio.stream import BLOCK_SAMPLES
 from deepsound.errors import AudioNotFiniteError, AudioSilentError, AudioTooShortError, ParameterError
 
 # The RMS that normalize: rms aims at; -20 dBFS, so that music's usual crest factor stays below full scale.
@@ -24,17 +27,71 @@ class SegmentSpan:
     start_s: float
     duration_s: float
 
+    def samples(self, sample_rate_hz: int) -> tuple[int, int]:
+        """The first sample and the one behind the last; a track may end before the latter."""
+        first = round(self.start_s * sample_rate_hz)
+        return first, first + round(self.duration_s * sample_rate_hz)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Loudness:
-    """Largest absolute sample (full scale = 1) and level of the whole track (dB below a full-scale DC)."""
+    """Largest absolute sample and root mean square of a whole track; full scale = 1."""
 
     peak: float
-    rms_dbfs: float
+    rms: float
+
+    @property
+    def rms_dbfs(self) -> float:
+        """Level in dB below a full-scale DC."""
+        return 20 * math.log10(self.rms)
+
+
+@dataclass(kw_only=True)
+class LoudnessMeter:
+    """Loudness of a track whose blocks come one after the other.
+
+    Two meters are equal if they saw the same track in the same blocks.
+    """
+
+    n_samples: int = 0
+    n_not_finite: int = 0
+    peak: float = 0.0
+    sum_of_squares: float = 0.0
+
+    def add(self, block: np.ndarray) -> None:
+        """Take the next samples: np.ndarray [shape=(n_samples,), float32], n_samples >= 1."""
+        self.n_samples += len(block)
+        self.n_not_finite += len(block) - int(np.count_nonzero(np.isfinite(block)))
+        self.peak = max(self.peak, float(np.abs(block).max()))
+        # float64: a float32 sum over minutes of samples loses the small ones.
+        self.sum_of_squares += float(np.square(block, dtype=np.float64).sum())
+
+    def read(self, *, silence_dbfs: float) -> Loudness:
+        """The loudness of all that came.
+
+        Parameters
+        ----------
+        silence_dbfs : float
+            A peak at or below this level counts as silence.
+
+        Raises
+        ------
+        AudioNotFiniteError
+            If any sample is NaN or infinite.
+        AudioSilentError
+            If the peak is at or below ``silence_dbfs``.
+        """
+        if self.n_not_finite:
+            raise AudioNotFiniteError(f"{self.n_not_finite} of {self.n_samples} samples are NaN or infinite")
+        if self.peak <= 10 ** (silence_dbfs / 20):
+            raise AudioSilentError(
+                f"the largest sample is {self.peak:.2e} of full scale; silence_dbfs is {silence_dbfs:g}"
+            )
+        return Loudness(peak=self.peak, rms=math.sqrt(self.sum_of_squares / self.n_samples))
 
 
 def measure_loudness(waveform: np.ndarray, *, silence_dbfs: float) -> Loudness:
-    """Peak and RMS level of a track.
+    """Loudness of a whole track in memory, to the bit what a meter reads that saw the decoder's blocks.
 
     Parameters
     ----------
@@ -44,26 +101,23 @@ def measure_loudness(waveform: np.ndarray, *, silence_dbfs: float) -> Loudness:
 
     Raises
     ------
-    AudioNotFiniteError
-        If any sample is NaN or infinite.
-    AudioSilentError
-        If the peak is at or below ``silence_dbfs``.
+    AudioNotFiniteError, AudioSilentError
+        As :meth:`LoudnessMeter.read` does.
     """
-    if not np.isfinite(waveform).all():
-        n_bad = int(np.count_nonzero(~np.isfinite(waveform)))
-        raise AudioNotFiniteError(f"{n_bad} of {len(waveform)} samples are NaN or infinite")
-    peak = float(np.abs(waveform).max())
-    if peak <= 10 ** (silence_dbfs / 20):
-        raise AudioSilentError(f"the largest sample is {peak:.2e} of full scale; silence_dbfs is {silence_dbfs:g}")
-    return Loudness(peak=peak, rms_dbfs=20 * math.log10(_rms(waveform)))
+    meter = LoudnessMeter()
+    for first in range(0, len(waveform), BLOCK_SAMPLES):
+        meter.add(waveform[first : first + BLOCK_SAMPLES])
+    return meter.read(silence_dbfs=silence_dbfs)
 
 
-def normalize_waveform(waveform: np.ndarray, *, mode: str) -> np.ndarray:
-    """Scale a whole track: ``peak`` to max |x| = 1, ``rms`` to RMS = 0.1, ``none`` leaves it.
+def normalize_waveform(waveform: np.ndarray, *, mode: str, loudness: Loudness) -> np.ndarray:
+    """Scale a track or a part of it: ``peak`` to max |x| = 1, ``rms`` to RMS = 0.1, ``none`` leaves it.
 
     Parameters
     ----------
-    waveform : np.ndarray [shape=(n_samples,), float32], finite and not silent
+    waveform : np.ndarray [shape=(n_samples,), float32], finite
+    loudness : Loudness
+        Of the whole track.
 
     Returns
     -------
@@ -77,15 +131,10 @@ def normalize_waveform(waveform: np.ndarray, *, mode: str) -> np.ndarray:
     if mode == "none":
         return waveform
     if mode == "peak":
-        return np.asarray(waveform / np.abs(waveform).max(), np.float32)
+        return np.asarray(waveform / np.float32(loudness.peak), np.float32)
     if mode == "rms":
-        return (waveform * (_TARGET_RMS / _rms(waveform))).astype(np.float32)
+        return (waveform * (_TARGET_RMS / loudness.rms)).astype(np.float32)
     raise ParameterError(f"normalize mode is {mode!r}; wanted peak, rms or none")
-
-
-def _rms(waveform: np.ndarray) -> float:
-    # float64: a float32 sum over minutes of samples loses the small ones.
-    return math.sqrt(float(np.mean(np.square(waveform, dtype=np.float64))))
 
 
 def plan_segments(
@@ -127,15 +176,39 @@ def plan_segments(
     ]
 
 
-def cut_segment(waveform: np.ndarray, *, sample_rate_hz: int, span: SegmentSpan) -> np.ndarray:
-    """The samples of one segment; fewer than nominal where the track ends before the segment does.
+def cut_segments(
+    blocks: Iterable[np.ndarray], *, sample_rate_hz: int, spans: Sequence[SegmentSpan]
+) -> Iterator[tuple[SegmentSpan, np.ndarray]]:
+    """The samples of each segment, cut as the blocks of a track come.
 
-    Returns
-    -------
-    np.ndarray [shape=(<= round(duration_s * sample_rate_hz),), float32]
+    Holds no more than the blocks that a segment reaches into. The blocks are taken to their end, beyond the last
+    segment, as only there their source can tell whether they were what they should have been.
+
+    Parameters
+    ----------
+    blocks : iterable of np.ndarray [shape=(n_samples,), float32]
+    spans : sequence of SegmentSpan
+        By start, as :func:`plan_segments` gives them.
+
+    Yields
+    ------
+    span : SegmentSpan
+    samples : np.ndarray [shape=(<= round(duration_s * sample_rate_hz),), float32]
+        Fewer than nominal where the track ends before the segment does.
     """
-    first = round(span.start_s * sample_rate_hz)
-    return waveform[first : first + round(span.duration_s * sample_rate_hz)]
+    coming = iter(blocks)
+    held: deque[np.ndarray] = deque()
+    held_first = held_end = 0
+    for span in spans:
+        first, end = span.samples(sample_rate_hz)
+        while held_end < end and (block := next(coming, None)) is not None:
+            held.append(block)
+            held_end += len(block)
+            while held and held_first + len(held[0]) <= first:
+                held_first += len(held.popleft())
+        yield span, np.concatenate(held)[first - held_first : end - held_first]
+    for _ in coming:
+        pass
 
 
 def fit_to_rate(segment: np.ndarray, *, sample_rate_hz: int, target_rate_hz: int, duration_s: float) -> np.ndarray:

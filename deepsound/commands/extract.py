@@ -1,11 +1,13 @@
 """``extract``: a folder of audio to a FEATURES folder."""
 
 import argparse
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 from deepsound.commands.networks import prepare_networks
 from deepsound.commands.running import add_settings_options, reports_errors, say
 from deepsound.config import ExtractSettings
+from deepsound.errors import ParameterError
 from deepsound.features.registry import check_feature_names
 from deepsound.settings import read_settings
 
@@ -17,6 +19,19 @@ def build_parser() -> argparse.ArgumentParser:
         "--input", required=True, metavar="PATH", help="folder of audio, on any Hadoop file system"
     )
     parser.add_argument("--output", required=True, metavar="FEATURES", help="folder to write features to")
+    parser.add_argument("--retry-failed", action="store_true", help="try the tracks again that failed before")
+    parser.add_argument("--prune", action="store_true", help="remove the rows of files that are no longer there")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="remove what an extraction of other settings wrote there"
+    )
+    parser.add_argument(
+        "--watch",
+        nargs="?",
+        type=float,
+        const=30.0,
+        metavar="SECONDS",
+        help="keep looking for new and changed files, every so many seconds (default 30), until interrupted",
+    )
     add_settings_options(parser, example="--set segment_s=5")
     return parser
 
@@ -25,14 +40,23 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the job; the exit code is 0, 2 for the user's mistake, 3 for too many failed tracks."""
     args = build_parser().parse_args(argv)
+    if args.watch is not None and not args.watch > 0:
+        raise ParameterError(f"--watch is {args.watch:g}; wanted seconds above 0")
     settings = read_settings(ExtractSettings, section="extract", path=args.config, overrides=args.overrides)
     check_feature_names(settings.features)
     # Spark is imported only once the settings are right: a typing error should not cost its start.
-    from deepsound.spark.extract import extract
+    from deepsound.spark.extract import ExtractResult, RerunPolicy, extract, watch
     from deepsound.spark.session import open_session
 
     networks = prepare_networks(settings.features, network=settings.network)
+    policy = RerunPolicy(retry_failed=args.retry_failed, overwrite=args.overwrite, prune=args.prune)
     with open_session("deepsound extract") as spark:
-        result = extract(spark, args.input, args.output, settings=settings, networks=networks, report=say)
-    result.check_failures(settings.max_failure_fraction)
+        run: Callable[..., ExtractResult | None] = extract
+        if args.watch is not None:
+            run = functools.partial(watch, every_s=args.watch)
+        result = run(
+            *(spark, args.input, args.output), settings=settings, networks=networks, policy=policy, report=say
+        )
+    if result is not None:
+        result.check_failures(settings.max_failure_fraction)
     return 0

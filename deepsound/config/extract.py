@@ -20,7 +20,8 @@ class ExtractSettings:
     segment_s: float = 10.0
     segment_hop_s: float | None = None
     min_duration_s: float = 1.0
-    max_duration_s: float = 3600.0
+    # Four hours: a long mix, not a stream that someone left running.
+    max_duration_s: float = 14400.0
     max_bytes: int = 512 * 1024 * 1024
     decode_timeout_s: float = 300.0
     normalize: str = "peak"
@@ -28,6 +29,8 @@ class ExtractSettings:
     silence_dbfs: float = -90.0
     # What becomes of files with the same bytes as another: GTZAN has 50.
     duplicates: str = "keep"
+    # Files that are committed together: what a killed driver loses at most. None for what suits the cores.
+    shard_files: int | None = None
     max_failure_fraction: float = 0.25
     labels: LabelSettings = field(default_factory=LabelSettings)
 
@@ -50,6 +53,10 @@ class ExtractSettings:
         check_setting(self.decode_timeout_s > 0, "decode_timeout_s", self.decode_timeout_s, "seconds above 0")
         check_setting(self.normalize in NORMALIZATIONS, "normalize", self.normalize, "one of peak, rms, none")
         check_setting(self.duplicates in ("keep", "drop"), "duplicates", self.duplicates, "keep or drop")
+        is_size = self.shard_files is None or self.shard_files >= 1
+        check_setting(is_size, "shard_files", self.shard_files, "at least 1, or null")
+        wanted = "null: labels are kept as they are, and mapped when a collection is scored"
+        check_setting(self.labels.map is None, "labels.map", self.labels.map, wanted)
         check_setting(self.silence_dbfs < 0, "silence_dbfs", self.silence_dbfs, "decibels below full scale")
         check_setting(
             0 <= self.max_failure_fraction <= 1, "max_failure_fraction", self.max_failure_fraction, "0 to 1"

@@ -8,7 +8,7 @@ from deepsound.features.base import FeatureExtractor
 from deepsound.settings import compute_fingerprint
 
 # Raised whenever decoding, downmix, normalisation, segmentation or resampling give other numbers.
-_SIGNAL_VERSION = 1
+_SIGNAL_VERSION = 2
 
 
 def declare_features(

@@ -18,6 +18,9 @@ from deepsound.models.transform import apply_transform
 
 # The second are the numbers that the last dense layer sees; heads of old bundles have the first alone.
 OUTPUT_NAMES = ("logits", "penultimate")
+# Values that a network takes at a time, so that what lies between its layers stays below 0.5 GB: 4 segments of
+# 10 s where the network is a whole VGGish, 46 of MFCCs.
+_MAX_VALUES = 1 << 18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,18 +59,23 @@ class SegmentScores:
 class Head:
     """A head ready to run on the CPU.
 
+    Parameters
+    ----------
+    onnx : bytes or str
+        The network, or the path of its file.
+
     Raises
     ------
     BundleError
-        If the bytes are no ONNX model, or one that does not fit ``spec``.
+        If that is no ONNX model, or one that does not fit ``spec``.
     """
 
-    def __init__(self, spec: HeadSpec, onnx_bytes: bytes, *, n_threads: int = 1) -> None:
+    def __init__(self, spec: HeadSpec, onnx: bytes | str, *, n_threads: int = 1) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = n_threads
         options.inter_op_num_threads = 1
         try:
-            self._session = onnxruntime.InferenceSession(onnx_bytes, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
         except Exception as exc:  # onnxruntime raises a class per status code, without a public base
             raise BundleError(f"the head is no ONNX model that can be run: {str(exc)[:200]}") from exc
         self.spec = spec
@@ -126,6 +134,11 @@ class Head:
     def _run(self, features: np.ndarray, output: str) -> np.ndarray:
         if features.ndim != 3 or features.shape[1:] != self.spec.shape:
             raise ParameterError(f"features of shape {features.shape}; this model wants (n, *{self.spec.shape})")
+        n_at_a_time = max(1, _MAX_VALUES // (self.spec.shape[0] * self.spec.shape[1]))
+        starts = range(0, max(len(features), 1), n_at_a_time)
+        return np.concatenate([self._run_at_once(features[i : i + n_at_a_time], output) for i in starts])
+
+    def _run_at_once(self, features: np.ndarray, output: str) -> np.ndarray:
         standardized = (apply_transform(features, self.spec.transform) - self._mean) / self._std
         values: np.ndarray = self._session.run([output], {self._input_name: standardized})[0]
         return values
@@ -148,3 +161,9 @@ class PackedHead:
 def load_head(packed: PackedHead) -> Head:
     """The head, built once per process and found again by content at every later call."""
     return Head(packed.spec, packed.onnx_bytes)
+
+
+@functools.lru_cache(maxsize=4)
+def open_head(spec: HeadSpec, path: str) -> Head:
+    """The head whose network lies at a path, built once per process."""
+    return Head(spec, path)

@@ -3,12 +3,15 @@
 pyspark offers no public API for single files, so this module goes through its gateway; nothing else does.
 """
 
+import contextlib
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
-from deepsound.errors import InputError
+from deepsound.errors import InputError, OutputError
 
 
 class HadoopPath:
@@ -50,6 +53,10 @@ class HadoopPath:
         """Whether there is a folder."""
         return self.exists() and bool(self._file_system.getFileStatus(self._path).isDirectory())
 
+    def size_bytes(self) -> int:
+        """Size of a file."""
+        return int(self._file_system.getFileStatus(self._path).getLen())
+
     def names(self) -> list[str]:
         """Names of a folder's entries."""
         return [str(status.getPath().getName()) for status in self._file_system.listStatus(self._path)]
@@ -57,6 +64,34 @@ class HadoopPath:
     def delete(self) -> None:
         """Remove the file or the folder with all it holds; nothing happens where there is none."""
         self._file_system.delete(self._path, True)
+
+    def copy_to(self, target: "HadoopPath") -> None:
+        """Copy the file or the folder, between file systems if need be.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read, or the target cannot be written.
+        """
+        copy = self._jvm.org.apache.hadoop.fs.FileUtil.copy
+        configuration = self._file_system.getConf()
+        try:
+            copy(self._file_system, self._path, target._file_system, target._path, False, configuration)
+        except Py4JJavaError as exc:
+            raise InputError(f"cannot copy {self.uri} to {target.uri}: {_java_message(exc)}") from exc
+
+    def move_to(self, target: "HadoopPath") -> None:
+        """Rename within the file system; the target must not be there, its folder is made where it is missing.
+
+        Raises
+        ------
+        OutputError
+            If the file system refuses.
+        """
+        with storage_errors(f"cannot write {target.uri}"):
+            self._file_system.mkdirs(target._path.getParent())
+            if not self._file_system.rename(self._path, target._path):
+                raise OutputError(f"cannot move {self.uri} to {target.uri}: is the target already there?")
 
     def read_text(self) -> str:
         """The whole file as UTF-8 text.
@@ -77,15 +112,44 @@ class HadoopPath:
             raise InputError(f"cannot read {self.uri}: {detail}") from exc
 
     def write_text(self, text: str) -> None:
-        """Write UTF-8 text: first beside its place, then moved there, so that no reader sees half of it."""
+        """Write UTF-8 text: first beside its place, then moved there, so that no reader sees half of it.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
         part = HadoopPath(self._spark, f"{self.uri}.part")
-        stream = self._file_system.create(part._path, True)
-        try:
-            stream.write(bytearray(text.encode("utf-8")))
-        finally:
-            stream.close()
-        self.delete()
-        self._file_system.rename(part._path, self._path)
+        with storage_errors(f"cannot write {self.uri}"):
+            stream = self._file_system.create(part._path, True)
+            try:
+                stream.write(bytearray(text.encode("utf-8")))
+            finally:
+                stream.close()
+            self.delete()
+            self._file_system.rename(part._path, self._path)
+
+
+@contextlib.contextmanager
+def storage_errors(what: str) -> Iterator[None]:
+    """Turn an IOException of Java, however deep it lies, into an :class:`OutputError` that begins with ``what``.
+
+    A full disk, a quota or a folder that may not be written to is no bug of ours; anything else passes.
+    """
+    try:
+        yield
+    except Exception as exc:
+        reason = _io_error_in(exc)
+        if reason is None:
+            raise
+        raise OutputError(f"{what}: {reason}") from exc
+
+
+def _io_error_in(exc: Exception) -> str | None:
+    """What an IOException within an error of Spark says: of the driver's as object, of an executor's as text."""
+    text = str(exc)
+    found = re.search(r"(?:java\.io|java\.nio\.file|org\.apache\.hadoop\.\w+)\.\w+Exception: ([^\n]+)", text)
+    return found.group(1).strip()[:200] if found else None
 
 
 def _java_message(exc: Py4JJavaError) -> str:

@@ -1,76 +1,121 @@
-"""What an extraction starts from: the audio files of a folder, their labels, and a safe place to write to."""
+"""What an extraction starts from: the audio files of a folder on any Hadoop file system, and their labels."""
 
-import json
+import os
 import urllib.parse
 from dataclasses import dataclass
 
-import pyarrow as pa
+import pandas as pd
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 
 from deepsound.config import LabelSettings
 from deepsound.data.labels import Labeller, parse_label_table
-from deepsound.errors import InputError, LabelError, OutputError
+from deepsound.data.listing import AUDIO_EXTENSIONS, list_folder
+from deepsound.errors import InputError, LabelError
 from deepsound.spark.hadoop import HadoopPath
 
-# Files with these endings are inputs, whether the decoder knows them or not: what it does not know is a failed
-# row. Anything else in a music folder (covers, playlists, manifests) is no track.
-AUDIO_EXTENSIONS = (
-    *("wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "au", "snd", "aiff", "aif", "aifc"),
-    *("m4a", "m4b", "mp4", "aac", "wma", "mka", "webm", "wv", "ape", "mp2", "w64", "rf64", "caf"),
-)
+_LOCAL_SCHEME = "file:"
 
 
 @dataclass(frozen=True, kw_only=True)
 class AudioListing:
-    """The audio files below ``root``.
+    """The audio files below ``root``, by track_id.
 
-    ``files`` has binaryFile's columns (path, length, content, ...) and no row for a file of 0 bytes, which
-    Spark leaves out of every scan; ``listed`` has a row (path, length) for every file, as it was when listed.
+    Attributes
+    ----------
+    files : pd.DataFrame
+        track_id, path (as Spark writes it), size_bytes, modified_ms, native (bytes; the path for ``open``, None
+        on other file systems), problem (None, or why a file cannot be read).
+    is_local : bool
+        Whether ``root`` lies on a file system that is mounted where the workers run.
     """
 
     root: HadoopPath
-    files: DataFrame
-    listed: DataFrame
-    n_files: int
-    n_bytes: int
+    files: pd.DataFrame
+    is_local: bool
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of all files."""
+        return int(self.files["size_bytes"].sum())
 
 
 def list_audio(spark: SparkSession, input_path: str) -> AudioListing:
-    """Find the audio files of a folder and all its subfolders, on any Hadoop file system.
-
-    Spark hides names that start with ``_`` or ``.``.
+    """Find the audio files of a folder and all its subfolders. Names that start with ``_`` or ``.`` are hidden.
 
     Raises
     ------
     InputError
-        The path does not exist, is no folder, cannot be listed, or holds no audio file.
+        The path does not exist, is no folder, or cannot be listed.
     """
     root = HadoopPath(spark, input_path)
     if not root.exists():
         raise InputError(f"the input folder {input_path} does not exist")
     if not root.is_folder():
         raise InputError(f"the input {input_path} is a file; wanted a folder with audio files")
+    is_local = root.uri.startswith(_LOCAL_SCHEME)
+    files = _list_local(root) if is_local else _list_remote(spark, root)
+    return AudioListing(root=root, files=files, is_local=is_local)
+
+
+def check_not_empty(listing: AudioListing) -> None:
+    """Raise :class:`InputError` for a listing without a file."""
+    if listing.files.empty:
+        raise InputError(
+            f"{listing.root.uri} holds no audio file; looked for names ending in {', '.join(AUDIO_EXTENSIONS)}"
+        )
+
+
+def _list_local(root: HadoopPath) -> pd.DataFrame:
+    folder = root.uri.removeprefix(_LOCAL_SCHEME)
+    try:
+        files = list_folder(folder or os.sep)
+    except OSError as exc:
+        raise InputError(f"cannot list {folder}: {exc.strerror}") from exc
+    columns = {
+        "track_id": [file.track_id for file in files],
+        "path": [f"{root.uri}/{file.track_id}" for file in files],
+        "size_bytes": pd.Series([file.size_bytes for file in files], dtype="int64"),
+        "modified_ms": pd.Series([file.modified_ms for file in files], dtype="int64"),
+        "native": [file.native for file in files],
+        "problem": pd.Series([file.problem for file in files], dtype="object"),
+    }
+    return pd.DataFrame(columns)
+
+
+def _list_remote(spark: SparkSession, root: HadoopPath) -> pd.DataFrame:
     reader = (
-        spark.read.format("binaryFile")
+        binary_reader(spark)
         .option("recursiveFileLookup", "true")
         .option("pathGlobFilter", _any_case_glob(AUDIO_EXTENSIONS))
-        # A folder may be called 'live [1999]': its name is a name, not a pattern.
-        .option("__globPaths__", "false")
     )
     try:
-        files = reader.load(root.uri)
-        paths = [_plain_path(uri) for uri in files.inputFiles()]
+        scan = reader.load(root.uri)
+        names = _all_files(spark, scan)
+        found = scan.selectExpr(
+            "path", "length as size_bytes", "unix_millis(modificationTime) as modified_ms"
+        ).toPandas()
     except AnalysisException as exc:
-        raise InputError(f"cannot list {input_path}: {' '.join(str(exc).split())[:300]}") from exc
-    if not paths:
-        raise InputError(
-            f"{input_path} holds no audio file; looked for names ending in {', '.join(AUDIO_EXTENSIONS)}"
-        )
-    sizes = {row["path"]: row["length"] for row in files.select("path", "length").toLocalIterator()}
-    lengths = [sizes.get(path, 0) for path in paths]
-    listed = spark.createDataFrame(pa.table({"path": paths, "length": pa.array(lengths, pa.int64())}))
-    return AudioListing(root=root, files=files, listed=listed, n_files=len(paths), n_bytes=sum(lengths))
+        raise InputError(f"cannot list {root.uri}: {' '.join(str(exc).split())[:300]}") from exc
+    # Spark leaves files of 0 bytes out of every scan, but not out of the list of files.
+    empty = sorted(set(names) - set(found["path"]))
+    files = pd.concat([found, pd.DataFrame({"path": empty, "size_bytes": 0, "modified_ms": 0})])
+    files["track_id"] = files["path"].str[len(root.uri) + 1 :]
+    files["native"] = files["problem"] = None
+    return files.sort_values("track_id", ignore_index=True)
+
+
+def binary_reader(spark: SparkSession) -> DataFrameReader:
+    """A reader of whole files by their plain paths."""
+    # A folder may be called 'live [1999]': its name is a name, not a pattern.
+    return spark.read.format("binaryFile").option("__globPaths__", "false")
+
+
+def _all_files(spark: SparkSession, scan: DataFrame) -> list[str]:
+    # In one piece: py4j fetches the entries of a Java array one by one, which takes minutes for a million.
+    jvm, files = spark.sparkContext._jvm, scan._jdf.inputFiles()
+    joined = str(jvm.org.apache.hadoop.util.StringUtils.join("\0", files))  # type: ignore[union-attr]
+    return [_plain_path(uri) for uri in joined.split("\0")] if joined else []
 
 
 def _plain_path(uri: str) -> str:
@@ -100,45 +145,3 @@ def load_labeller(spark: SparkSession, settings: LabelSettings, *, root: HadoopP
         raise LabelError(f"the label file {settings.csv} does not exist")
     rows = parse_label_table(table.read_text(), where=settings.csv, folder=table.parent.uri, root=root.uri)
     return Labeller(source=settings.source, table=rows)
-
-
-def prepare_output(spark: SparkSession, output_path: str, *, root: HadoopPath, fingerprint: str) -> HadoopPath:
-    """A folder to write features to: new, empty, or an earlier extraction of the same definition.
-
-    The earlier ``extract.json`` is removed, so that an interrupted rerun is not taken for a finished one.
-
-    Raises
-    ------
-    OutputError
-        The folder is the input, holds something else, or features of another fingerprint.
-    """
-    output = HadoopPath(spark, output_path)
-    if output.uri == root.uri:
-        raise OutputError(f"the output {output_path} is the input folder; give features a folder of their own")
-    if not output.exists():
-        return output
-    if not output.is_folder():
-        raise OutputError(f"the output {output_path} is a file; wanted a folder")
-    strangers = [name for name in output.names() if name not in ("segments", "tracks", "extract.json")]
-    if strangers:
-        raise OutputError(
-            f"the output {output_path} holds {', '.join(sorted(strangers)[:3])}, which is not ours; "
-            "give a new folder"
-        )
-    summary = output.child("extract.json")
-    if summary.exists():
-        found = _fingerprint_in(summary)
-        if found != fingerprint:
-            raise OutputError(
-                f"{output_path} holds features with the fingerprint {found[:12]}, these settings give "
-                f"{fingerprint[:12]}: other settings need another folder"
-            )
-        summary.delete()
-    return output
-
-
-def _fingerprint_in(summary: HadoopPath) -> str:
-    try:
-        return str(json.loads(summary.read_text())["fingerprint"])
-    except (ValueError, KeyError, TypeError, InputError):
-        return "unreadable"

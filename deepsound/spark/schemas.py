@@ -11,6 +11,8 @@ TRACK_FIELDS = [
     pa.field("path", _TEXT),
     pa.field("content_sha256", _TEXT),
     pa.field("size_bytes", pa.int64()),
+    # When the file was last modified, in milliseconds since 1970; tells a rerun what may have changed.
+    pa.field("modified_ms", pa.int64()),
     *LABEL_FIELDS,
     pa.field("status", _TEXT),
     pa.field("error_code", _TEXT),

@@ -3,22 +3,26 @@
 import contextlib
 import os
 import pathlib
+import re
 import sys
 from collections.abc import Iterator
 
-from pyspark import SparkContext
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from deepsound.errors import JavaMissingError
 from deepsound.spark.java import HOW_TO_INSTALL, find_java_home
+
+# spark.task.maxFailures, by default.
+_MAX_TASK_FAILURES = 4
 
 
 @contextlib.contextmanager
 def open_session(app_name: str) -> Iterator[SparkSession]:
     """A session for the length of one job.
 
-    Under ``spark-submit`` master and memory are what its command line says; otherwise a local Spark on all
-    cores is started. A session that is already there is used and left running.
+    Under ``spark-submit`` master and memory are what its command line says, and so with ``PYSPARK_SUBMIT_ARGS``;
+    otherwise a local Spark on all cores is started. A session that is already there is used and left running.
 
     Raises
     ------
@@ -35,14 +39,28 @@ def open_session(app_name: str) -> Iterator[SparkSession]:
     # One numeric thread per task: Spark already runs a task per core.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         builder = builder.config(f"spark.executorEnv.{variable}", "1")
-    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+    master = "local[*]"
+    if {"PYSPARK_GATEWAY_PORT", "PYSPARK_SUBMIT_ARGS"} & os.environ.keys():
+        # What spark-submit was told is known to its Java, and a SparkConf made before that is reached is empty.
+        SparkContext._ensure_initialized()
+        master = SparkConf().get("spark.master", master) or master
+    else:
         builder = _as_local(builder)
-    spark = builder.getOrCreate()
+    spark = builder.master(with_retries(master)).getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     try:
         yield spark
     finally:
         spark.stop()
+
+
+def with_retries(master: str) -> str:
+    """A local master whose tasks may fail as often as those of a cluster; any other master as it is.
+
+    Spark gives up a local job at the first task that fails, so that one killed worker would end it.
+    """
+    found = re.fullmatch(r"local(?:\[(\d+|\*)\])?", master)
+    return f"local[{found[1] or 1},{_MAX_TASK_FAILURES}]" if found else master
 
 
 def _as_local(builder: SparkSession.Builder) -> SparkSession.Builder:

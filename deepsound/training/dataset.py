@@ -12,11 +12,19 @@ from deepsound.config import SPLIT_NAMES, TrainSettings
 from deepsound.data.groups import LabelledTrack, group_tracks
 from deepsound.data.split_files import match_split_lists, read_split_list
 from deepsound.data.splits import split_tracks
-from deepsound.data.store import FeatureSummary, SegmentTable, read_segments, read_summary, read_tracks
-from deepsound.errors import LabelError
-from deepsound.evaluation.leakage import Leak, TrackIdentity, check_leaks, find_leaks
+from deepsound.data.store import (
+    FeatureSummary,
+    SegmentTable,
+    read_given_splits,
+    read_segments,
+    read_summary,
+    read_tracks,
+)
+from deepsound.errors import LabelError, SchemaMismatchError
+from deepsound.evaluation.leakage import LeakAudit
 from deepsound.settings import compute_fingerprint
 from deepsound.taxonomy import Taxonomy, taxonomy_of
+from deepsound.training.audit import audit_split, refuse_leaks
 from deepsound.training.standardize import find_constant_dims
 
 _MAX_DIMS_NAMED = 10
@@ -97,13 +105,13 @@ class Dataset:
     ----------
     train, validation, test : Subset
     split : pa.Table
-        track_id, genre, artist, split of every labelled track that a split took.
+        track_id, genre, artist, split, content_sha256 of every labelled track that a split took.
     tracks : tuple of LabelledTrack
         The same tracks in the same order, as a division wants them.
     n_left_out : int
         Readable tracks without a label of the taxonomy, or without a split where one was given.
-    leaks : list of Leak
-        Empty unless leaks were allowed.
+    audit : LeakAudit
+        Its leaks are none unless they were allowed.
     fingerprint : str
         sha256 of the feature's fingerprint and of every track's content, label and split.
     """
@@ -116,7 +124,7 @@ class Dataset:
     split: pa.Table
     tracks: tuple[LabelledTrack, ...]
     n_left_out: int
-    leaks: list[Leak]
+    audit: LeakAudit
     fingerprint: str
 
     def split_as_learned(self, *, is_refitted: bool) -> pa.Table:
@@ -145,7 +153,7 @@ def load_dataset(
     Parameters
     ----------
     report : callable
-        Gets a line about each thing that whoever trains on this should know.
+        Gets a line about each thing that whoever trains on this should know: first of all, every leak.
 
     Raises
     ------
@@ -166,11 +174,13 @@ def load_dataset(
     if settings.split_lists:
         rows = _split_by_lists(rows, settings.split_lists, report)
     splits = split_tracks([_labelled(row) for row in rows], settings=settings.split, seed=settings.seed)
-    leaks = find_leaks([_identity(row) for row in rows], splits=splits)
-    if not settings.allow_leaks:
-        check_leaks(leaks, splits=splits)
-    rows = [row for row in rows if row["track_id"] in splits]
     segments = read_segments(features, feature=settings.feature)
+    given_splits = {} if settings.split_lists else read_given_splits(features)
+    audit = audit_split(readable, segments=segments, splits=splits, given_splits=given_splits)
+    refuse_leaks(audit.leaks, is_allowed=settings.allow_leaks, report=report)
+    rows = [row for row in rows if row["track_id"] in splits]
+    if len(rows) > len(splits):
+        raise SchemaMismatchError(f"{features}/tracks names {len(rows) - len(splits)} tracks more than once")
     sizes = _sizes_of_groups(rows)
     subsets = {
         name: _subset(segments, [r for r in rows if splits[r["track_id"]] == name], taxonomy, sizes)
@@ -185,7 +195,7 @@ def load_dataset(
         split=_split_table(rows, splits),
         tracks=tuple(_labelled(row) for row in rows),
         n_left_out=len(readable) - len(rows),
-        leaks=leaks,
+        audit=audit,
         fingerprint=_fingerprint(summary.fingerprint_of(settings.feature), rows, splits),
     )
 
@@ -230,10 +240,6 @@ def _labelled(row: dict[str, str]) -> LabelledTrack:
     )
 
 
-def _identity(row: dict[str, str]) -> TrackIdentity:
-    return TrackIdentity(track_id=row["track_id"], artist=row["artist"], content_sha256=row["content_sha256"])
-
-
 def _sizes_of_groups(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
     """track_id to the number of tracks by its artist."""
     groups = group_tracks([_labelled(row) for row in rows], by="artist").values()
@@ -256,7 +262,8 @@ def _subset(
 
 def _split_table(rows: Sequence[dict[str, str]], splits: dict[str, str]) -> pa.Table:
     columns = {
-        name: pa.array([row[name] for row in rows], pa.string()) for name in ("track_id", "genre", "artist")
+        name: pa.array([row[name] for row in rows], pa.string())
+        for name in ("track_id", "genre", "artist", "content_sha256")
     }
     return pa.table({**columns, "split": pa.array([splits[row["track_id"]] for row in rows], pa.string())})
 

@@ -16,7 +16,6 @@ EpochReporter = Callable[[int, dict[str, float]], None]
 # Values (n_segments, n_frames, n_dims) and the class index of each segment.
 Labelled = tuple[np.ndarray, np.ndarray]
 _Figures = tuple[Any, Any]
-_BATCH_SEGMENTS = 64
 
 
 class EpochRecorder:
@@ -77,7 +76,7 @@ def train_epochs(
     """
     optimizer = keras.optimizers.Adam(learning_rate)
     optimizer.build(model.trainable_variables)
-    learn, judge = _make_learner(model, optimizer), _make_judge(model)
+    learn, judge = _make_learner(model, optimizer), _make_judge(model, batch_size=batch_size)
     weights = np.ones(len(train[0])) if weights is None else weights
     train_data = (*_to_tensors(train), tf.constant(weights, tf.float32))
     validation_data = None if validation is None else _to_tensors(validation)
@@ -167,15 +166,15 @@ def _make_learner(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> 
     return learn
 
 
-def _make_judge(model: keras.Model) -> Any:
-    """A graph that gives mean loss and accuracy of segments, a few hundred at a time."""
+def _make_judge(model: keras.Model, *, batch_size: int) -> Any:
+    """A graph that gives mean loss and accuracy of segments, ``batch_size`` of them at a time."""
 
     @tf.function  # type: ignore[untyped-decorator]
     def judge(values: Any, genres: Any) -> _Figures:
         loss, n_right = 0.0, 0.0
         n_segments = tf.shape(values)[0]
-        for start in tf.range(0, n_segments, _BATCH_SEGMENTS):
-            batch, truth = values[start : start + _BATCH_SEGMENTS], genres[start : start + _BATCH_SEGMENTS]
+        for start in tf.range(0, n_segments, batch_size):
+            batch, truth = values[start : start + batch_size], genres[start : start + batch_size]
             logits = model(batch, training=False)
             loss += tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(truth, logits))
             n_right += _count_right(logits, truth)

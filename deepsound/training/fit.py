@@ -21,7 +21,9 @@ from deepsound.models.transform import apply_transform, choose_transform
 from deepsound.taxonomy import Taxonomy
 from deepsound.training.dataset import Subset, join_subsets
 from deepsound.training.epochs import EpochRecorder, EpochReporter, train_epochs
+from deepsound.training.finetune import finetune
 from deepsound.training.standardize import compute_standardization, standardize
+from deepsound.training.weights import weigh_segments
 
 __all__ = [
     "EpochReporter",
@@ -33,10 +35,10 @@ __all__ = [
     "fit_head",
     "save_keras",
     "train_model",
-    "weigh_segments",
 ]
 _PROBE_SEGMENTS = 8
-_BATCH_SEGMENTS = 256
+# Values that a network takes at a time: 256 segments of MFCCs, 17 where the network is a whole VGGish.
+_BATCH_VALUES = 1 << 20
 # Far apart, so that the members of one seed are not those of the next.
 _SEED_STEP = 1_000_003
 
@@ -141,6 +143,8 @@ def train_model(data: TrainingData, *, settings: TrainSettings, report_epoch: Ep
     With ``refit``, training and validation tracks are learned from together in the end, each seed for as many
     epochs as were best for it before. Nothing is stopped by or calibrated on a track that was learned from.
     """
+    if settings.pretrained:
+        return _train_pretrained(data, settings=settings, report_epoch=report_epoch)
     transform = choose_transform(settings.transform, values=data.train.values)
     train, validation = (
         replace(subset, values=apply_transform(subset.values, transform))
@@ -181,29 +185,6 @@ def compute_temperature(trained: TrainedModel, validation: Subset) -> float:
     )
 
 
-def weigh_segments(subset: Subset, *, artist_balance: float, genre_balance: float) -> np.ndarray:
-    """How much each training segment counts, on average 1.
-
-    Parameters
-    ----------
-    artist_balance : float
-        0 to 1. A track of an artist with n tracks counts n ** -artist_balance: an artist's tracks resemble each
-        other, and so say less than as many by others.
-    genre_balance : float
-        0 to 1; the same for the tracks of a genre.
-
-    Returns
-    -------
-    np.ndarray [shape=(n_segments,), float64]
-    """
-    genre_sizes = np.bincount(subset.genre_indices)[subset.genre_indices]
-    weights = genre_sizes.astype(np.float64) ** -genre_balance
-    if subset.group_sizes is not None:
-        weights *= subset.group_sizes.astype(np.float64) ** -artist_balance
-    of_segments: np.ndarray = weights[subset.track_indices] / weights[subset.track_indices].mean()
-    return of_segments
-
-
 def evaluate_head(head: Head, subset: Subset, *, taxonomy: Taxonomy) -> CollectionMetrics:
     """Metrics of tracks: the mean of their segments' probabilities decides."""
     return _judge(head.score(subset.values).probabilities, subset, taxonomy)
@@ -211,7 +192,8 @@ def evaluate_head(head: Head, subset: Subset, *, taxonomy: Taxonomy) -> Collecti
 
 def save_keras(model: keras.Model, path: pathlib.Path) -> None:
     """Write the model in Keras' own format, which loads under ``safe_mode``."""
-    model.save(path)
+    # Anew, and so not compiled: Adam's state is twice as large as the weights that it has trained.
+    keras.Model(model.inputs, model.outputs, name=model.name).save(path)
 
 
 def _train_member(
@@ -248,9 +230,27 @@ def _train_member(
     return model
 
 
+def _train_pretrained(data: TrainingData, *, settings: TrainSettings, report_epoch: EpochReporter) -> TrainedModel:
+    """The pretrained network takes its input as it is, so there is nothing to standardise."""
+    keras.utils.set_random_seed(settings.seed)
+    recorder = EpochRecorder(report_epoch)
+    train, validation = ((subset.values, subset.segment_genres) for subset in (data.train, data.validation))
+    model = finetune(train, validation, n_genres=len(data.taxonomy), settings=settings, recorder=recorder)
+    n_dims = data.train.values.shape[2]
+    return TrainedModel(
+        model=model,
+        transform="none",
+        mean=np.zeros(n_dims),
+        std=np.ones(n_dims),
+        history=recorder.history,
+        best_epoch=recorder.best_epoch,
+        validation_logits=_compute_logits(model, data.validation.values),
+    )
+
+
 def _compute_logits(model: keras.Model, standardized: np.ndarray) -> np.ndarray:
-    starts = range(0, len(standardized), _BATCH_SEGMENTS)
-    batches = (standardized[start : start + _BATCH_SEGMENTS] for start in starts)
+    n_segments = max(1, _BATCH_VALUES // standardized[:1].size)
+    batches = (standardized[i : i + n_segments] for i in range(0, len(standardized), n_segments))
     # Called as it is: predict() would build, and for every fold build again, a graph of its own.
     return np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
 

@@ -30,7 +30,8 @@ def test_rows_equal_the_pure_function(features, music, networks):
     assert len(rows) == 24
     extractors = load_extractors(FEATURES, networks=networks)
     for row in rows[::7]:
-        outcome = extract_track((music / row["track_id"]).read_bytes(), extractors=extractors, settings=SETTINGS)
+        with (music / row["track_id"]).open("rb") as file:
+            outcome = extract_track(file, extractors=extractors, settings=SETTINGS)
         for name in FEATURES:
             expected = outcome.segments[row["segment_index"]].arrays[name].ravel()
             np.testing.assert_allclose(row[name], expected, atol=1e-4)

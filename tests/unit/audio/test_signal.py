@@ -1,17 +1,25 @@
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deepsound.audio.signal import (
+    LoudnessMeter,
     SegmentSpan,
-    cut_segment,
+    cut_segments,
     fit_to_rate,
     measure_loudness,
     normalize_waveform,
     plan_segments,
 )
-from deepsound.errors import AudioSilentError, AudioTooShortError, ParameterError
+from deepsound.errors import AudioNotFiniteError, AudioSilentError, AudioTooShortError, ParameterError
+
+
+def normalize(waveform, mode):
+    loudness = measure_loudness(waveform, silence_dbfs=-90)
+    return normalize_waveform(waveform, mode=mode, loudness=loudness)
 
 
 def plan(n_samples, rate=100, segment_s=1.0, hop_s=1.0, min_duration_s=0.2):
@@ -65,19 +73,25 @@ def test_normalisation_does_not_depend_on_the_level(scale):
     waveform = np.random.default_rng(0).normal(size=500).astype(np.float32)
     for mode in ("peak", "rms"):
         np.testing.assert_allclose(
-            normalize_waveform(waveform * np.float32(scale), mode=mode),
-            normalize_waveform(waveform, mode=mode),
-            atol=1e-5,
+            normalize(waveform * np.float32(scale), mode), normalize(waveform, mode), atol=1e-5
         )
 
 
 def test_normalisation_targets():
     waveform = np.random.default_rng(0).normal(size=500).astype(np.float32)
-    assert np.abs(normalize_waveform(waveform, mode="peak")).max() == pytest.approx(1)
-    assert np.sqrt(np.mean(normalize_waveform(waveform, mode="rms") ** 2)) == pytest.approx(0.1, rel=1e-5)
-    assert normalize_waveform(waveform, mode="none") is waveform
+    assert np.abs(normalize(waveform, "peak")).max() == 1
+    assert np.sqrt(np.mean(normalize(waveform, "rms") ** 2)) == pytest.approx(0.1, rel=1e-5)
+    assert normalize(waveform, "none") is waveform
     with pytest.raises(ParameterError, match="wanted peak, rms or none"):
-        normalize_waveform(waveform, mode="loud")
+        normalize(waveform, "loud")
+
+
+def test_a_part_is_scaled_as_the_whole_track():
+    waveform = np.random.default_rng(0).normal(size=500).astype(np.float32)
+    loudness = measure_loudness(waveform, silence_dbfs=-90)
+    for mode in ("peak", "rms", "none"):
+        part = normalize_waveform(waveform[100:200], mode=mode, loudness=loudness)
+        np.testing.assert_array_equal(part, normalize(waveform, mode)[100:200])
 
 
 def test_loudness():
@@ -85,8 +99,24 @@ def test_loudness():
     loudness = measure_loudness(square, silence_dbfs=-90)
     assert loudness.peak == 0.5
     assert loudness.rms_dbfs == pytest.approx(-6.0206, abs=1e-3)
-    with pytest.raises(AudioSilentError):
+    with pytest.raises(AudioSilentError, match=r"5\.00e-06 of full scale"):
         measure_loudness(square * 1e-5, silence_dbfs=-90)
+
+
+def test_loudness_of_blocks():
+    waveform = np.random.default_rng(0).normal(size=5000).astype(np.float32)
+    meter = LoudnessMeter()
+    for block in np.split(waveform, [1, 1000, 1001, 4000]):
+        meter.add(block)
+    loudness = meter.read(silence_dbfs=-90)
+    assert meter.n_samples == 5000
+    assert loudness.peak == np.abs(waveform).max()
+    assert loudness.rms == pytest.approx(np.sqrt(np.mean(waveform.astype(np.float64) ** 2)), rel=1e-12)
+    for bad in (np.nan, np.inf, -np.inf):
+        meter.add(np.float32([0.1, bad]))
+    meter.add(np.float32([0.1]))
+    with pytest.raises(AudioNotFiniteError, match="3 of 5007 samples are NaN or infinite"):
+        meter.read(silence_dbfs=-90)
 
 
 def test_fit_to_rate_keeps_length_and_pitch():
@@ -101,6 +131,45 @@ def test_fit_to_rate_keeps_length_and_pitch():
     np.testing.assert_array_equal(same, tone)
 
 
-def test_cut_segment():
-    span = SegmentSpan(segment_index=1, start_s=0.5, duration_s=1.0)
-    np.testing.assert_array_equal(cut_segment(np.arange(120.0), sample_rate_hz=100, span=span), np.arange(50, 120))
+@given(
+    st.integers(20, 3000),
+    st.integers(1, 30),
+    st.integers(1, 50),
+    st.lists(st.integers(1, 400), min_size=1),
+    st.data(),
+)
+def test_cut_segments_against_slices_of_the_whole(n_samples, segment_tenths, hop_tenths, lengths, data):
+    spans = plan(n_samples, segment_s=segment_tenths / 10, hop_s=hop_tenths / 10)
+    waveform = np.arange(n_samples, dtype=np.float32)
+    blocks = np.split(waveform, np.cumsum(lengths)[np.cumsum(lengths) < n_samples])
+    n_first = data.draw(st.integers(0, len(spans)))
+    cuts = list(cut_segments(iter(blocks), sample_rate_hz=100, spans=spans[n_first:]))
+    assert [span for span, _ in cuts] == spans[n_first:]
+    for span, samples in cuts:
+        first = round(span.start_s * 100)
+        np.testing.assert_array_equal(samples, waveform[first : first + segment_tenths * 10])
+
+
+def test_cut_segments_takes_all_blocks_and_holds_few():
+    n_alive = n_taken = 0
+
+    def count_end():
+        nonlocal n_alive
+        n_alive -= 1
+
+    def make_blocks():
+        nonlocal n_alive, n_taken
+        for i in range(100):
+            block = np.full(50, i, np.float32)
+            weakref.finalize(block, count_end)
+            n_alive, n_taken = n_alive + 1, n_taken + 1
+            yield block
+            del block
+
+    spans = [
+        SegmentSpan(segment_index=i, start_s=start, duration_s=1.0) for i, start in enumerate((0.0, 20.0, 20.5))
+    ]
+    for _, samples in cut_segments(make_blocks(), sample_rate_hz=100, spans=spans):
+        assert len(samples) == 100
+        assert n_alive == 2  # those that the segment reaches into
+    assert n_taken == 100

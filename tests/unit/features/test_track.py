@@ -5,9 +5,10 @@ import pytest
 import soundfile
 
 from deepsound.config import ExtractSettings
+from deepsound.errors import AudioTimeoutError
 from deepsound.features.fingerprint import declare_features, fingerprint_of
 from deepsound.features.mfcc import MfccExtractor
-from deepsound.features.track import extract_track, unread_track
+from deepsound.features.track import TrackFacts, TrackFailure, extract_track, failed_track, unread_track
 
 SETTINGS = ExtractSettings(segment_s=1.0, max_duration_s=5.0)
 
@@ -16,6 +17,10 @@ def wav(samples, rate_hz=16000, subtype="FLOAT"):
     stream = io.BytesIO()
     soundfile.write(stream, samples, rate_hz, format="WAV", subtype=subtype)
     return stream.getvalue()
+
+
+def extract(content, *, extractor=None, settings=SETTINGS):
+    return extract_track(io.BytesIO(content), extractors=[extractor or MfccExtractor()], settings=settings)
 
 
 def noise(n):
@@ -36,7 +41,7 @@ def noise(n):
     ],
 )
 def test_each_bad_file_is_a_failure_with_stage_and_code(content, stage, code):
-    outcome = extract_track(content, extractors=[MfccExtractor()], settings=SETTINGS)
+    outcome = extract(content)
     assert (outcome.failure.error_stage, outcome.failure.error_code) == (stage, code)
     assert outcome.failure.error_detail
     assert outcome.segments == []
@@ -44,7 +49,7 @@ def test_each_bad_file_is_a_failure_with_stage_and_code(content, stage, code):
 
 
 def test_a_good_file():
-    outcome = extract_track(wav(noise(16000 * 2 + 8000)), extractors=[MfccExtractor()], settings=SETTINGS)
+    outcome = extract(wav(noise(16000 * 2 + 8000)))
     assert outcome.failure is None
     assert [s.span.start_s for s in outcome.segments] == [0.0, 1.0, 1.5]
     assert all(s.arrays["mfcc"].shape == (44, 13) for s in outcome.segments)
@@ -53,8 +58,8 @@ def test_a_good_file():
 
 def test_stereo_is_the_mean_of_its_channels():
     left, right = noise(20000), np.roll(noise(20000), 77)
-    both = extract_track(wav(np.stack([left, right], 1)), extractors=[MfccExtractor()], settings=SETTINGS)
-    mono = extract_track(wav((left + right) / 2), extractors=[MfccExtractor()], settings=SETTINGS)
+    both = extract(wav(np.stack([left, right], 1)))
+    mono = extract(wav((left + right) / 2))
     np.testing.assert_allclose(both.segments[0].arrays["mfcc"], mono.segments[0].arrays["mfcc"], atol=1e-3)
     assert both.facts.n_channels == 2
 
@@ -64,7 +69,7 @@ def test_an_unforeseen_error_is_internal_and_named():
         def compute(self, waveform):  # noqa: ARG002
             raise ZeroDivisionError("oops")
 
-    outcome = extract_track(wav(noise(16000)), extractors=[Broken()], settings=SETTINGS)
+    outcome = extract(wav(noise(16000)), extractor=Broken())
     assert outcome.failure.error_code == "internal"
     assert outcome.failure.error_stage == "features"
     assert "ZeroDivisionError: oops" in outcome.failure.error_detail
@@ -73,6 +78,15 @@ def test_an_unforeseen_error_is_internal_and_named():
 @pytest.mark.parametrize(("size", "code"), [(0, "empty"), (11, "too_large"), (10, "unreadable")])
 def test_unread(size, code):
     assert unread_track(size, max_bytes=10).failure.error_code == code
+
+
+def test_a_failure_that_a_trial_found():
+    outcome = failed_track(AudioTimeoutError("the decoder\nhung"), stage="decode")
+    assert outcome.failure == TrackFailure(
+        error_code="timeout", error_stage="decode", error_detail="the decoder hung"
+    )
+    assert outcome.segments == []
+    assert outcome.facts == TrackFacts()
 
 
 def test_fingerprint_changes_with_what_changes_numbers():

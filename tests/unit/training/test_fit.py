@@ -11,7 +11,8 @@ from deepsound.models.head import Head
 from deepsound.taxonomy import Taxonomy
 from deepsound.training.dataset import Subset, join_subsets
 from deepsound.training.epochs import train_epochs
-from deepsound.training.fit import evaluate_head, fit_head, weigh_segments
+from deepsound.training.fit import evaluate_head, fit_head
+from deepsound.training.weights import weigh_segments
 
 SHAPE = (4, 3)
 SETTINGS = TrainSettings(

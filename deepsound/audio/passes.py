@@ -1,0 +1,88 @@
+"""Two passes over a file that is too long to be held: one that measures it, one that gives its samples again."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepsound.audio.decode import open_audio
+from deepsound.audio.signal import LoudnessMeter
+from deepsound.audio.source import AudioSource
+from deepsound.audio.stream import AudioFormat
+from deepsound.errors import AudioUnreadableError
+
+# 64 MiB, six minutes at 44.1 kHz: most songs are decoded once and held.
+KEPT_SAMPLES = 1 << 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredAudio:
+    """What the first pass learned.
+
+    Attributes
+    ----------
+    format : AudioFormat
+    meter : LoudnessMeter
+        Of all samples, which it also counts.
+    kept : tuple of np.ndarray, or None
+        The blocks of a short file; None where there are too many samples to hold.
+    """
+
+    format: AudioFormat
+    meter: LoudnessMeter
+    kept: tuple[np.ndarray, ...] | None
+
+    @property
+    def duration_s(self) -> float:
+        """Length of what was decoded."""
+        return self.meter.n_samples / self.format.sample_rate_hz
+
+
+def measure_audio(source: AudioSource, *, kept_samples: int = KEPT_SAMPLES) -> MeasuredAudio:
+    """Decode a file to its end, in blocks.
+
+    Parameters
+    ----------
+    kept_samples : int
+        A file of more is not held: by what was decoded, whatever its header claims.
+
+    Raises
+    ------
+    TrackError
+        As :func:`deepsound.audio.decode.open_audio` does.
+    """
+    stream = open_audio(source)
+    meter = LoudnessMeter()
+    kept: list[np.ndarray] = []
+    for block in stream.blocks:
+        meter.add(block)
+        if meter.n_samples <= kept_samples:
+            kept.append(block)
+    is_kept = meter.n_samples <= kept_samples
+    return MeasuredAudio(format=stream.format, meter=meter, kept=tuple(kept) if is_kept else None)
+
+
+def replay_audio(source: AudioSource, measured: MeasuredAudio) -> Iterator[np.ndarray]:
+    """The blocks once more, held or decoded again.
+
+    Raises
+    ------
+    AudioUnreadableError
+        The second decoding gave other samples than the first: the file has changed meanwhile, or its decoder
+        cannot be relied upon. Raised in place of the end.
+    TrackError
+        As :func:`deepsound.audio.decode.open_audio` does.
+    """
+    if measured.kept is not None:
+        yield from measured.kept
+        return
+    stream = open_audio(source)
+    meter = LoudnessMeter()
+    for block in stream.blocks:
+        meter.add(block)
+        yield block
+    if stream.format != measured.format or meter != measured.meter:
+        raise AudioUnreadableError(
+            f"decoded twice, the file gave {measured.meter.n_samples} samples, then {meter.n_samples}, and not "
+            "the same ones: did it change?"
+        )

@@ -1,0 +1,77 @@
+"""WAV, AIFF, AU, CAF, FLAC, Ogg and MP3, through soundfile, whose wheels carry libsndfile."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import soundfile
+
+from deepsound.audio.containers import Container, is_known_container
+from deepsound.audio.source import AudioSource
+from deepsound.audio.stream import BLOCK_SAMPLES, AudioFormat, AudioStream, join_pieces
+from deepsound.errors import AudioEmptyError, AudioUnreadableError, AudioUnsupportedError
+
+# Numbers in all channels together that are decoded at once: a header may declare a thousand channels.
+_PIECE_VALUES = 1 << 21
+
+
+def open_sndfile(source: AudioSource, container: Container) -> AudioStream:
+    """Begin to decode.
+
+    Raises
+    ------
+    AudioEmptyError
+        A container that holds no samples.
+    AudioUnsupportedError
+        Not the content of a known container.
+    AudioUnreadableError
+        A known container whose content is damaged, or the storage failed.
+    AudioTooLongError
+        By the header.
+    AudioTimeoutError
+        Not opened in time.
+    """
+    source.begin_at(container.first_byte)
+    try:
+        with source.limits.timed():
+            sound = soundfile.SoundFile(source)
+    except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as exc:
+        # Looking at the file again, this also tells a failed storage and the end of the time.
+        if is_known_container(source):
+            raise AudioUnreadableError(
+                f"a known container, but its content is damaged: {_detail_of(exc)}"
+            ) from exc
+        raise AudioUnsupportedError(f"not a sound file the decoder knows: {_detail_of(exc)}") from exc
+    source.limits.check_declared(sound.frames / sound.samplerate)
+    audio_format = AudioFormat(
+        sample_rate_hz=int(sound.samplerate),
+        n_channels=int(sound.channels),
+        container=str(sound.format).lower(),
+    )
+    pieces = source.limits.watch(_mono_pieces(sound, source), sample_rate_hz=audio_format.sample_rate_hz)
+    return AudioStream(format=audio_format, blocks=join_pieces(pieces))
+
+
+def _mono_pieces(sound: soundfile.SoundFile, source: AudioSource) -> Iterator[np.ndarray]:
+    """Samples, mixed down at once, so that no more than one piece is ever held with all channels."""
+    n_frames = max(1, min(BLOCK_SAMPLES, _PIECE_VALUES // sound.channels))
+    n_read = 0
+    with sound:
+        while True:
+            try:
+                piece = sound.read(n_frames, dtype="float32", always_2d=True)
+            except (soundfile.SoundFileError, RuntimeError) as exc:
+                source.check()
+                raise AudioUnreadableError(f"decoding stopped after {n_read} samples: {_detail_of(exc)}") from exc
+            source.check()
+            if not len(piece):
+                break
+            n_read += len(piece)
+            yield piece.mean(axis=1, dtype=np.float32)
+    if not n_read:
+        raise AudioEmptyError(f"the {sound.format} container holds no samples")
+
+
+def _detail_of(exc: BaseException) -> str:
+    # libsndfile's own words; soundfile puts the repr of our source before them, which tells nobody anything.
+    text = getattr(exc, "error_string", None) or str(exc)
+    return " ".join(str(text).split())[:200]

@@ -1,0 +1,53 @@
+"""A sound as it is decoded: its format, then its samples in blocks.
+
+Convention: a waveform is mono float32, the mean of its channels, full scale = 1.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+# 12 s at 22.05 kHz. All blocks of a waveform but the last have this length, whatever the decoder's own pieces are.
+BLOCK_SAMPLES = 1 << 18
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioFormat:
+    """What a file is: the rate and the channels it has, its container by content (``wav``, ``mp3``, ``mp4``)."""
+
+    sample_rate_hz: int
+    n_channels: int
+    container: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioStream:
+    """A sound that is being decoded.
+
+    Attributes
+    ----------
+    format : AudioFormat
+    blocks : iterator of np.ndarray [shape=(BLOCK_SAMPLES,), float32, full scale = 1]
+        The last may be shorter; none is empty. Each is decoded when it is asked for, once.
+    """
+
+    format: AudioFormat
+    blocks: Iterator[np.ndarray]
+
+
+def join_pieces(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Pieces of any length, as blocks of ``BLOCK_SAMPLES`` and a shorter last one."""
+    held: list[np.ndarray] = []
+    n_held = 0
+    for piece in pieces:
+        rest = piece
+        while n_held + len(rest) >= BLOCK_SAMPLES:
+            n_missing = BLOCK_SAMPLES - n_held
+            yield np.concatenate([*held, rest[:n_missing]])
+            held, n_held, rest = [], 0, rest[n_missing:]
+        if len(rest):
+            held.append(rest)
+            n_held += len(rest)
+    if held:
+        yield np.concatenate(held)

@@ -1,0 +1,130 @@
+"""The audio files of a folder on this machine, whatever else lies there: loops of links, pipes, closed doors."""
+
+import os
+import pathlib
+import posixpath
+import stat
+from collections import deque
+from dataclasses import dataclass
+
+# Files with these endings are inputs, whether the decoder knows them or not: what it does not know is a failed
+# row. Anything else in a music folder (covers, playlists, manifests) is no track.
+AUDIO_EXTENSIONS = (
+    *("wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "au", "snd", "aiff", "aif", "aifc"),
+    *("m4a", "m4b", "mp4", "aac", "wma", "mka", "webm", "wv", "ape", "mp2", "w64", "rf64", "caf"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedFile:
+    r"""An input of an extraction.
+
+    Attributes
+    ----------
+    track_id : str
+        Path below the root, ``/`` between parts; bytes of a name that are no UTF-8 are written ``\xff``.
+    native : bytes
+        The absolute path as the system knows it.
+    size_bytes, modified_ms : int
+        ``modified_ms`` is in milliseconds since 1970, 0 where it cannot be told.
+    problem : str or None
+        Why this cannot be read: no file but a pipe, a broken link, a folder that may not be entered.
+    """
+
+    track_id: str
+    native: bytes
+    size_bytes: int = 0
+    modified_ms: int = 0
+    problem: str | None = None
+
+
+def is_hidden(name: str) -> bool:
+    """Whether Spark, and so everything here, passes over a name."""
+    return name.startswith(("_", "."))
+
+
+def is_audio_name(name: str) -> bool:
+    """Whether a name ends as one of an audio file does."""
+    return name.rpartition(".")[2].lower() in AUDIO_EXTENSIONS and "." in name
+
+
+def list_folder(root: str) -> list[ListedFile]:
+    """All audio files below a folder, by track_id.
+
+    Links are followed. A folder that can be reached in several ways is read once, by its own path rather than by
+    a link's, so that loops of links end. What stands in the way of a file or of a whole folder becomes its
+    ``problem``, so that it is seen.
+
+    Parameters
+    ----------
+    root : str
+        An absolute path.
+
+    Raises
+    ------
+    OSError
+        If the root itself cannot be listed.
+    """
+    files: list[ListedFile] = []
+    plain: deque[tuple[str, str]] = deque([(root, "")])
+    linked: deque[tuple[str, str]] = deque()
+    visited: set[tuple[int, int]] = set()
+    while plain or linked:
+        # Own paths first: what a link leads to may turn up on its own.
+        folder, track_id = (plain or linked).popleft()
+        try:
+            status = pathlib.Path(folder).stat()
+            if (status.st_dev, status.st_ino) in visited:
+                continue
+            visited.add((status.st_dev, status.st_ino))
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as exc:
+            if not track_id:
+                raise
+            files.append(_problem(folder, track_id, f"the folder cannot be listed: {exc.strerror}"))
+            continue
+        for entry in entries:
+            if is_hidden(entry.name):
+                continue
+            below = posixpath.join(track_id, entry.name)
+            if _is_folder(entry):
+                (linked if entry.is_symlink() else plain).append((entry.path, below))
+            elif is_audio_name(entry.name):
+                files.append(_look_at(entry.path, below))
+    return sorted(files, key=lambda file: file.track_id)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads back to itself
+        return False
+
+
+def _look_at(path: str, track_id: str) -> ListedFile:
+    try:
+        status = pathlib.Path(path).stat()
+    except OSError as exc:
+        what = "a link that leads nowhere" if pathlib.Path(path).is_symlink() else "it cannot be looked at"
+        return _problem(path, track_id, f"{what}: {exc.strerror}")
+    if not stat.S_ISREG(status.st_mode):
+        return _problem(path, track_id, f"no file but a {_kind_of(status.st_mode)}")
+    return ListedFile(
+        track_id=_printable(track_id),
+        native=os.fsencode(path),
+        size_bytes=status.st_size,
+        modified_ms=status.st_mtime_ns // 1_000_000,
+    )
+
+
+def _problem(path: str, track_id: str, problem: str) -> ListedFile:
+    return ListedFile(track_id=_printable(track_id), native=os.fsencode(path), problem=problem)
+
+
+def _printable(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _kind_of(mode: int) -> str:
+    kinds = {stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
+    return kinds.get(stat.S_IFMT(mode), "special file")

@@ -1,0 +1,220 @@
+"""The folder an extraction writes to: whose it is, of which settings, and which run is at work in it.
+
+While an extraction is at work or was cut off, ``_extraction.json`` says what it is doing; ``extract.json`` is
+there only when it has finished.
+"""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from deepsound.errors import InputError, OutputError
+from deepsound.settings import flatten
+from deepsound.spark.hadoop import HadoopPath
+
+SUMMARY = "extract.json"
+STATE = "_extraction.json"
+STAGING = "_staging"
+TABLES = ("segments", "tracks")
+# Settings that change no number, but which tracks fail.
+_LIMITS = ("max_duration_s", "max_bytes", "decode_timeout_s", "silence_dbfs")
+_OURS = frozenset({*TABLES, SUMMARY, STATE, STAGING, f"{SUMMARY}.part", f"{STATE}.part"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extraction:
+    """What an extraction is: its fingerprint, its features as ``extract.json`` declares them, its settings."""
+
+    fingerprint: str
+    features: dict[str, Any]
+    settings: dict[str, Any]
+
+    @property
+    def label_source(self) -> str:
+        """``labels.from`` of the settings."""
+        return str(self.settings["labels"]["from"])
+
+    def describe(self) -> dict[str, Any]:
+        """Settings and the features' definitions, flat, for people to compare."""
+        definitions = {name: spec.get("definition", {}) for name, spec in self.features.items()}
+        return flatten({**self.settings, "definition": definitions})
+
+
+class OutputFolder:
+    """A FEATURES folder that this run works in.
+
+    Attributes
+    ----------
+    labels_from : str or None
+        Where the labels of all rows are from: this run's ``labels.from``, or None until it has seen to that.
+    """
+
+    def __init__(self, path: HadoopPath, extraction: Extraction) -> None:
+        self.path = path
+        self.extraction = extraction
+        # Rows of another source, and of a run cut off between two, will get new labels; if that is cut off, too,
+        # the next run must not take them for either.
+        self.labels_from = extraction.label_source if _are_labelled(path, extraction) else None
+        self._token = f"{socket.gethostname()}-{os.getpid()}-{time.time_ns()}"
+
+    @property
+    def staging(self) -> HadoopPath:
+        """Where this run, and no other, puts what is not finished yet."""
+        return self.path.child(STAGING).child(self._token)
+
+    def begin(self) -> None:
+        """Say that this run is at work here; from now on any run before it may write no more."""
+        state = {**self._plain(), "run": self._token}
+        self.path.child(STATE).write_text(json.dumps(state, indent=2))
+
+    def mark_labelled(self) -> None:
+        """Say that all rows have their labels from this run's source now."""
+        if self.labels_from is None:
+            self.check_ours()
+            self.labels_from = self.extraction.label_source
+            self.begin()
+
+    def reopen(self) -> None:
+        """Take away the sign of a finished extraction, as its tables are about to change."""
+        self.path.child(SUMMARY).delete()
+
+    def check_ours(self) -> None:
+        """Raise :class:`OutputError` if another run has begun here since."""
+        found = _read_json(self.path.child(STATE)).get("run")
+        if found != self._token:
+            raise OutputError(f"another extraction has begun in {self.path.uri} ({found}); this one stops")
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Write ``extract.json``, the sign of a finished extraction, and clear away."""
+        self.check_ours()
+        self.path.child(SUMMARY).write_text(json.dumps({**self._plain(), **summary}, indent=2))
+        self.path.child(STAGING).delete()
+        self.path.child(STATE).delete()
+
+    def _plain(self) -> dict[str, Any]:
+        extraction = self.extraction
+        return {
+            "fingerprint": extraction.fingerprint,
+            "features": extraction.features,
+            "settings": extraction.settings,
+            "labels_from": self.labels_from,
+        }
+
+
+def open_output(
+    spark: SparkSession,
+    output_path: str,
+    *,
+    root: HadoopPath,
+    extraction: Extraction,
+    overwrite: bool,
+    report: Callable[[str], None],
+) -> OutputFolder:
+    """A folder to write features to: new, empty, or an earlier extraction of the same definition.
+
+    Parameters
+    ----------
+    overwrite : bool
+        Whether an earlier extraction of another definition makes way, with all that it wrote.
+    report : callable
+        Gets the settings side by side, a line each, where they differ.
+
+    Raises
+    ------
+    OutputError
+        The folder is the input, holds something else, or features of another fingerprint.
+    """
+    path = HadoopPath(spark, output_path)
+    if path.uri == root.uri:
+        raise OutputError(f"the output {output_path} is the input folder; give features a folder of their own")
+    if path.exists():
+        _check_holds_ours(path, output_path)
+        if overwrite:
+            _remove_all(path)
+        else:
+            _check_same(path, output_path, extraction, report)
+    return OutputFolder(path, extraction)
+
+
+def _check_holds_ours(path: HadoopPath, output_path: str) -> None:
+    if not path.is_folder():
+        raise OutputError(f"the output {output_path} is a file; wanted a folder")
+    strangers = [name for name in path.names() if name not in _OURS and not name.endswith(".crc")]
+    if strangers:
+        raise OutputError(
+            f"the output {output_path} holds {', '.join(sorted(strangers)[:3])}, which is not ours; "
+            "give a new folder"
+        )
+
+
+def _remove_all(path: HadoopPath) -> None:
+    """Remove an extraction. Cut off here, it is one that has not finished, and still of its old fingerprint."""
+    if path.child(SUMMARY).exists() and not path.child(STATE).exists():
+        path.child(SUMMARY).move_to(path.child(STATE))
+    for name in (SUMMARY, *TABLES, STAGING, STATE):
+        path.child(name).delete()
+
+
+def _check_same(path: HadoopPath, output_path: str, extraction: Extraction, report: Callable[[str], None]) -> None:
+    for name in (STATE, SUMMARY):
+        if not path.child(name).exists():
+            continue
+        document = _read_json(path.child(name))
+        if document.get("fingerprint") == extraction.fingerprint:
+            _report_other_limits(document.get("settings") or {}, extraction.settings, report)
+            return
+        found = str(document.get("fingerprint", "unreadable"))
+        for line in side_by_side(_former(document).describe(), extraction.describe()):
+            report(line)
+        raise OutputError(
+            f"{output_path} holds features with the fingerprint {found[:12]}, these settings give "
+            f"{extraction.fingerprint[:12]} (side by side above): give another folder, or --overwrite to remove "
+            "what is there"
+        )
+
+
+def _report_other_limits(there: Mapping[str, Any], here: Mapping[str, Any], report: Callable[[str], None]) -> None:
+    for key in _LIMITS:
+        if key in there and there[key] != here[key]:
+            report(f"{key} was {there[key]}, is now {here[key]}: holds for new, changed and retried files only")
+
+
+def _are_labelled(path: HadoopPath, extraction: Extraction) -> bool:
+    """Whether all rows, if there are any, have their labels from where this extraction has its own."""
+    documents = [_read_json(path.child(name)) for name in (STATE, SUMMARY)]
+    latest = next((document for document in documents if document), None)
+    return latest is None or latest.get("labels_from") == extraction.label_source
+
+
+def _former(document: Mapping[str, Any]) -> Extraction:
+    return Extraction(
+        fingerprint=str(document.get("fingerprint")),
+        features=dict(document.get("features") or {}),
+        settings=dict(document.get("settings") or {}),
+    )
+
+
+def side_by_side(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """Two flat settings as a table; ``*`` stands before those that differ, which come first."""
+    keys = sorted({*there, *here}, key=lambda key: (there.get(key) == here.get(key), key))
+    rows = [("", "setting", "in the output", "asked for")]
+    for key in keys:
+        mark = " " if there.get(key) == here.get(key) else "*"
+        there_text, here_text = (str(side[key]) if key in side else "-" for side in (there, here))
+        rows.append((mark, key, there_text, here_text))
+    widths = [min(40, max(len(row[i]) for row in rows)) for i in (1, 2)]
+    return [f"{mark:1} {key:<{widths[0]}}  {a:<{widths[1]}}  {b}".rstrip() for mark, key, a, b in rows]
+
+
+def _read_json(path: HadoopPath) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text())
+    except (ValueError, InputError):
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,103 @@
+"""Folders as people have them, and as nobody should."""
+
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from deepsound.data.listing import list_folder
+
+
+def names_and_problems(root):
+    return {file.track_id: file.problem for file in list_folder(str(root))}
+
+
+def put(path, content=b"x"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_audio_by_name_in_all_folders_with_size_and_time(tmp_path):
+    put(tmp_path / "b" / "two.MP3", b"12345")
+    put(tmp_path / "a" / "deep" / "one.flac")
+    for name in ("cover.jpg", "wav", "_hidden.wav", ".hidden.wav", "_folder/x.wav", ".folder/x.wav"):
+        put(tmp_path / name)
+    os.utime(tmp_path / "b" / "two.MP3", ns=(0, 1_234_567_891_234_567))
+    one, two = list_folder(str(tmp_path))
+    assert (one.track_id, two.track_id) == ("a/deep/one.flac", "b/two.MP3")
+    assert (two.size_bytes, two.modified_ms, two.problem) == (5, 1_234_567_891, None)
+    assert os.fsdecode(two.native) == str(tmp_path / "b" / "two.MP3")
+
+
+def test_loops_of_links_end_and_every_file_is_there_once(tmp_path):
+    put(tmp_path / "real" / "x.wav")
+    (tmp_path / "real" / "up").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "real" / "self").symlink_to("self")
+    (tmp_path / "alias").symlink_to(tmp_path / "real", target_is_directory=True)
+    put(tmp_path / "elsewhere" / "_store" / "y.wav")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "_store", target_is_directory=True)
+    (tmp_path / "file.wav").symlink_to(tmp_path / "real" / "x.wav")
+    assert names_and_problems(tmp_path) == {"real/x.wav": None, "link/y.wav": None, "file.wav": None}
+
+
+def test_what_is_no_file_is_listed_with_its_problem(tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "broken.wav").symlink_to(tmp_path / "nowhere.wav")
+    (tmp_path / "loop.wav").symlink_to(tmp_path / "loop.wav")
+    (tmp_path / "zero.wav").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(tmp_path / "s.wav"))
+        found = names_and_problems(tmp_path)
+    assert found["pipe.wav"] == "no file but a pipe"
+    assert found["s.wav"] == "no file but a socket"
+    assert found["zero.wav"] == "no file but a device"
+    assert found["broken.wav"].startswith("a link that leads nowhere")
+    assert found["loop.wav"].startswith("a link that leads nowhere")
+
+
+def test_names_of_every_kind(tmp_path):
+    names = ["ünïcödé ♫.wav", "a\nb.wav", "q'uo\"te.wav", "-rf.wav", "x" * 240 + ".wav"]
+    for name in names:
+        put(tmp_path / name)
+    raw = os.fsencode(tmp_path) + b"/latin-\xe9.wav"
+    with pathlib.Path(os.fsdecode(raw)).open("wb"):
+        pass
+    files = {file.track_id: file.native for file in list_folder(str(tmp_path))}
+    assert set(files) == {*names, "latin-\\xe9.wav"}
+    assert files["latin-\\xe9.wav"] == raw
+
+
+_LIST = """
+import sys
+from deepsound.data.listing import list_folder
+for file in list_folder(sys.argv[1]):
+    print(file.track_id, "|", file.problem)
+"""
+
+
+def test_a_folder_that_may_not_be_entered_is_seen(tmp_path):
+    put(tmp_path / "open" / "x.wav")
+    put(tmp_path / "closed" / "y.wav")
+    (tmp_path / "closed").chmod(0)
+    command = [sys.executable, "-c", _LIST, str(tmp_path)]
+    if os.geteuid() == 0:
+        # The superuser enters everywhere, unless it gives these rights away.
+        rights = "-dac_override,-dac_read_search"
+        command = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}", *command]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    finally:
+        (tmp_path / "closed").chmod(0o755)
+    assert done.stdout.splitlines() == [
+        "closed | the folder cannot be listed: Permission denied",
+        "open/x.wav | None",
+    ]
+
+
+def test_a_root_that_cannot_be_listed_is_an_error(tmp_path):
+    with pytest.raises(OSError, match="No such file"):
+        list_folder(str(tmp_path / "none"))
