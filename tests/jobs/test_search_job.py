@@ -121,7 +121,7 @@ def test_the_best_settings_are_trained_with_and_everything_is_linked(job, toy, s
     assert trained.data.params["cnn.filters"] == "[4]"
     assert "test_accuracy" in trained.data.metrics
 
-    (path,) = pathlib.Path(store).glob("search-toy-cnn-*.yaml")
+    path = pathlib.Path(store) / f"{found.info.run_name}.yaml"
     settings = read_settings(TrainSettings, section="train", path=str(path))
     assert (settings.search.n_trials, settings.cnn.filters, settings.epochs) == (0, (4,), 2)
     assert str(list(settings.cnn.kernel_size)) == best.data.params["cnn.kernel_size"]
@@ -140,7 +140,7 @@ def test_the_test_tracks_are_never_seen(write_features, tmp_path):
     for name, poison in (("clean", None), ("poisoned", 1e30)):
         features = write_features(make_rows(poison=poison), name=name)
         load_search_data.cache_clear()
-        outcome = run_search(features, tmp_path / name, n_trials=2, n_folds=2)
+        outcome = run_search(features, tmp_path / name, n_trials=1, n_folds=2)
         seen.append([folds_of(child) for child in children_of(outcome.run_id)])
         collection = load_search_data(str(features), settings=TrainSettings(feature="toy")).collection
         assert len(collection.tracks) == 3 * 7
@@ -214,6 +214,7 @@ def test_processes_on_this_machine(toy, tmp_path):
     assert [len(folds_of(child)) for child in children] == [2, 2]
 
 
+@pytest.mark.soak
 def test_tasks_of_spark(spark, toy, tmp_path, monkeypatch):
     """The study is kept in MLflow; what is judged is made up, so that no task needs TensorFlow."""
 
@@ -228,6 +229,7 @@ def test_tasks_of_spark(spark, toy, tmp_path, monkeypatch):
         return evaluate
 
     monkeypatch.setattr(search_module, "FoldEvaluator", make)
+    monkeypatch.chdir(tmp_path)
     lines = []
     outcome = run_search(toy, tmp_path, n_trials=6, report=lines.append, on_spark=SparkTrials(spark))
     children = children_of(outcome.run_id)
