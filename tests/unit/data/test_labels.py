@@ -1,3 +1,5 @@
+import io
+
 import pytest
 
 from deepsound.data.labels import Labeller, TrackLabels, parse_label_table
@@ -20,6 +22,17 @@ from deepsound.errors import LabelError
 )
 def test_genre_from_the_path(source, track_id, genre):
     assert Labeller(source=source).labels_of(track_id) == TrackLabels(genre=genre)
+
+
+def test_labels_in_the_file():
+    file = io.BytesIO(b"ID3\3\0\0\0\0\0\x1bTCON\0\0\0\5\0\0\0(17)TPE1\0\0\0\2\0\0\0A")
+    tags = Labeller(source="tags")
+    assert tags.reads_files
+    assert tags.labels_in(file, track_id="blues/x.mp3") == TrackLabels(genre="Rock", artist="A")
+    assert tags.labels_of("blues/x.mp3") == TrackLabels()
+    folders = Labeller(source="parent_dir")
+    assert not folders.reads_files
+    assert folders.labels_in(file, track_id="blues/x.mp3") == TrackLabels(genre="blues")
 
 
 def test_table_is_relative_to_its_own_folder():
