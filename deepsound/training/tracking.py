@@ -16,6 +16,8 @@ from typing import Any
 
 # A toolkit for other people's collections does not call home.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# Standard output is for results; MLflow would announce every run there that it logs to a server.
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 import mlflow
 import mlflow.artifacts

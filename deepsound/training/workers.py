@@ -54,18 +54,13 @@ class WorkerPool:
             If the process was interrupted, as all are by the key.
         """
         worker = self._idle.get() or self._start_worker()
-        is_usable = False
         try:
             worker.evaluate(settings, report_fold)
-            is_usable = True
-        except SearchError:
-            is_usable = worker.is_alive
-            raise
         finally:
-            if not is_usable:
+            if not worker.is_idle:
                 self._running.discard(worker)
                 worker.close()
-            self._idle.put(worker if is_usable else None)
+            self._idle.put(worker if worker.is_idle else None)
 
     def __enter__(self) -> "WorkerPool":
         return self
@@ -97,25 +92,23 @@ class _Worker:
             text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )
+        # Whether it waits for settings: not while it judges some, and never again once it has ended.
+        self.is_idle = True
         self._send(start)
 
-    @property
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
-
     def evaluate(self, settings: TrainSettings, report_fold: FoldReporter) -> None:
+        self.is_idle = False
         self._send({"settings": to_plain(settings)})
-        while True:
-            message = self._receive()
-            if "end" in message:
-                break
+        while "end" not in (message := self._receive()):
             try:
                 report_fold(message["fold"], message["accuracy"])
-            except BaseException:
+            except Exception:
                 self._send({"go_on": False})
                 self._receive()
+                self.is_idle = True
                 raise
             self._send({"go_on": True})
+        self.is_idle = True
         if message["end"] == "failed":
             raise SearchError(message["reason"])
 

@@ -101,6 +101,8 @@ def test_a_trial_is_worth_the_mean_over_its_folds(log):
         "cnn.dropout": settings.cnn.dropout,
         "learning_rate": settings.learning_rate,
     }
+    assert trial.distributions["learning_rate"] == optuna.distributions.FloatDistribution(1e-4, 1e-2, log=True)
+    assert trial.distributions["cnn.dropout"] == optuna.distributions.FloatDistribution(0.0, 0.5)
     folds = [0.9 - settings.cnn.dropout - 0.1 * number for number in range(3)]
     assert log.folds == [("run 0", number, pytest.approx(folds[number])) for number in range(3)]
     assert log.ends == {"run 0": ("complete", pytest.approx(folds), "")}

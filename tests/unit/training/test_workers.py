@@ -116,7 +116,8 @@ def test_a_trial_that_is_stopped_leaves_its_process_to_the_next(pool):
         with pytest.raises(KeyError, match="pruned"):
             pool(SETTINGS, stop)
     assert [number for number, _ in seen] == [0, 0]
-    assert {pid for _, pid in seen} <= first
+    assert {pid for _, pid in seen} == first
+    assert {judge(pool), judge(pool)} == first
 
 
 def test_nothing_is_left_running(pool):
