@@ -80,6 +80,13 @@ def test_a_dozen_tracks_of_noise_are_no_copies():
     assert found_in(np.concatenate([music, noise])) == set()
 
 
+def test_a_track_that_shares_much_with_another_is_no_copy():
+    """Two pieces at once: far too close to the first one for chance, and yet not its recording."""
+    music = make_music(100)
+    medley = music[:1] + make_music(1, seed=9)
+    assert found_in(np.concatenate([music, medley])) == set()
+
+
 def test_sound_alone_tells_a_copy_that_starts_elsewhere():
     music = make_music(120)
     whole = music[:2].reshape(2, -1, N_DIMS)

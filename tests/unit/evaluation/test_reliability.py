@@ -40,6 +40,14 @@ def test_ece_is_the_sum_over_bins():
     assert got.adaptive_ece == pytest.approx(expected_calibration_error(confidences, is_right, edges), abs=0.01)
 
 
+def test_ece_has_fifteen_bins():
+    """Two groups that err in opposite ways: told apart by 15 bins, lost in one of 10."""
+    confidences = np.array([0.61] * 10 + [0.69] * 10)
+    is_right = np.array([True] * 8 + [False] * 2 + [True] * 5 + [False] * 5)
+    got = compute_reliability(confidences, is_right=is_right)
+    assert got.ece == pytest.approx((0.19 + 0.19) / 2)
+
+
 def test_exact_ece_of_a_hand_made_case():
     confidences = np.array([0.9] * 10 + [0.5] * 10)
     is_right = np.array([True] * 6 + [False] * 4 + [True] * 5 + [False] * 5)
