@@ -33,6 +33,7 @@ TRAIN = [
     "matplotlib>=3.8",
     "librosa>=0.10.2",
     "optuna>=4.5",
+    "threadpoolctl>=3",
     "jinja2>=3.1",
 ]
 DEV = [
