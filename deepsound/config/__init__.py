@@ -6,23 +6,50 @@ read from YAML and ``--set`` is :mod:`deepsound.settings`.
 
 from deepsound.config.extract import DEFAULT_VGGISH, NORMALIZATIONS, ExtractSettings
 from deepsound.config.labels import LABEL_SOURCES, LabelSettings
-from deepsound.config.networks import CNN_FOR_EMBEDDINGS, CNN_FOR_MFCC, Cnn, CnnSettings
+from deepsound.config.networks import (
+    ARCHITECTURES,
+    CNN_FOR_EMBEDDINGS,
+    CNN_FOR_MFCC,
+    SUITED_TO_EMBEDDINGS,
+    SUITED_TO_MFCC,
+    Cnn,
+    CnnSettings,
+    Lstm,
+    LstmSettings,
+    Mlp,
+    MlpSettings,
+    Network,
+    Transformer,
+    TransformerSettings,
+    check_n_steps,
+)
 from deepsound.config.score import ScoreSettings
 from deepsound.config.split import SPLIT_NAMES, SplitSettings
 from deepsound.config.train import TrainSettings
 
 __all__ = [
+    "ARCHITECTURES",
     "CNN_FOR_EMBEDDINGS",
     "CNN_FOR_MFCC",
     "DEFAULT_VGGISH",
     "LABEL_SOURCES",
     "NORMALIZATIONS",
     "SPLIT_NAMES",
+    "SUITED_TO_EMBEDDINGS",
+    "SUITED_TO_MFCC",
     "Cnn",
     "CnnSettings",
     "ExtractSettings",
     "LabelSettings",
+    "Lstm",
+    "LstmSettings",
+    "Mlp",
+    "MlpSettings",
+    "Network",
     "ScoreSettings",
     "SplitSettings",
     "TrainSettings",
+    "Transformer",
+    "TransformerSettings",
+    "check_n_steps",
 ]

@@ -3,7 +3,16 @@
 from dataclasses import asdict, dataclass, field, replace
 
 from deepsound.config.check import check_setting
-from deepsound.config.networks import CNN_FOR_EMBEDDINGS, CNN_FOR_MFCC, Cnn, CnnSettings
+from deepsound.config.networks import (
+    ARCHITECTURES,
+    SUITED_TO_EMBEDDINGS,
+    SUITED_TO_MFCC,
+    CnnSettings,
+    LstmSettings,
+    MlpSettings,
+    Network,
+    TransformerSettings,
+)
 from deepsound.config.split import SplitSettings
 
 
@@ -17,7 +26,12 @@ class TrainSettings:
     genres: tuple[str, ...] = ()
     split: SplitSettings = field(default_factory=SplitSettings)
     allow_leaks: bool = False
+    # Folds of a cross-validation by split.by, before the model itself is trained; 0 for none.
+    folds: int = 0
     cnn: CnnSettings = field(default_factory=CnnSettings)
+    lstm: LstmSettings = field(default_factory=LstmSettings)
+    transformer: TransformerSettings = field(default_factory=TransformerSettings)
+    mlp: MlpSettings = field(default_factory=MlpSettings)
     epochs: int = 60
     patience: int = 10
     batch_size: int = 32
@@ -26,10 +40,12 @@ class TrainSettings:
     ood_false_alarm_rate: float = 0.05
 
     def __post_init__(self) -> None:
-        check_setting(self.architecture in ("cnn",), "architecture", self.architecture, "cnn")
+        known = ", ".join(ARCHITECTURES)
+        check_setting(self.architecture in ARCHITECTURES, "architecture", self.architecture, f"one of {known}")
         check_setting(self.seed >= 0, "seed", self.seed, "a whole number from 0")
         is_list = len(self.genres) != 1 and len(set(self.genres)) == len(self.genres)
         check_setting(is_list, "genres", self.genres, "two or more different names, or none for those in the data")
+        check_setting(self.folds == 0 or self.folds >= 2, "folds", self.folds, "two or more, or 0 for none")
         for name in ("epochs", "patience", "batch_size"):
             check_setting(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         check_setting(0 < self.learning_rate <= 1, "learning_rate", self.learning_rate, "a number in (0, 1]")
@@ -37,10 +53,13 @@ class TrainSettings:
         check_setting(0 < rate < 1, "ood_false_alarm_rate", rate, "a fraction in (0, 1)")
 
     @property
-    def resolved_cnn(self) -> Cnn:
-        """The CNN that is built: what is asked for, over what suits the feature."""
-        return self.cnn.over(CNN_FOR_MFCC if self.feature == "mfcc" else CNN_FOR_EMBEDDINGS)
+    def network(self) -> Network:
+        """The network that is built: what is asked of ``architecture``, over what suits the feature."""
+        suited = SUITED_TO_MFCC if self.feature == "mfcc" else SUITED_TO_EMBEDDINGS
+        network: Network = getattr(self, self.architecture).over(suited[self.architecture])
+        return network
 
     def resolved(self) -> "TrainSettings":
-        """The same with nothing left open: what is logged and kept beside a model."""
-        return replace(self, cnn=CnnSettings(**asdict(self.resolved_cnn)))
+        """The same with nothing of its architecture left open: what is logged and kept beside a model."""
+        asked = type(getattr(self, self.architecture))
+        return replace(self, **{self.architecture: asked(**asdict(self.network))})

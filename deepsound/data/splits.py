@@ -1,28 +1,16 @@
 """Division of tracks into train, validation and test: by artist or by track, never by segment.
 
-Tracks of one group (artist, or the track itself) stay together, because a model that has heard an artist
-recognises the artist (A. Flexer, "A closer look on artist filters for musical genre classification", ISMIR
-2007). The order of groups comes from a keyed stable hash, so the division depends on the seed and on the
-names only: not on the order of the files, not on the process, not on Python's salted ``hash()``.
+Groups and their order come from :mod:`deepsound.data.groups`.
 """
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from deepsound.config import SPLIT_NAMES, SplitSettings
+from deepsound.data.groups import LabelledTrack, genre_of_group, group_tracks, stable_rank
 from deepsound.errors import SplitError
 
-
-@dataclass(frozen=True, kw_only=True)
-class LabelledTrack:
-    """What a split needs to know of a track. ``given_split`` is the collection's own, or null."""
-
-    track_id: str
-    genre: str
-    artist: str | None = None
-    given_split: str | None = None
+__all__ = ["LabelledTrack", "split_tracks"]
 
 
 def split_tracks(tracks: Sequence[LabelledTrack], *, settings: SplitSettings, seed: int) -> dict[str, str]:
@@ -63,30 +51,18 @@ def _given_splits(tracks: Sequence[LabelledTrack], *, settings: SplitSettings, s
     return splits
 
 
-def _group_of(track: LabelledTrack, by: str) -> str:
-    # The prefixes keep an artist named like a file apart from that file.
-    return f"artist:{track.artist}" if by == "artist" and track.artist else f"track:{track.track_id}"
-
-
-def _stable_rank(seed: int, group: str) -> bytes:
-    return hashlib.blake2b(group.encode("utf-8", "surrogatepass"), key=str(seed).encode(), digest_size=16).digest()
-
-
 def _assign(tracks: Sequence[LabelledTrack], *, fractions: dict[str, float], by: str, seed: int) -> dict[str, str]:
-    members: dict[str, list[LabelledTrack]] = defaultdict(list)
-    for track in tracks:
-        members[_group_of(track, by)].append(track)
+    groups = group_tracks(tracks, by=by)
     groups_of_genre: dict[str, list[str]] = defaultdict(list)
-    for group, group_tracks in members.items():
-        counts = Counter(track.genre for track in group_tracks)
-        # An artist of several genres is dealt out with the genre it has most of, the first by name on a tie.
-        groups_of_genre[min(counts, key=lambda genre: (-counts[genre], genre))].append(group)
+    for name, group in groups.items():
+        # An artist of several genres is dealt out with the genre it has most of.
+        groups_of_genre[genre_of_group(group)].append(name)
     splits: dict[str, str] = {}
-    for groups in groups_of_genre.values():
-        groups.sort(key=lambda group: _stable_rank(seed, group))
-        sizes = [len(members[group]) for group in groups]
-        for group, split in zip(groups, _deal(sizes, fractions), strict=True):
-            splits |= {track.track_id: split for track in members[group]}
+    for names in groups_of_genre.values():
+        names.sort(key=lambda name: stable_rank(name, seed=seed))
+        sizes = [len(groups[name]) for name in names]
+        for name, split in zip(names, _deal(sizes, fractions), strict=True):
+            splits |= {track.track_id: split for track in groups[name]}
     return splits
 
 

@@ -1,19 +1,22 @@
 """Architectures of the heads, one function each: (n_frames, n_dims) in, one logit per genre out.
 
 Inputs are standardised features; outputs are logits, without softmax, so that temperature and energy can be
-computed from them. Every layer exports to ONNX.
+computed from them. The numbers that the last dense layer sees are those of the layer called ``penultimate``.
+Every layer exports to ONNX; GELU would not (TensorFlow's Erfc has no counterpart).
 """
 
 from typing import Any
 
 import keras
 
-from deepsound.config import Cnn, TrainSettings
+from deepsound.config import Cnn, Lstm, Mlp, TrainSettings, Transformer, check_n_steps
 from deepsound.errors import ParameterError
 
 # Keras' 0.99 needs some 500 steps until the running averages are right; a small collection has a dozen an epoch,
 # and until then the validation loss that stops the training would be meaningless.
 _BATCH_NORM_MOMENTUM = 0.9
+# Keeps the gradient of a standard deviation finite where a feature does not change over time.
+_VARIANCE_FLOOR = 1e-6
 
 
 def build_model(settings: TrainSettings, *, shape: tuple[int, int], n_genres: int) -> keras.Model:
@@ -27,10 +30,19 @@ def build_model(settings: TrainSettings, *, shape: tuple[int, int], n_genres: in
     ------
     ParameterError
         If nobody builds that architecture.
+    ConfigError
+        If it cannot do anything with that shape.
     """
-    if settings.architecture == "cnn":
-        return build_cnn(settings.resolved_cnn, shape=shape, n_genres=n_genres)
-    raise ParameterError(f"no architecture is called {settings.architecture!r}")
+    match settings.network:
+        case Cnn() as cnn:
+            return build_cnn(cnn, shape=shape, n_genres=n_genres)
+        case Lstm() as lstm:
+            return build_lstm(lstm, shape=shape, n_genres=n_genres)
+        case Transformer() as transformer:
+            return build_transformer(transformer, shape=shape, n_genres=n_genres)
+        case Mlp() as mlp:
+            return build_mlp(mlp, shape=shape, n_genres=n_genres)
+    raise ParameterError(f"nobody builds {settings.network!r}")
 
 
 def build_cnn(settings: Cnn, *, shape: tuple[int, int], n_genres: int) -> keras.Model:
@@ -65,7 +77,108 @@ def build_cnn(settings: Cnn, *, shape: tuple[int, int], n_genres: int) -> keras.
     if settings.dense_units:
         x = layers.Dense(settings.dense_units, activation="relu")(x)
         x = layers.Dropout(settings.dropout)(x)
-    return keras.Model(inputs, layers.Dense(n_genres, name="logits")(x), name="cnn")
+    return _classify(inputs, x, n_genres=n_genres, name="cnn")
+
+
+def build_lstm(settings: Lstm, *, shape: tuple[int, int], n_genres: int) -> keras.Model:
+    """Recurrent layers, in both directions if asked for, whose outputs are averaged over time.
+
+    Source: S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9(8), 1997.
+
+    Parameters and return value as :func:`build_cnn`.
+
+    Raises
+    ------
+    ConfigError
+        If the feature makes a single step in time.
+    """
+    check_n_steps(settings, n_frames=shape[0], name="lstm")
+    layers = keras.layers
+    inputs = keras.Input(shape, name="features")
+    x = layers.Dropout(settings.input_dropout)(inputs)
+    x = _average_frames(x, settings.frames_per_step)
+    for n_units in settings.units:
+        recurrent = layers.LSTM(n_units, return_sequences=True)
+        x = layers.Bidirectional(recurrent)(x) if settings.bidirectional else recurrent(x)
+    x = layers.GlobalAveragePooling1D()(x)
+    x = layers.Dropout(settings.dropout)(x)
+    if settings.dense_units:
+        x = layers.Dense(settings.dense_units, activation="relu")(x)
+        x = layers.Dropout(settings.dropout)(x)
+    return _classify(inputs, x, n_genres=n_genres, name="lstm")
+
+
+def build_transformer(settings: Transformer, *, shape: tuple[int, int], n_genres: int) -> keras.Model:
+    """Pre-norm transformer encoder, averaged over time.
+
+    Sources: A. Vaswani et al., "Attention is all you need", NeurIPS 2017; R. Xiong et al., "On layer
+    normalization in the transformer architecture", ICML 2020. Instead of positions, a convolution over three
+    steps makes the vectors: it tells what follows on what, and no segment starts at a place that means anything.
+
+    Parameters and return value as :func:`build_cnn`.
+
+    Raises
+    ------
+    ConfigError
+        If the feature makes a single step in time.
+    """
+    check_n_steps(settings, n_frames=shape[0], name="transformer")
+    layers = keras.layers
+    inputs = keras.Input(shape, name="features")
+    x = layers.Dropout(settings.input_dropout)(inputs)
+    x = _average_frames(x, settings.frames_per_step)
+    x = layers.Conv1D(settings.width, 3, padding="same")(x)
+    for _ in range(settings.n_blocks):
+        y = layers.LayerNormalization()(x)
+        y = layers.MultiHeadAttention(settings.n_heads, settings.width // settings.n_heads)(y, y)
+        x = layers.Add()([x, layers.Dropout(settings.dropout)(y)])
+        y = layers.LayerNormalization()(x)
+        y = layers.Dense(settings.feedforward_units, activation="relu")(y)
+        x = layers.Add()([x, layers.Dropout(settings.dropout)(layers.Dense(settings.width)(y))])
+    x = layers.GlobalAveragePooling1D()(layers.LayerNormalization()(x))
+    return _classify(inputs, layers.Dropout(settings.dropout)(x), n_genres=n_genres, name="transformer")
+
+
+def build_mlp(settings: Mlp, *, shape: tuple[int, int], n_genres: int) -> keras.Model:
+    """Statistics of each dimension over time, brought to one scale, then dense layers.
+
+    Parameters and return value as :func:`build_cnn`. Of a single frame, mean, min and max are that frame.
+    """
+    layers = keras.layers
+    inputs = keras.Input(shape, name="features")
+    statistics = [_compute_statistic(inputs, name) for name in settings.statistics]
+    x = layers.Concatenate()(statistics) if len(statistics) > 1 else statistics[0]
+    x = layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x)
+    x = layers.Dropout(settings.input_dropout)(x)
+    for n_units in settings.units:
+        x = layers.Dense(n_units, activation="relu")(x)
+        x = layers.Dropout(settings.dropout)(x)
+    return _classify(inputs, x, n_genres=n_genres, name="mlp")
+
+
+def _classify(inputs: Any, x: Any, *, n_genres: int, name: str) -> keras.Model:
+    x = keras.layers.Identity(name="penultimate")(x)
+    return keras.Model(inputs, keras.layers.Dense(n_genres, name="logits")(x), name=name)
+
+
+def _average_frames(x: Any, frames_per_step: int) -> Any:
+    """Fewer steps in time; the last one is the mean of the frames that are left."""
+    if frames_per_step == 1:
+        return x
+    return keras.layers.AveragePooling1D(frames_per_step, padding="same")(x)
+
+
+def _compute_statistic(x: Any, name: str) -> Any:
+    match name:
+        case "mean":
+            return keras.ops.mean(x, axis=1)
+        case "std":
+            return keras.ops.sqrt(keras.ops.var(x, axis=1) + _VARIANCE_FLOOR)
+        case "min":
+            return keras.ops.min(x, axis=1)
+        case "max":
+            return keras.ops.max(x, axis=1)
+    raise ParameterError(f"no statistic is called {name!r}")
 
 
 def _convolve(x: Any, n_filters: int, kernel_shape: tuple[int, int]) -> Any:

@@ -15,6 +15,9 @@ import scipy.special
 from deepsound.errors import BundleError, ParameterError
 from deepsound.evaluation.ood import compute_energy
 
+# The second are the numbers that the last dense layer sees; heads of old bundles have the first alone.
+OUTPUT_NAMES = ("logits", "penultimate")
+
 
 @dataclass(frozen=True, kw_only=True)
 class HeadSpec:
@@ -67,7 +70,10 @@ class Head:
         self._input_name = self._session.get_inputs()[0].name
         self._mean = np.asarray(spec.mean, np.float32)
         self._std = np.asarray(spec.std, np.float32)
-        shapes = self._session.get_inputs()[0].shape[1:], self._session.get_outputs()[0].shape[1:]
+        outputs = {output.name: output.shape[1:] for output in self._session.get_outputs()}
+        self._has_penultimate = OUTPUT_NAMES[1] in outputs
+        self._logits_name = OUTPUT_NAMES[0] if self._has_penultimate else next(iter(outputs))
+        shapes = self._session.get_inputs()[0].shape[1:], outputs[self._logits_name]
         if shapes != (list(spec.shape), [len(spec.genres)]):
             raise BundleError(f"the head maps {shapes[0]} to {shapes[1]}; its bundle says {spec}")
 
@@ -87,11 +93,23 @@ class Head:
         ParameterError
             If the features are of another shape.
         """
-        if features.ndim != 3 or features.shape[1:] != self.spec.shape:
-            raise ParameterError(f"features of shape {features.shape}; this model wants (n, *{self.spec.shape})")
-        standardized = (features.astype(np.float32, copy=False) - self._mean) / self._std
-        logits: np.ndarray = self._session.run(None, {self._input_name: standardized})[0]
+        logits: np.ndarray = self._run(features, self._logits_name)
         return logits
+
+    def compute_penultimate(self, features: np.ndarray) -> np.ndarray:
+        """What the last dense layer sees of segments: (n_segments, n_units) float32, for distances between them.
+
+        Raises
+        ------
+        ParameterError
+            If the features are of another shape.
+        BundleError
+            If the head was exported before heads had this output.
+        """
+        if not self._has_penultimate:
+            raise BundleError("this head gives no penultimate numbers: it is of an older bundle; train it again")
+        penultimate: np.ndarray = self._run(features, OUTPUT_NAMES[1])
+        return penultimate
 
     def score(self, features: np.ndarray) -> SegmentScores:
         """Calibrated probabilities and energy of segments; features as :meth:`compute_logits` wants them."""
@@ -100,6 +118,13 @@ class Head:
             probabilities=scipy.special.softmax(logits / self.spec.temperature, axis=1),
             energy=compute_energy(logits),
         )
+
+    def _run(self, features: np.ndarray, output: str) -> np.ndarray:
+        if features.ndim != 3 or features.shape[1:] != self.spec.shape:
+            raise ParameterError(f"features of shape {features.shape}; this model wants (n, *{self.spec.shape})")
+        standardized = (features.astype(np.float32, copy=False) - self._mean) / self._std
+        values: np.ndarray = self._session.run([output], {self._input_name: standardized})[0]
+        return values
 
 
 @dataclass(frozen=True)

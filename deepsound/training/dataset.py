@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from deepsound.config import SPLIT_NAMES, TrainSettings
-from deepsound.data.splits import LabelledTrack, split_tracks
+from deepsound.data.groups import LabelledTrack
+from deepsound.data.splits import split_tracks
 from deepsound.data.store import FeatureSummary, SegmentTable, read_segments, read_summary, read_tracks
 from deepsound.errors import LabelError
 from deepsound.evaluation.leakage import Leak, TrackIdentity, check_leaks, find_leaks
@@ -39,6 +40,32 @@ class Subset:
         genres: np.ndarray = self.genre_indices[self.track_indices]
         return genres
 
+    def pick(self, is_wanted: np.ndarray) -> "Subset":
+        """Only the tracks where ``is_wanted`` [shape=(n_tracks,), bool], in the same order."""
+        positions = np.cumsum(is_wanted) - 1
+        is_here = is_wanted[self.track_indices]
+        return Subset(
+            values=self.values[is_here],
+            track_indices=positions[self.track_indices[is_here]],
+            genre_indices=self.genre_indices[is_wanted],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection:
+    """Labelled tracks with their segments, not divided yet.
+
+    Attributes
+    ----------
+    tracks : tuple of LabelledTrack
+    segments : Subset
+        Of all of them; position i of ``genre_indices`` is ``tracks[i]``.
+    """
+
+    taxonomy: Taxonomy
+    tracks: tuple[LabelledTrack, ...]
+    segments: Subset
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
@@ -49,6 +76,8 @@ class Dataset:
     train, validation, test : Subset
     split : pa.Table
         track_id, genre, artist, split of every labelled track that a split took.
+    tracks : tuple of LabelledTrack
+        The same tracks in the same order, as a division wants them.
     n_left_out : int
         Readable tracks without a label of the taxonomy, or without a split where one was given.
     leaks : list of Leak
@@ -63,9 +92,27 @@ class Dataset:
     validation: Subset
     test: Subset
     split: pa.Table
+    tracks: tuple[LabelledTrack, ...]
     n_left_out: int
     leaks: list[Leak]
     fingerprint: str
+
+    def collect(self, *names: str) -> Collection:
+        """The tracks of the splits of these names, of all splits without a name, as one collection."""
+        subsets = {name: getattr(self, name) for name in names or SPLIT_NAMES}
+        splits = self.split["split"].to_pylist()
+        tracks = [
+            track for name in subsets for track, split in zip(self.tracks, splits, strict=True) if split == name
+        ]
+        offsets = np.cumsum([0, *(len(subset.genre_indices) for subset in subsets.values())])
+        segments = Subset(
+            values=np.concatenate([subset.values for subset in subsets.values()]),
+            track_indices=np.concatenate(
+                [s.track_indices + offset for s, offset in zip(subsets.values(), offsets, strict=False)]
+            ),
+            genre_indices=np.concatenate([subset.genre_indices for subset in subsets.values()]),
+        )
+        return Collection(taxonomy=self.taxonomy, tracks=tuple(tracks), segments=segments)
 
 
 def load_dataset(features: str, *, settings: TrainSettings) -> Dataset:
@@ -102,6 +149,7 @@ def load_dataset(features: str, *, settings: TrainSettings) -> Dataset:
         taxonomy=taxonomy,
         **subsets,
         split=_split_table(rows, splits),
+        tracks=tuple(_labelled(row) for row in rows),
         n_left_out=len(readable) - len(rows),
         leaks=leaks,
         fingerprint=_fingerprint(summary.fingerprint_of(settings.feature), rows, splits),
@@ -110,7 +158,11 @@ def load_dataset(features: str, *, settings: TrainSettings) -> Dataset:
 
 def _labelled(row: dict[str, str]) -> LabelledTrack:
     return LabelledTrack(
-        track_id=row["track_id"], genre=row["genre"], artist=row["artist"], given_split=row["split"]
+        track_id=row["track_id"],
+        genre=row["genre"],
+        artist=row["artist"],
+        given_split=row["split"],
+        content_sha256=row["content_sha256"],
     )
 
 

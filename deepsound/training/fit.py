@@ -2,7 +2,8 @@
 
 import pathlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import keras
 import numpy as np
@@ -15,19 +16,54 @@ from deepsound.models.architectures import build_model
 from deepsound.models.export import export_onnx
 from deepsound.models.head import Head, HeadSpec, PackedHead
 from deepsound.taxonomy import Taxonomy
-from deepsound.training.dataset import Dataset, Subset
+from deepsound.training.dataset import Subset
 
 EpochReporter = Callable[[int, dict[str, float]], None]
 _PROBE_SEGMENTS = 8
+_BATCH_SEGMENTS = 256
+
+
+class TrainingData(Protocol):
+    """What fitting looks at: a dataset without its test split, or all folds but one."""
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The genres, in the order of the logits."""
+
+    @property
+    def train(self) -> Subset:
+        """What the weights and the standardisation are learned from."""
+
+    @property
+    def validation(self) -> Subset:
+        """What training stops by, and the temperature is set on."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class FittedHead:
-    """A trained head.
+class TrainedModel:
+    """A network after training, in Keras, with the standardisation that its inputs want.
 
     ``history`` has one mapping per epoch (loss, accuracy, val_loss, val_accuracy; of segments);
     ``best_epoch`` (from 0) is the one whose weights were kept.
     """
+
+    model: keras.Model
+    mean: np.ndarray
+    std: np.ndarray
+    history: list[dict[str, float]]
+    best_epoch: int
+
+    def compute_logits(self, values: np.ndarray) -> np.ndarray:
+        """Logits [shape=(n_segments, n_genres)] of raw features [shape=(n_segments, n_frames, n_dims)]."""
+        starts = range(0, len(values), _BATCH_SEGMENTS)
+        batches = (_standardize(values[i : i + _BATCH_SEGMENTS], self.mean, self.std) for i in starts)
+        # Called as it is: predict() would build, and for every fold build again, a graph of its own.
+        return np.concatenate([np.asarray(self.model(batch, training=False)) for batch in batches])
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedHead:
+    """A trained head; ``model``, ``history`` and ``best_epoch`` as in :class:`TrainedModel`."""
 
     head: PackedHead
     model: keras.Model
@@ -36,17 +72,31 @@ class FittedHead:
     ood_threshold: float
 
 
-def fit_head(dataset: Dataset, *, settings: TrainSettings, report_epoch: EpochReporter) -> FittedHead:
-    """Train on the training split, stop and calibrate on the validation split; the test split is not touched.
+def fit_head(data: TrainingData, *, settings: TrainSettings, report_epoch: EpochReporter) -> FittedHead:
+    """Train on the training split, stop and calibrate on the validation split, export.
 
     Parameters
     ----------
     report_epoch : callable
         Called after each epoch with its number (from 0) and its figures.
     """
-    mean, std = compute_standardization(dataset.train.values)
+    trained = train_model(data, settings=settings, report_epoch=report_epoch)
+    probe = _standardize(data.train.values[:_PROBE_SEGMENTS], trained.mean, trained.std)
+    head, ood_threshold = _calibrate(export_onnx(trained.model, probe=probe), data, trained, settings)
+    return FittedHead(
+        head=head,
+        model=trained.model,
+        history=trained.history,
+        best_epoch=trained.best_epoch,
+        ood_threshold=ood_threshold,
+    )
+
+
+def train_model(data: TrainingData, *, settings: TrainSettings, report_epoch: EpochReporter) -> TrainedModel:
+    """The network that ``settings`` ask for, trained; see :func:`fit_head`."""
+    mean, std = compute_standardization(data.train.values)
     keras.utils.set_random_seed(settings.seed)
-    model = build_model(settings, shape=dataset.train.values.shape[1:], n_genres=len(dataset.taxonomy))
+    model = build_model(settings, shape=data.train.values.shape[1:], n_genres=len(data.taxonomy))
     model.compile(
         optimizer=keras.optimizers.Adam(settings.learning_rate),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -57,7 +107,7 @@ def fit_head(dataset: Dataset, *, settings: TrainSettings, report_epoch: EpochRe
         monitor="val_loss", patience=settings.patience, restore_best_weights=True
     )
     train, validation = (
-        (_standardize(s.values, mean, std), s.segment_genres) for s in (dataset.train, dataset.validation)
+        (_standardize(s.values, mean, std), s.segment_genres) for s in (data.train, data.validation)
     )
     model.fit(
         *train,
@@ -67,12 +117,8 @@ def fit_head(dataset: Dataset, *, settings: TrainSettings, report_epoch: EpochRe
         callbacks=[recorder, stopping],
         verbose=0,
     )
-    onnx_bytes = export_onnx(model, probe=train[0][:_PROBE_SEGMENTS])
-    head, ood_threshold = _calibrate(onnx_bytes, dataset, mean, std, settings)
     best_epoch = int(np.argmin([epoch["val_loss"] for epoch in recorder.history]))
-    return FittedHead(
-        head=head, model=model, history=recorder.history, best_epoch=best_epoch, ood_threshold=ood_threshold
-    )
+    return TrainedModel(model=model, mean=mean, std=std, history=recorder.history, best_epoch=best_epoch)
 
 
 def compute_standardization(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -114,16 +160,16 @@ def _standardize(values: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.nd
 
 
 def _calibrate(
-    onnx_bytes: bytes, dataset: Dataset, mean: np.ndarray, std: np.ndarray, settings: TrainSettings
+    onnx_bytes: bytes, data: TrainingData, trained: TrainedModel, settings: TrainSettings
 ) -> tuple[PackedHead, float]:
     spec = HeadSpec(
-        genres=dataset.taxonomy.genres,
-        shape=dataset.train.values.shape[1:],
-        mean=tuple(mean.tolist()),
-        std=tuple(std.tolist()),
+        genres=data.taxonomy.genres,
+        shape=data.train.values.shape[1:],
+        mean=tuple(trained.mean.tolist()),
+        std=tuple(trained.std.tolist()),
         temperature=1.0,
     )
-    validation = dataset.validation
+    validation = data.validation
     logits = Head(spec, onnx_bytes).compute_logits(validation.values)
     temperature = fit_temperature(
         logits, true_indices=validation.genre_indices, track_indices=validation.track_indices
@@ -134,10 +180,7 @@ def _calibrate(
         n_tracks=len(validation.genre_indices),
     )
     threshold = fit_threshold(energy, false_alarm_rate=settings.ood_false_alarm_rate)
-    calibrated = HeadSpec(
-        genres=spec.genres, shape=spec.shape, mean=spec.mean, std=spec.std, temperature=temperature
-    )
-    return PackedHead(calibrated, onnx_bytes), threshold
+    return PackedHead(replace(spec, temperature=temperature), onnx_bytes), threshold
 
 
 class _EpochRecorder(keras.callbacks.Callback):  # type: ignore[misc]

@@ -8,6 +8,7 @@ import pytest
 
 from deepsound import errors
 from deepsound.config import (
+    ARCHITECTURES,
     CNN_FOR_EMBEDDINGS,
     CNN_FOR_MFCC,
     ExtractSettings,
@@ -50,7 +51,7 @@ def test_paper_is_the_set_up_of_the_original_study():
     assert train.split.by == "track"
     assert len(train.genres) == 10
     for feature in extract.features:
-        assert replace(train, feature=feature).resolved_cnn.kernel_shape == (3, 3)
+        assert replace(train, feature=feature).network.kernel_shape == (3, 3)
 
 
 @pytest.mark.parametrize("section", TYPES)
@@ -112,6 +113,20 @@ def test_refusals(override, message):
         ({"cnn": {"pool_size": [2, 0]}}, "pool_size"),
         ({"cnn": {"dense_units": -1}}, "dense_units"),
         ({"cnn": {"input_dropout": 1}}, "cnn.input_dropout"),
+        ({"lstm": {"units": []}}, "lstm.units"),
+        ({"lstm": {"dense_units": -1}}, "lstm.dense_units"),
+        ({"lstm": {"frames_per_step": 0}}, "lstm.frames_per_step"),
+        ({"lstm": {"bidirectional": 1}}, "wanted bool"),
+        ({"transformer": {"width": 30}}, "transformer.width' is 30; wanted a multiple of n_heads = 4"),
+        ({"transformer": {"n_blocks": 0}}, "transformer.n_blocks"),
+        ({"transformer": {"frames_per_step": 0}}, "transformer.frames_per_step"),
+        ({"transformer": {"dropout": -0.1}}, "transformer.dropout"),
+        ({"mlp": {"statistics": []}}, "mlp.statistics"),
+        ({"mlp": {"statistics": ["mode"]}}, "one or more of mean, std, min, max"),
+        ({"mlp": {"statistics": ["mean", "mean"]}}, "mlp.statistics"),
+        ({"mlp": {"units": [0]}}, "mlp.units"),
+        ({"mlp": {"dropout": 1}}, "mlp.dropout"),
+        ({"folds": 1}, "'folds' is 1; wanted two or more, or 0"),
         ({"epochs": 0}, "epochs"),
         ({"learning_rate": 0}, "learning_rate"),
     ],
@@ -122,12 +137,22 @@ def test_train_refusals(values, message):
 
 
 def test_cnn_suits_the_feature_and_what_is_asked_for_wins():
-    mfcc, other = (TrainSettings(feature=name).resolved_cnn for name in ("mfcc", "musicnn"))
+    mfcc, other = (TrainSettings(feature=name).network for name in ("mfcc", "musicnn"))
     assert (mfcc, other) == (CNN_FOR_MFCC, CNN_FOR_EMBEDDINGS)
     asked = from_plain(TrainSettings, {"feature": "vggish", "cnn": {"kernel_size": 5, "dropout": 0}}, where="x")
-    assert asked.resolved_cnn == replace(CNN_FOR_EMBEDDINGS, kernel_size=(5,), dropout=0.0)
+    assert asked.network == replace(CNN_FOR_EMBEDDINGS, kernel_size=(5,), dropout=0.0)
     assert None not in to_plain(asked.resolved())["cnn"].values()
-    assert asked.resolved().resolved_cnn == asked.resolved_cnn
+    assert asked.resolved().network == asked.network
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_what_is_kept_beside_a_model_leaves_nothing_of_its_architecture_open(architecture):
+    for feature in ("mfcc", "musicnn"):
+        settings = TrainSettings(feature=feature, architecture=architecture)
+        resolved = settings.resolved()
+        assert None not in flatten(to_plain(getattr(resolved, architecture))).values()
+        assert resolved.network == settings.network
+        assert from_plain(TrainSettings, to_plain(resolved), where="x") == resolved
 
 
 def test_bad_files(tmp_path):
