@@ -93,3 +93,20 @@ def without_xing(mp3):
 def with_unknown_length(flac):
     """A FLAC whose header leaves the number of samples open, as one written to a pipe."""
     return flac[:21] + bytes([flac[21] & 0xF0]) + bytes(4) + flac[26:]
+
+
+class BrokenFile(io.BytesIO):
+    """A file whose storage fails on any read that reaches byte ``first_bad``; ``healthy_reads`` come before."""
+
+    def __init__(self, content, *, first_bad, error=None, healthy_reads=0):
+        super().__init__(content)
+        self._first_bad, self._error = first_bad, error or OSError(5, "the disk is on fire")
+        self._healthy_reads = healthy_reads
+
+    def read(self, n_bytes=-1):
+        self._healthy_reads -= 1
+        start = self.tell()
+        data = super().read(n_bytes)
+        if self._healthy_reads < 0 and start + len(data) > self._first_bad:
+            raise self._error
+        return data

@@ -32,6 +32,7 @@ class DecodeLimits:
         self._max_duration_s = max_duration_s
         self._timeout_s = timeout_s
         self._ends_process = ends_process
+        self._n_read = 0
         self._spent_s = 0.0
         self._running_since_s: float | None = None
 
@@ -61,11 +62,11 @@ class DecodeLimits:
                 f"the header declares {duration_s:.0f} s; max_duration_s is {self._max_duration_s:g}"
             )
 
-    def check_time(self, *, n_read: int = 0) -> None:
+    def check_time(self) -> None:
         """Raise :class:`AudioTimeoutError` if the time is up."""
         if self.is_over:
             raise AudioTimeoutError(
-                f"decoding took more than decode_timeout_s = {self._timeout_s:g} s; it came to sample {n_read}"
+                f"decoding took more than decode_timeout_s = {self._timeout_s:g} s; it came to sample {self._n_read}"
             )
 
     def watch(self, pieces: Iterable[np.ndarray], *, sample_rate_hz: int) -> Iterator[np.ndarray]:
@@ -80,14 +81,14 @@ class DecodeLimits:
         """
         max_samples = int(self._max_duration_s * sample_rate_hz)
         coming = iter(pieces)
-        n_read = 0
+        self._n_read = 0
         while True:
             with self.timed():
                 piece = next(coming, None)
-            self.check_time(n_read=n_read)
+            self.check_time()
             if piece is None:
                 return
-            n_read += len(piece)
-            if n_read > max_samples:
+            self._n_read += len(piece)
+            if self._n_read > max_samples:
                 raise AudioTooLongError(f"more than {max_samples} samples, whatever the header declared")
             yield piece

@@ -144,6 +144,11 @@ def unread_track(size_bytes: int, *, max_bytes: int, problem: str | None = None)
     return TrackOutcome(facts=TrackFacts(), failure=failure)
 
 
+def failed_track(error: TrackError, *, stage: str) -> TrackOutcome:
+    """Outcome of a file that was not decoded here, as :func:`deepsound.audio.trial.try_decoding` advised."""
+    return TrackOutcome(facts=TrackFacts(), failure=_failure(error.code, stage, str(error)))
+
+
 def _failure(code: str, stage: str, detail: str) -> TrackFailure:
     return TrackFailure(error_code=code, error_stage=stage, error_detail=" ".join(detail.split())[:500])
 

@@ -155,9 +155,7 @@ def _with_other_serial(ogg):
 
 def test_a_stream_whose_format_changes_on_the_way_is_not_one_recording():
     first, second = (encode("adts", "aac", 48000, layout) for layout in ("stereo", "mono"))
-    with pytest.raises(
-        AudioUnreadableError, match="not one recording: .* 48000 Hz and 2 channels come 48000 Hz and 1"
-    ):
+    with pytest.raises(AudioUnreadableError, match=r"2 channels come 48000 Hz and 1"):
         decode(first + second)
 
 

@@ -5,9 +5,10 @@ import pytest
 import soundfile
 
 from deepsound.config import ExtractSettings
+from deepsound.errors import AudioTimeoutError
 from deepsound.features.fingerprint import declare_features, fingerprint_of
 from deepsound.features.mfcc import MfccExtractor
-from deepsound.features.track import extract_track, unread_track
+from deepsound.features.track import TrackFacts, TrackFailure, extract_track, failed_track, unread_track
 
 SETTINGS = ExtractSettings(segment_s=1.0, max_duration_s=5.0)
 
@@ -77,6 +78,15 @@ def test_an_unforeseen_error_is_internal_and_named():
 @pytest.mark.parametrize(("size", "code"), [(0, "empty"), (11, "too_large"), (10, "unreadable")])
 def test_unread(size, code):
     assert unread_track(size, max_bytes=10).failure.error_code == code
+
+
+def test_a_failure_that_a_trial_found():
+    outcome = failed_track(AudioTimeoutError("the decoder\nhung"), stage="decode")
+    assert outcome.failure == TrackFailure(
+        error_code="timeout", error_stage="decode", error_detail="the decoder hung"
+    )
+    assert outcome.segments == []
+    assert outcome.facts == TrackFacts()
 
 
 def test_fingerprint_changes_with_what_changes_numbers():
