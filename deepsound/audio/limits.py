@@ -66,7 +66,8 @@ class DecodeLimits:
         """Raise :class:`AudioTimeoutError` if the time is up."""
         if self.is_over:
             raise AudioTimeoutError(
-                f"decoding took more than decode_timeout_s = {self._timeout_s:g} s; it came to sample {self._n_read}"
+                f"decoding took more than decode_timeout_s = {self._timeout_s:g} s; "
+                f"it came to sample {self._n_read}"
             )
 
     def watch(self, pieces: Iterable[np.ndarray], *, sample_rate_hz: int) -> Iterator[np.ndarray]:

@@ -126,11 +126,6 @@ def extract_track(
     return TrackOutcome(facts=progress.facts, segments=segments)
 
 
-def failed_track(error: TrackError, *, stage: str) -> TrackOutcome:
-    """Outcome of a file of which nothing is known but its error."""
-    return TrackOutcome(facts=TrackFacts(), failure=_failure(error.code, stage, str(error)))
-
-
 def unread_track(size_bytes: int, *, max_bytes: int, problem: str | None = None) -> TrackOutcome:
     """Outcome of a file whose content was never seen: empty, too large, or not to be had for some ``problem``."""
     if problem is not None:
