@@ -23,6 +23,7 @@ from deepsound.config.networks import (
     TransformerSettings,
     check_n_steps,
 )
+from deepsound.config.ood import OOD_SCORES, OodSettings
 from deepsound.config.score import ScoreSettings
 from deepsound.config.split import SPLIT_NAMES, SplitSettings
 from deepsound.config.train import TrainSettings
@@ -34,6 +35,7 @@ __all__ = [
     "DEFAULT_VGGISH",
     "LABEL_SOURCES",
     "NORMALIZATIONS",
+    "OOD_SCORES",
     "SPLIT_NAMES",
     "SUITED_TO_EMBEDDINGS",
     "SUITED_TO_MFCC",
@@ -46,6 +48,7 @@ __all__ = [
     "Mlp",
     "MlpSettings",
     "Network",
+    "OodSettings",
     "ScoreSettings",
     "SplitSettings",
     "TrainSettings",

@@ -13,6 +13,7 @@ from deepsound.config.networks import (
     Network,
     TransformerSettings,
 )
+from deepsound.config.ood import OodSettings
 from deepsound.config.split import SplitSettings
 
 
@@ -36,6 +37,7 @@ class TrainSettings:
     patience: int = 10
     batch_size: int = 32
     learning_rate: float = 1e-3
+    ood: OodSettings = field(default_factory=OodSettings)
     # Share of in-distribution tracks that may be called out-of-distribution.
     ood_false_alarm_rate: float = 0.05
 
