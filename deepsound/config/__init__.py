@@ -25,7 +25,7 @@ from deepsound.config.networks import (
 )
 from deepsound.config.ood import OOD_SCORES, OodSettings
 from deepsound.config.score import ScoreSettings
-from deepsound.config.split import SPLIT_NAMES, SplitSettings
+from deepsound.config.split import SPLIT_NAMES, SplitFiles, SplitSettings
 from deepsound.config.train import TrainSettings
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "Network",
     "OodSettings",
     "ScoreSettings",
+    "SplitFiles",
     "SplitSettings",
     "TrainSettings",
     "Transformer",

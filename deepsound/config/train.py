@@ -14,7 +14,7 @@ from deepsound.config.networks import (
     TransformerSettings,
 )
 from deepsound.config.ood import OodSettings
-from deepsound.config.split import SplitSettings
+from deepsound.config.split import SPLIT_NAMES, SplitSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,8 @@ class TrainSettings:
     seed: int = 0
     genres: tuple[str, ...] = ()
     split: SplitSettings = field(default_factory=SplitSettings)
+    # Short for split.files: the train, the validation and the test list.
+    split_files: tuple[str, ...] = ()
     allow_leaks: bool = False
     # Folds of a cross-validation by split.by, before the model itself is trained; 0 for none.
     folds: int = 0
@@ -42,6 +44,10 @@ class TrainSettings:
     ood_false_alarm_rate: float = 0.05
 
     def __post_init__(self) -> None:
+        n_lists = len(self.split_files)
+        check_setting(n_lists in (0, 3), "split_files", self.split_files, f"three files: {', '.join(SPLIT_NAMES)}")
+        is_once = not n_lists or not self.split.files.named()
+        check_setting(is_once, "split_files", self.split_files, "nothing, as split.files is set too")
         known = ", ".join(ARCHITECTURES)
         check_setting(self.architecture in ARCHITECTURES, "architecture", self.architecture, f"one of {known}")
         check_setting(self.seed >= 0, "seed", self.seed, "a whole number from 0")
@@ -53,6 +59,11 @@ class TrainSettings:
         check_setting(0 < self.learning_rate <= 1, "learning_rate", self.learning_rate, "a number in (0, 1]")
         rate = self.ood_false_alarm_rate
         check_setting(0 < rate < 1, "ood_false_alarm_rate", rate, "a fraction in (0, 1)")
+
+    @property
+    def split_lists(self) -> dict[str, str]:
+        """Split to the path of its list; empty where no lists are given."""
+        return dict(zip(SPLIT_NAMES, self.split_files, strict=False)) or self.split.files.named()
 
     @property
     def network(self) -> Network:

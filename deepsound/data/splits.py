@@ -12,6 +12,9 @@ from deepsound.errors import SplitError
 
 __all__ = ["LabelledTrack", "split_tracks"]
 
+# Below it, thresholds would leave half of a genre of six groups, or less, to learn from.
+_SETTLED_TRAINING_GROUPS = 3
+
 
 def split_tracks(tracks: Sequence[LabelledTrack], *, settings: SplitSettings, seed: int) -> dict[str, str]:
     """Which split each track belongs to.
@@ -19,9 +22,14 @@ def split_tracks(tracks: Sequence[LabelledTrack], *, settings: SplitSettings, se
     A given split wins when any track has one: tracks without are then left out. Given train and test but no
     validation, validation is taken from the given training tracks by the rule below.
 
-    Otherwise, per genre, whole groups go to test until its share is reached as closely as whole groups allow,
-    then to validation, and the rest, always at least one group, to train. A genre of one group is therefore
-    trained on but not tested; of two groups, one is tested.
+    Otherwise every group has a number between 0 and 1 of its own, from its name and the seed, and the fractions
+    are thresholds on it. So a track stays where it is when the collection grows. In a genre whose groups the
+    thresholds leave without a test group, a validation group or three training groups, which is common with six
+    groups and rare with twenty, they are dealt out in the order of their numbers instead: to test until its share
+    is reached as closely as whole groups allow, then to validation, and the rest, always at least one group, to
+    train. Such a genre keeps the shares that were asked for, and settles once it has grown; until then a new
+    track may move an old one. No rule could do without: of two groups one is tested, so of any three that were
+    pairs before, one has moved. A genre of one group is trained on but not tested.
 
     Returns
     -------
@@ -59,22 +67,41 @@ def _assign(tracks: Sequence[LabelledTrack], *, fractions: dict[str, float], by:
         groups_of_genre[genre_of_group(group)].append(name)
     splits: dict[str, str] = {}
     for names in groups_of_genre.values():
-        names.sort(key=lambda name: stable_rank(name, seed=seed))
-        sizes = [len(groups[name]) for name in names]
-        for name, split in zip(names, _deal(sizes, fractions), strict=True):
+        ranks = {name: stable_rank(name, seed=seed) for name in names}
+        names.sort(key=ranks.__getitem__)
+        dealt = [_threshold(ranks[name], fractions) for name in names]
+        if not _is_settled(dealt, fractions):
+            dealt = _deal([len(groups[name]) for name in names], fractions)
+        for name, split in zip(names, dealt, strict=True):
             splits |= {track.track_id: split for track in groups[name]}
     return splits
+
+
+def _threshold(rank: bytes, fractions: dict[str, float]) -> str:
+    """The split of a group by its rank alone, whatever else there is."""
+    position = int.from_bytes(rank, "big") / 2 ** (8 * len(rank))
+    for split, fraction in fractions.items():
+        if position < fraction:
+            return split
+        position -= fraction
+    return "train"
+
+
+def _is_settled(dealt: Sequence[str], fractions: dict[str, float]) -> bool:
+    """Whether a genre has enough of everything by thresholds; once it has, more tracks cannot undo it."""
+    return dealt.count("train") >= _SETTLED_TRAINING_GROUPS and all(split in dealt for split in fractions)
 
 
 def _deal(sizes: Sequence[int], fractions: dict[str, float]) -> list[str]:
     """Split names for groups of these sizes, in their order."""
     total = sum(sizes)
     dealt: list[str] = []
-    for split, fraction in fractions.items():
+    for n_done, (split, fraction) in enumerate(fractions.items()):
         n_dealt = 0
-        # One group is kept for training; the first is taken however large, later ones only if the share
-        # comes closer by it.
-        while len(dealt) < len(sizes) - 1:
+        # A group is kept for each split to come, where there are enough, and in any case one for training; the
+        # first is taken however large, later ones only if the share comes closer by it.
+        n_kept = max(1, min(len(fractions) - n_done, len(sizes) - len(dealt) - 1))
+        while len(dealt) < len(sizes) - n_kept:
             size = sizes[len(dealt)]
             if n_dealt and n_dealt + size / 2 > fraction * total:
                 break

@@ -1,19 +1,24 @@
 """A FEATURES folder as arrays that are ready to train on: labelled, split, audited for leaks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from deepsound.config import SPLIT_NAMES, TrainSettings
 from deepsound.data.groups import LabelledTrack
+from deepsound.data.split_files import match_split_lists, read_split_list
 from deepsound.data.splits import split_tracks
 from deepsound.data.store import FeatureSummary, SegmentTable, read_segments, read_summary, read_tracks
 from deepsound.errors import LabelError
 from deepsound.evaluation.leakage import Leak, TrackIdentity, check_leaks, find_leaks
 from deepsound.settings import compute_fingerprint
 from deepsound.taxonomy import Taxonomy, taxonomy_of
+from deepsound.training.standardize import find_constant_dims
+
+_MAX_DIMS_NAMED = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,8 +120,15 @@ class Dataset:
         return Collection(taxonomy=self.taxonomy, tracks=tuple(tracks), segments=segments)
 
 
-def load_dataset(features: str, *, settings: TrainSettings) -> Dataset:
+def load_dataset(
+    features: str, *, settings: TrainSettings, report: Callable[[str], None] = lambda _: None
+) -> Dataset:
     """Read, label, split and audit.
+
+    Parameters
+    ----------
+    report : callable
+        Gets a line about each thing that whoever trains on this should know.
 
     Raises
     ------
@@ -134,6 +146,8 @@ def load_dataset(features: str, *, settings: TrainSettings) -> Dataset:
     rows = sorted((row for row in readable if row["genre"] in taxonomy), key=lambda row: str(row["track_id"]))
     if not rows:
         raise LabelError(f"no track of {features} has one of the genres {', '.join(taxonomy.genres)}")
+    if settings.split_lists:
+        rows = _split_by_lists(rows, settings.split_lists, report)
     splits = split_tracks([_labelled(row) for row in rows], settings=settings.split, seed=settings.seed)
     leaks = find_leaks([_identity(row) for row in rows], splits=splits)
     if not settings.allow_leaks:
@@ -144,6 +158,8 @@ def load_dataset(features: str, *, settings: TrainSettings) -> Dataset:
         name: _subset(segments, [r for r in rows if splits[r["track_id"]] == name], taxonomy)
         for name in SPLIT_NAMES
     }
+    _report_missing_genres(subsets, taxonomy, report)
+    _report_constant_dims(subsets["train"], settings.feature, report)
     return Dataset(
         summary=summary,
         taxonomy=taxonomy,
@@ -154,6 +170,36 @@ def load_dataset(features: str, *, settings: TrainSettings) -> Dataset:
         leaks=leaks,
         fingerprint=_fingerprint(summary.fingerprint_of(settings.feature), rows, splits),
     )
+
+
+def _split_by_lists(
+    rows: Sequence[dict[str, Any]], lists: dict[str, str], report: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """The rows with the split that the lists give, null where they give none."""
+    lines = {split: read_split_list(path) for split, path in lists.items()}
+    listed = match_split_lists([row["track_id"] for row in rows], lines)
+    for line in listed.describe_unknown():
+        report(line)
+    n_missing = len(rows) - len(listed.splits)
+    if n_missing:
+        report(f"{n_missing} tracks are in no split list and left out")
+    return [{**row, "split": listed.splits.get(row["track_id"])} for row in rows]
+
+
+def _report_missing_genres(subsets: dict[str, Subset], taxonomy: Taxonomy, report: Callable[[str], None]) -> None:
+    """A line for each split that lacks genres: what was never learned, stopped by or tested."""
+    for name, subset in subsets.items():
+        present = set(subset.genre_indices.tolist())
+        missing = [genre for index, genre in enumerate(taxonomy.genres) if index not in present]
+        if missing:
+            report(f"no {name} track of {', '.join(missing)}")
+
+
+def _report_constant_dims(train: Subset, feature: str, report: Callable[[str], None]) -> None:
+    dims = find_constant_dims(train.values)
+    if dims:
+        named = ", ".join(map(str, dims[:_MAX_DIMS_NAMED])) + (", …" if len(dims) > _MAX_DIMS_NAMED else "")
+        report(f"{len(dims)} of {train.values.shape[2]} dimensions of {feature} never change in training: {named}")
 
 
 def _labelled(row: dict[str, str]) -> LabelledTrack:

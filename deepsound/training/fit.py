@@ -17,6 +17,7 @@ from deepsound.models.export import export_onnx
 from deepsound.models.head import Head, HeadSpec, PackedHead
 from deepsound.taxonomy import Taxonomy
 from deepsound.training.dataset import Subset
+from deepsound.training.standardize import compute_standardization, standardize
 
 EpochReporter = Callable[[int, dict[str, float]], None]
 _PROBE_SEGMENTS = 8
@@ -56,7 +57,7 @@ class TrainedModel:
     def compute_logits(self, values: np.ndarray) -> np.ndarray:
         """Logits [shape=(n_segments, n_genres)] of raw features [shape=(n_segments, n_frames, n_dims)]."""
         starts = range(0, len(values), _BATCH_SEGMENTS)
-        batches = (_standardize(values[i : i + _BATCH_SEGMENTS], self.mean, self.std) for i in starts)
+        batches = (standardize(values[i : i + _BATCH_SEGMENTS], self.mean, self.std) for i in starts)
         # Called as it is: predict() would build, and for every fold build again, a graph of its own.
         return np.concatenate([np.asarray(self.model(batch, training=False)) for batch in batches])
 
@@ -81,7 +82,7 @@ def fit_head(data: TrainingData, *, settings: TrainSettings, report_epoch: Epoch
         Called after each epoch with its number (from 0) and its figures.
     """
     trained = train_model(data, settings=settings, report_epoch=report_epoch)
-    probe = _standardize(data.train.values[:_PROBE_SEGMENTS], trained.mean, trained.std)
+    probe = standardize(data.train.values[:_PROBE_SEGMENTS], trained.mean, trained.std)
     head, ood_threshold = _calibrate(export_onnx(trained.model, probe=probe), data, trained, settings)
     return FittedHead(
         head=head,
@@ -107,7 +108,7 @@ def train_model(data: TrainingData, *, settings: TrainSettings, report_epoch: Ep
         monitor="val_loss", patience=settings.patience, restore_best_weights=True
     )
     train, validation = (
-        (_standardize(s.values, mean, std), s.segment_genres) for s in (data.train, data.validation)
+        (standardize(s.values, mean, std), s.segment_genres) for s in (data.train, data.validation)
     )
     model.fit(
         *train,
@@ -119,23 +120,6 @@ def train_model(data: TrainingData, *, settings: TrainSettings, report_epoch: Ep
     )
     best_epoch = int(np.argmin([epoch["val_loss"] for epoch in recorder.history]))
     return TrainedModel(model=model, mean=mean, std=std, history=recorder.history, best_epoch=best_epoch)
-
-
-def compute_standardization(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation per dimension, over segments and frames; a constant dimension gets std 1.
-
-    Parameters
-    ----------
-    values : np.ndarray [shape=(n_segments, n_frames, n_dims), float32]
-        Of the training split only.
-
-    Returns
-    -------
-    mean, std : np.ndarray [shape=(n_dims,), float64]
-    """
-    mean = values.mean(axis=(0, 1), dtype=np.float64)
-    std = values.std(axis=(0, 1), dtype=np.float64)
-    return mean, np.where(std > 1e-6, std, 1.0)
 
 
 def evaluate_head(head: Head, subset: Subset, *, taxonomy: Taxonomy) -> CollectionMetrics:
@@ -153,10 +137,6 @@ def evaluate_head(head: Head, subset: Subset, *, taxonomy: Taxonomy) -> Collecti
 def save_keras(model: keras.Model, path: pathlib.Path) -> None:
     """Write the model in Keras' own format, which loads under ``safe_mode``."""
     model.save(path)
-
-
-def _standardize(values: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-    return (values - mean.astype(np.float32)) / std.astype(np.float32)
 
 
 def _calibrate(

@@ -43,7 +43,7 @@ def train(features: str, *, settings: TrainSettings, report: Callable[[str], Non
         Before a run is started if the data do not allow training; see :func:`load_dataset`.
     """
     settings = settings.resolved()
-    dataset = load_dataset(features, settings=settings)
+    dataset = load_dataset(features, settings=settings, report=report)
     report(_describe_data(dataset, settings))
     tracking.open_store()
     name = f"train-{settings.feature}-{settings.architecture}"

@@ -126,6 +126,13 @@ def test_refusals(override, message):
         ({"mlp": {"statistics": ["mean", "mean"]}}, "mlp.statistics"),
         ({"mlp": {"units": [0]}}, "mlp.units"),
         ({"mlp": {"dropout": 1}}, "mlp.dropout"),
+        ({"split": {"files": {"train": "a"}}}, "split.files' is .*; wanted a train and a test list"),
+        ({"split": {"files": {"validation": "a"}}}, "split.files"),
+        ({"split_files": ["a", "b"]}, "wanted three files: train, validation, test"),
+        (
+            {"split_files": ["a", "b", "c"], "split": {"files": {"train": "a", "test": "b"}}},
+            "split.files is set too",
+        ),
         ({"folds": 1}, "'folds' is 1; wanted two or more, or 0"),
         ({"epochs": 0}, "epochs"),
         ({"learning_rate": 0}, "learning_rate"),
@@ -143,6 +150,14 @@ def test_cnn_suits_the_feature_and_what_is_asked_for_wins():
     assert asked.network == replace(CNN_FOR_EMBEDDINGS, kernel_size=(5,), dropout=0.0)
     assert None not in to_plain(asked.resolved())["cnn"].values()
     assert asked.resolved().network == asked.network
+
+
+def test_two_ways_to_name_split_lists():
+    short = from_plain(TrainSettings, {"split_files": ["a", "b", "c"]}, where="x")
+    assert short.split_lists == {"train": "a", "validation": "b", "test": "c"}
+    files = from_plain(TrainSettings, {"split": {"files": {"train": "a", "test": "c"}}}, where="x")
+    assert files.split_lists == {"train": "a", "test": "c"}
+    assert TrainSettings().split_lists == {}
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
