@@ -1,7 +1,7 @@
 """A trained head as it runs everywhere but in training: ONNX Runtime, no TensorFlow.
 
-A head is self-contained: a :class:`HeadSpec` (JSON), the ONNX bytes and those of the training segments' statistics.
-Spark broadcasts them and each Python worker builds one :class:`Head` through :func:`load_head`.
+A head is self-contained: a :class:`HeadSpec` (JSON), the ONNX bytes and those of the training segments'
+statistics. Spark broadcasts them and each Python worker builds one :class:`Head` through :func:`load_head`.
 """
 
 import functools
@@ -18,6 +18,8 @@ from deepsound.evaluation.ood import available_scores, compute_ood_score, unpack
 
 # The second are the numbers that the last dense layer sees; heads of old bundles have the first alone.
 OUTPUT_NAMES = ("logits", "penultimate")
+# What the network holds of a segment on the way is far larger than the segment: a megabyte for MFCCs.
+_BATCH_SEGMENTS = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,8 @@ class Head:
     Parameters
     ----------
     ood_bytes : bytes or None
-        From :func:`~deepsound.evaluation.ood.pack_statistics`; without them there are only the scores of the logits.
+        From :func:`~deepsound.evaluation.ood.pack_statistics`; without them there are only the scores of the
+        logits.
 
     Raises
     ------
@@ -174,8 +177,12 @@ class Head:
         if features.ndim != 3 or features.shape[1:] != self.spec.shape:
             raise ParameterError(f"features of shape {features.shape}; this model wants (n, *{self.spec.shape})")
         standardized = (features.astype(np.float32, copy=False) - self._mean) / self._std
-        values: list[np.ndarray] = self._session.run(list(outputs), {self._input_name: standardized})
-        return values
+        starts = range(0, max(len(standardized), 1), _BATCH_SEGMENTS)
+        batches = [
+            self._session.run(list(outputs), {self._input_name: standardized[i : i + _BATCH_SEGMENTS]})
+            for i in starts
+        ]
+        return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
 
 @dataclass(frozen=True)

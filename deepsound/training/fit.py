@@ -2,20 +2,21 @@
 
 import pathlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import keras
 import numpy as np
 
 from deepsound.config import TrainSettings
-from deepsound.evaluation.calibration import fit_temperature, mean_by_track
+from deepsound.evaluation.calibration import mean_by_track
 from deepsound.evaluation.metrics import CollectionMetrics, compute_metrics, count_confusion
-from deepsound.evaluation.ood import compute_energy, fit_threshold
+from deepsound.evaluation.ood import OodRule
 from deepsound.models.architectures import build_model
 from deepsound.models.export import export_onnx
 from deepsound.models.head import Head, HeadSpec, PackedHead
 from deepsound.taxonomy import Taxonomy
+from deepsound.training.calibrate import calibrate_head
 from deepsound.training.dataset import Subset
 from deepsound.training.standardize import compute_standardization, standardize
 
@@ -64,13 +65,18 @@ class TrainedModel:
 
 @dataclass(frozen=True, kw_only=True)
 class FittedHead:
-    """A trained head; ``model``, ``history`` and ``best_epoch`` as in :class:`TrainedModel`."""
+    """A trained head.
+
+    ``model``, ``history`` and ``best_epoch`` as in :class:`TrainedModel`, ``ood`` and ``confidences`` as in
+    :class:`~deepsound.training.calibrate.CalibratedHead`.
+    """
 
     head: PackedHead
     model: keras.Model
     history: list[dict[str, float]]
     best_epoch: int
-    ood_threshold: float
+    ood: OodRule
+    confidences: np.ndarray
 
 
 def fit_head(data: TrainingData, *, settings: TrainSettings, report_epoch: EpochReporter) -> FittedHead:
@@ -83,13 +89,20 @@ def fit_head(data: TrainingData, *, settings: TrainSettings, report_epoch: Epoch
     """
     trained = train_model(data, settings=settings, report_epoch=report_epoch)
     probe = standardize(data.train.values[:_PROBE_SEGMENTS], trained.mean, trained.std)
-    head, ood_threshold = _calibrate(export_onnx(trained.model, probe=probe), data, trained, settings)
+    calibrated = calibrate_head(
+        _spec_of(trained, data),
+        export_onnx(trained.model, probe=probe),
+        train=data.train,
+        validation=data.validation,
+        settings=settings,
+    )
     return FittedHead(
-        head=head,
+        head=calibrated.head,
         model=trained.model,
         history=trained.history,
         best_epoch=trained.best_epoch,
-        ood_threshold=ood_threshold,
+        ood=calibrated.ood,
+        confidences=calibrated.confidences,
     )
 
 
@@ -139,28 +152,14 @@ def save_keras(model: keras.Model, path: pathlib.Path) -> None:
     model.save(path)
 
 
-def _calibrate(
-    onnx_bytes: bytes, data: TrainingData, trained: TrainedModel, settings: TrainSettings
-) -> tuple[PackedHead, float]:
-    spec = HeadSpec(
+def _spec_of(trained: TrainedModel, data: TrainingData) -> HeadSpec:
+    return HeadSpec(
         genres=data.taxonomy.genres,
         shape=data.train.values.shape[1:],
         mean=tuple(trained.mean.tolist()),
         std=tuple(trained.std.tolist()),
         temperature=1.0,
     )
-    validation = data.validation
-    logits = Head(spec, onnx_bytes).compute_logits(validation.values)
-    temperature = fit_temperature(
-        logits, true_indices=validation.genre_indices, track_indices=validation.track_indices
-    )
-    energy = mean_by_track(
-        compute_energy(logits),
-        track_indices=validation.track_indices,
-        n_tracks=len(validation.genre_indices),
-    )
-    threshold = fit_threshold(energy, false_alarm_rate=settings.ood_false_alarm_rate)
-    return PackedHead(replace(spec, temperature=temperature), onnx_bytes), threshold
 
 
 class _EpochRecorder(keras.callbacks.Callback):  # type: ignore[misc]

@@ -14,6 +14,7 @@ from deepsound.models.head import load_head
 from deepsound.settings import to_plain
 from deepsound.training import tracking
 from deepsound.training.dataset import Dataset, load_dataset
+from deepsound.training.drift_reference import build_drift_reference
 from deepsound.training.fit import EpochReporter, FittedHead, evaluate_head, fit_head, save_keras
 
 
@@ -54,7 +55,9 @@ def train(features: str, *, settings: TrainSettings, report: Callable[[str], Non
         validation = evaluate_head(head, dataset.validation, taxonomy=dataset.taxonomy)
         test = evaluate_head(head, dataset.test, taxonomy=dataset.taxonomy)
         _log_results(fitted, dataset, validation=validation, test=test, settings=settings)
-        model = _log_bundle(fitted, dataset, settings=settings, run_id=run_id)
+        bundle = _make_bundle(fitted, dataset, features, validation=validation, settings=settings, run_id=run_id)
+        model = _log_bundle(bundle, fitted)
+        report(f"out-of-distribution: {fitted.ood.describe()}")
     report(f"test tracks: {describe_accuracy(test)}")
     return TrainResult(run_id=run_id, model=model, test=test, n_epochs=len(fitted.history))
 
@@ -121,6 +124,7 @@ def _log_results(
     tracking.log_metrics(headline_numbers(validation), prefix="validation_")
     tracking.log_metrics(headline_numbers(test), prefix="test_")
     tracking.log_metrics({"temperature": fitted.head.spec.temperature, "best_epoch": fitted.best_epoch})
+    tracking.log_metrics({f"ood_threshold_{name}": value for name, value in fitted.ood.thresholds.items()})
     tracking.log_figure(draw_confusion(test, title=f"{title}: test tracks"), "confusion_matrix.png")
     curves = draw_learning_curves(fitted.history, best_epoch=fitted.best_epoch, title=title)
     tracking.log_figure(curves, "learning_curves.png")
@@ -132,25 +136,35 @@ def _log_results(
     )
 
 
-def _log_bundle(
-    fitted: FittedHead, dataset: Dataset, *, settings: TrainSettings, run_id: str
-) -> tracking.RegisteredModel:
-    bundle = Bundle(
+def _make_bundle(
+    fitted: FittedHead,
+    dataset: Dataset,
+    features: str,
+    *,
+    validation: CollectionMetrics,
+    settings: TrainSettings,
+    run_id: str,
+) -> Bundle:
+    return Bundle(
         head=fitted.head,
         feature=settings.feature,
         feature_fingerprint=dataset.summary.fingerprint_of(settings.feature),
         network=dataset.summary.network_of(settings.feature),
         extract_settings=dataset.summary.settings,
-        ood_threshold=fitted.ood_threshold,
-        ood_false_alarm_rate=settings.ood_false_alarm_rate,
+        ood=fitted.ood,
+        validation_confusion=validation.confusion,
+        drift=build_drift_reference(features, dataset, feature=settings.feature, confidences=fitted.confidences),
         train_settings=to_plain(settings),
         data_fingerprint=dataset.fingerprint,
         run_id=run_id,
         split=dataset.split,
     )
+
+
+def _log_bundle(bundle: Bundle, fitted: FittedHead) -> tracking.RegisteredModel:
     with tempfile.TemporaryDirectory(prefix="deepsound-") as scratch:
         weights = pathlib.Path(scratch) / "model.keras"
         save_keras(fitted.model, weights)
         folder = pathlib.Path(scratch) / "bundle"
         write_bundle(bundle, folder=folder, keras_weights=weights)
-        return tracking.log_model(folder, feature=settings.feature, shape=fitted.head.spec.shape)
+        return tracking.log_model(folder, feature=bundle.feature, shape=bundle.head.spec.shape)

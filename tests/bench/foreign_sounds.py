@@ -1,7 +1,8 @@
 """Sounds that are no pop music, to try out-of-distribution scores on; written into one folder a kind.
 
-``python -m tests.bench.foreign_sounds OUTPUT [SOUNDFONT]``. Solo instruments are played by fluidsynth from a General MIDI
-sound font, speech is spoken by espeak-ng (Debian: fluidsynth, fluid-soundfont-gm, espeak-ng); noise needs neither.
+``python -m tests.bench.foreign_sounds OUTPUT [SOUNDFONT]``. Solo instruments are played by fluidsynth from a
+General MIDI sound font, speech is spoken by espeak-ng (Debian: fluidsynth, fluid-soundfont-gm, espeak-ng); noise
+needs neither.
 """
 
 import pathlib

@@ -6,10 +6,12 @@ max_softmax            1 - the largest calibrated probability; D. Hendrycks and 
 mahalanobis            squared distance to the nearest genre's mean in the penultimate layer, with the covariance
                        within genres; K. Lee et al., "A simple unified framework for detecting out-of-distribution
                        samples and adversarial attacks", NeurIPS 2018 (its last layer alone, without input noise)
-relative_mahalanobis   that less the distance to the mean of everything; J. Ren et al., "A simple fix to Mahalanobis
+relative_mahalanobis   that less the distance to the mean of everything; J. Ren et al., "A simple fix to
+Mahalanobis
                        distance for improving near-OOD detection", ICML 2021 workshop
 knn                    distance to the 5th nearest training segment in the penultimate layer, vectors brought to
-                       length 1; Y. Sun et al., "Out-of-distribution detection with deep nearest neighbors", ICML 2022
+                       length 1; Y. Sun et al., "Out-of-distribution detection with deep nearest neighbors", ICML
+                       2022
 =====================  ==========================================================================================
 
 A track's score is the mean over its segments: unlike the highest or lowest one, it does not grow or fall with the

@@ -31,8 +31,8 @@ class Gaussian:
         """Squared Mahalanobis distance of each row to its nearest centre [shape=(n_segments,), float64]."""
         white = (penultimate.astype(np.float64) - self.origin) @ self.whitening.T
         squares = (white**2).sum(axis=1)[:, np.newaxis] - 2 * white @ self.centres.T
-        nearest: np.ndarray = (squares + (self.centres**2).sum(axis=1)).min(axis=1)
-        return np.maximum(nearest, 0.0)
+        nearest: np.ndarray = np.maximum((squares + (self.centres**2).sum(axis=1)).min(axis=1), 0.0)
+        return nearest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class NeighbourBank:
     n_neighbours: int
 
     def distance(self, penultimate: np.ndarray) -> np.ndarray:
-        """Euclidean distance, between vectors of length 1, to the k-th neighbour [(n_segments,), float64, 0..2]."""
+        """Euclidean distance to the k-th neighbour, at length 1 [shape=(n_segments,), float64, 0..2]."""
         unit = normalize_rows(penultimate)
         starts = range(0, len(unit), _ROWS_AT_A_TIME)
         parts = [self._similarity(unit[i : i + _ROWS_AT_A_TIME]) for i in starts]

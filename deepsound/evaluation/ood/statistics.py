@@ -77,8 +77,8 @@ def compute_ood_score(
         raise ParameterError(f"no out-of-distribution score is called {name!r}; known: {', '.join(OOD_SCORES)}")
     if statistics is None or penultimate is None:
         raise ParameterError(
-            f"the score {name!r} needs statistics of the training segments, which bundles of format 1 do not have; "
-            f"without them there are {', '.join(_FROM_LOGITS)}"
+            f"the score {name!r} needs statistics of the training segments, which bundles of format 1 do not "
+            f"have; without them there are {', '.join(_FROM_LOGITS)}"
         )
     if name == "knn":
         return statistics.bank.distance(penultimate)

@@ -27,11 +27,12 @@ class OodRule:
 
     Notes
     -----
-    A threshold is the conformal quantile of n held-out scores: of rank ``ceil((n + 1) (1 - rate))``, and never above
-    the highest. If tracks of home are exchangeable, a new one lies above it with probability ``expected_rate``,
-    whatever the scores' distribution; for one set of n tracks the true rate is a draw from a beta distribution.
-    Sources: V. Vovk, A. Gammerman and G. Shafer, Algorithmic Learning in a Random World, 2005, section 2.2; V. Vovk,
-    "Conditional validity of inductive conformal predictors", ACML 2012, proposition 2.
+    A threshold is the conformal quantile of n held-out scores: of rank ``ceil((n + 1) (1 - rate))``, and never
+    above the highest. If tracks of home are exchangeable, a new one lies above it with probability
+    ``expected_rate``, whatever the scores' distribution; for one set of n tracks the true rate is a draw from a
+    beta distribution. Sources: V. Vovk, A. Gammerman and G. Shafer, Algorithmic Learning in a Random World,
+    2005, section 2.2; V. Vovk, "Conditional validity of inductive conformal predictors", ACML 2012, proposition
+    2.
     """
 
     score: str

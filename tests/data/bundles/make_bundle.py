@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -46,12 +47,10 @@ def write_features(folder: pathlib.Path) -> None:
                 segments.append({"track_id": track_id, "segment_index": index, **labels, "toy": values})
     text = pa.string()
     labels_schema = [("genre", text), ("artist", text), ("split", text)]
-    track_schema = pa.schema(
-        [("track_id", text), ("content_sha256", text), *labels_schema, ("status", text)]
-        + [("peak", pa.float64()), ("rms_dbfs", pa.float64()), ("n_segments", pa.int32())]
-        + [("duration_s", pa.float64()), ("sample_rate_hz", pa.int32()), ("n_channels", pa.int32())]
-        + [("container", text)]
-    )
+    numbers = [(name, pa.float64()) for name in ("peak", "rms_dbfs", "duration_s")]
+    counts = [(name, pa.int32()) for name in ("n_segments", "sample_rate_hz", "n_channels")]
+    texts = [(name, text) for name in ("track_id", "content_sha256", "status", "container")]
+    track_schema = pa.schema([*texts, *labels_schema, *numbers, *counts])
     segment_schema = pa.schema(
         [("track_id", text), ("segment_index", pa.int32()), *labels_schema, ("toy", pa.list_(pa.float32()))]
     )
@@ -82,10 +81,17 @@ def main() -> int:
         found = list(pathlib.Path(scratch).glob("mlruns/**/artifacts/bundle/bundle.json"))
         shutil.copytree(found[0].parent, target)
     segments = np.random.default_rng(12).normal(size=(6, *SHAPE)).astype(np.float32)
-    scores = load_head(read_bundle(target).head).score(segments)
-    np.savez(target / "expected.npz", segments=segments, probabilities=scores.probabilities, energy=scores.energy)
+    head = load_head(read_bundle(target).head)
+    # Format 1 knew the energy alone, under another name.
+    ood = {"energy": head.score(segments).energy} if FORMAT_VERSION == 1 else _score_all(head, segments)
+    probabilities = head.score(segments).probabilities
+    np.savez(target / "expected.npz", segments=segments, probabilities=probabilities, **ood)
     print(f"{target}: {sum(path.stat().st_size for path in target.iterdir())} bytes")
     return 0
+
+
+def _score_all(head: Any, segments: np.ndarray) -> dict[str, np.ndarray]:
+    return head.score(segments, ood_scores=head.ood_scores).ood
 
 
 if __name__ == "__main__":

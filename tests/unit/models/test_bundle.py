@@ -21,7 +21,7 @@ def test_round_trip(folder, tiny_bundle):
     again = read_bundle(folder)
     assert again.head == tiny_bundle.head
     assert again.split.equals(tiny_bundle.split)
-    assert (again.ood_threshold, again.feature_fingerprint) == (-1.0, tiny_bundle.feature_fingerprint)
+    assert (again.ood, again.feature_fingerprint) == (tiny_bundle.ood, tiny_bundle.feature_fingerprint)
 
 
 def test_damage_is_noticed(folder):
@@ -46,7 +46,7 @@ def test_head_equals_numpy(tiny_bundle, head_weights):
     scores = Head(tiny_bundle.head.spec, tiny_bundle.head.onnx_bytes).score(features)
     logits = ((features - [0, 1, -1]) / [1, 2, 0.5]).reshape(6, -1) @ head_weights
     np.testing.assert_allclose(scores.probabilities, scipy.special.softmax(logits / 2, axis=1), atol=1e-5)
-    np.testing.assert_allclose(scores.energy, -scipy.special.logsumexp(logits, axis=1), atol=1e-4)
+    np.testing.assert_allclose(scores.ood["energy"], -scipy.special.logsumexp(logits, axis=1), atol=1e-4)
 
 
 def test_head_is_cached_by_content(tiny_bundle):
