@@ -120,7 +120,8 @@ class CoverageCurve:
 
     def _right_among_surest(self, ranks: np.ndarray) -> np.ndarray:
         """Mean number of right tracks among the k surest, for each k."""
-        return np.interp(ranks, [0, *self.n_accepted], [0, *self.n_right])
+        n_right: np.ndarray = np.interp(ranks, [0, *self.n_accepted], [0, *self.n_right])
+        return n_right
 
 
 def compute_coverage(confidences: np.ndarray, *, is_right: np.ndarray) -> CoverageCurve:
