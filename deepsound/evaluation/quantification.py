@@ -12,8 +12,8 @@ An estimate has lost the bias of counting, but carries the error of the validati
 tracks a genre, and shares that are not far from equal, it lies no nearer to the truth than the count does. Its
 interval, unlike the count's, holds the truth.
 
-All of this holds where a genre's tracks sound as they do at home and only the shares differ. Foreign tracks break that:
-leave out what is called out-of-distribution.
+All of this holds where a genre's tracks sound as they do at home and only the shares differ. Foreign tracks
+break that: leave out what is called out-of-distribution.
 """
 
 from collections.abc import Sequence

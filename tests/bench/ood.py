@@ -7,10 +7,10 @@
     deepsound extract --input SOUNDS --output FOREIGN --set features=[musicnn]
     python -m tests.bench.ood HOME FOREIGN other_music=OTHER --set feature=musicnn
 
-HOME, FOREIGN and OTHER are FEATURES folders. The tracks of FOREIGN are told apart by their label, those of OTHER are
-all called other_music. In each fold of a repeated cross-validation, grouped by artist, a head is trained as
-``deepsound train`` trains it, and scores its held-out tracks and all the foreign ones. Scores of different heads are
-never compared: an AUROC is the mean of the folds' own, with the interval for as many tracks as there are.
+HOME, FOREIGN and OTHER are FEATURES folders. The tracks of FOREIGN are told apart by their label, those of OTHER
+are all called other_music. In each fold of a repeated cross-validation, grouped by artist, a head is trained as
+``deepsound train`` trains it, and scores its held-out tracks and all the foreign ones. Scores of different heads
+are never compared: an AUROC is the mean of the folds' own, with the interval for as many tracks as there are.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def score_folds(
 
 
 def summarize(folds: list[FoldScores], *, n_repeats: int) -> Iterator[str]:
-    """The table's lines: per score the false alarms at home; per kind and score the AUROC and the share called so."""
+    """The table: the false alarms at home of each score, then of each kind the AUROC and the share called so."""
     n_home = sum(len(of_home["energy"]) for of_home, _, _ in folds) // n_repeats
     yield f"{'':16}" + "".join(f"{name:>28}" for name in OOD_SCORES)
     alarms = [

@@ -37,8 +37,6 @@ def test_bounds_of_the_interval_lie_two_deviations_away(auroc, n_home, n_foreign
         variance = bound * (1 - bound) + (n_mean - 1) * (q1 + q2 - 2 * bound**2)
         deviation = np.sqrt(variance / (n_home * n_foreign))
         assert abs(auroc - bound) == pytest.approx(scipy.stats.norm.ppf(0.975) * deviation, rel=1e-6)
-    assert low > 0 or auroc < 0.9
-    assert high < 1 or auroc > 0.1
     assert (low == 0) == (auroc == 0)
     assert (high == 1) == (auroc == 1)
     mirrored = auroc_interval(1 - auroc, n_home=n_foreign, n_foreign=n_home)
@@ -59,7 +57,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(n_home, n_foreign, shift)
             _, low, high = compute_fpr95(home, foreign)
             n_held_fpr += low <= fpr95 <= high
     assert 0.93 <= n_held / n_trials <= 0.99
-    assert n_foreign != 12 or 0.92 <= n_held_fpr / n_trials
+    assert n_foreign != 12 or n_held_fpr / n_trials >= 0.92
 
 
 def test_fpr95_is_the_share_of_foreign_tracks_that_pass():

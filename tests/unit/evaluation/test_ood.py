@@ -124,7 +124,7 @@ def test_the_bank_is_a_bounded_sample_with_all_of_the_rare_genres():
 
     def chosen(seed, max_bank):
         bank = fit_statistics(values, segment_genres=genres, seed=seed, max_bank=max_bank).bank.vectors
-        return [int(round(float(np.arctan2(y, x)) * len(genres))) for x, y in bank]
+        return [round(float(np.arctan2(y, x)) * len(genres)) for x, y in bank]
 
     picked = chosen(0, 100)
     assert len(set(picked)) == 100

@@ -31,7 +31,7 @@ def test_damage_is_noticed(folder):
         read_bundle(folder)
     manifest = json.loads((folder / "bundle.json").read_text())
     (folder / "bundle.json").write_text(json.dumps({**manifest, "format_version": 99}))
-    with pytest.raises(BundleError, match="bundle format 99"):
+    with pytest.raises(BundleError, match="bundle format 99; deepsound"):
         read_bundle(folder)
     (folder / "bundle.json").write_text("{")
     with pytest.raises(BundleError, match="is not JSON"):
