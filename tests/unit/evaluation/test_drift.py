@@ -334,7 +334,7 @@ def test_treble_is_what_a_low_pass_filter_takes_away():
     assert treble[0] - treble[1] > 10
     assert treble[2] == pytest.approx(treble[0], abs=0.1)
     # The same from the mel bands themselves, whose place is found by where a sine sounds loudest.
-    bands = dict(sample_rate_hz=22050, fft_samples=2048, hop_samples=512, n_mels=128)
+    bands = {"sample_rate_hz": 22050, "fft_samples": 2048, "hop_samples": 512, "n_mels": 128}
     mel_db = 10 * np.log10(compute_mel_power(noise.astype(np.float32), **bands)).mean(axis=0)
     time_s = np.arange(22050) / 22050
     sines = [np.sin(2 * np.pi * hz * time_s).astype(np.float32) for hz in (200, 2000, 5000)]
