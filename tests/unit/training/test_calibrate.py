@@ -74,7 +74,7 @@ def test_thresholds_come_from_the_means_of_validation_tracks(weights):
 
 
 def test_few_tracks_of_home_are_called_foreign_and_most_foreign_ones(weights):
-    """Also by scores that no track of the training split comes near the threshold of, as it was seen in training."""
+    """Also by scores whose threshold no training track comes near: the network has seen those."""
     calibrated, _ = calibrate(weights)
     head = load_head(calibrated.head)
     _, home = score_tracks(head, make_subset(300, seed=3))
