@@ -3,15 +3,16 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+EXECUTOR_ENV := build/deepsound-executor.tar.gz
 # Evaluated only where it is used, after the check in $(STAMP).
 JAVA   = JAVA_HOME="$$($(PYTHON) deepsound/spark/java.py $(VENV)/jdk)"
 RUN    = PATH="$(CURDIR)/$(BIN):$$PATH" $(JAVA)
 
 .DEFAULT_GOAL := help
-.PHONY: help install java demo test soak bench lint format ui clean
+.PHONY: help install java demo executor-env test soak bench lint format ui clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 install: $(STAMP)  ## set up .venv with everything (Python 3.11+ and Java 17+ must be there)
 
@@ -35,10 +36,15 @@ demo: $(STAMP)  ## MFCC against an embedding on sample music; or make demo INPUT
 	@$(RUN) $(BIN)/deepsound demo $(if $(INPUT),--input '$(INPUT)') $(if $(OOD),--ood '$(OOD)') \
 	  $(if $(CONFIG),--config '$(CONFIG)') $(if $(NETWORK),--network '$(NETWORK)') $(if $(OUTPUT),--output '$(OUTPUT)')
 
+executor-env: $(EXECUTOR_ENV)  ## pack the environment of a cluster's executors: build/deepsound-executor.tar.gz
+
+$(EXECUTOR_ENV): $(STAMP) tools/executor_env.py pyproject.toml $(shell find deepsound -name '*.py')
+	@$(BIN)/python tools/executor_env.py $@
+
 test: $(STAMP)  ## run the tests
 	@$(RUN) $(BIN)/python -m pytest -q
 
-soak: $(STAMP)  ## run the tests that take minutes: a real cluster on this machine
+soak: $(STAMP) $(EXECUTOR_ENV)  ## run the tests that take minutes: a real cluster on this machine
 	@$(RUN) $(BIN)/python -m pytest -q -m soak
 
 bench: $(STAMP)  ## measure speed and memory as ratios from one run, against their targets

@@ -154,6 +154,12 @@ def make_linear_onnx(weights: np.ndarray) -> bytes:
 
 
 @pytest.fixture(scope="session")
+def linear_onnx() -> Callable[[np.ndarray], bytes]:
+    """The function :func:`make_linear_onnx`."""
+    return make_linear_onnx
+
+
+@pytest.fixture(scope="session")
 def head_weights() -> np.ndarray:
     """(12, 3): what the tiny bundle's network multiplies with."""
     return np.random.default_rng(5).normal(size=(SHAPE[0] * SHAPE[1], len(GENRES)))

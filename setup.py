@@ -56,7 +56,7 @@ setup(
     long_description_content_type="text/markdown",
     python_requires=">=3.11",
     packages=find_packages(include=["deepsound", "deepsound.*"]),
-    package_data={"deepsound": ["py.typed"]},
+    package_data={"deepsound": ["py.typed", "evaluation/scorecard/templates/*"]},
     install_requires=EXECUTOR,
     extras_require={"spark": SPARK, "train": TRAIN, "dev": DEV, "notebooks": NOTEBOOKS, "all": SPARK + TRAIN},
     entry_points={"console_scripts": ["deepsound = deepsound.cli:main"]},

@@ -10,8 +10,11 @@ from deepsound import __version__
 _COMMANDS = {
     "extract": "a folder of audio to features (Parquet)",
     "tracks": "which tracks of an extraction failed and why, which are copies",
+    "audit": "what leaks between the splits of features, and how much a careless split flatters",
     "train": "features to a registered genre model",
+    "compare": "two models on the same held-out tracks, with a paired test",
     "score": "features or audio and a model to predictions and per-genre metrics",
+    "doctor": "check what jobs need here; with --input, predict what an extraction takes",
     "sample": "write the built-in synthetic collection",
     "demo": "all of it, once, on the sample collection or on your music",
 }

@@ -69,6 +69,12 @@ class LabelError(DeepsoundError):
     code = "labels"
 
 
+class LabelMapError(LabelError):
+    """A label map cannot be read, is none, or is one for other genres than the model's."""
+
+    code = "label_map"
+
+
 class SplitError(DeepsoundError):
     """The tracks cannot be divided into training, validation and test."""
 
@@ -99,10 +105,22 @@ class BundleError(DeepsoundError):
     code = "bundle"
 
 
+class ComparisonError(DeepsoundError):
+    """Two models cannot be held against each other: no common genres, or no tracks new to both."""
+
+    code = "comparison"
+
+
 class TrackingError(DeepsoundError):
     """The MLflow store or registry cannot be reached, or lacks what was asked for."""
 
     code = "tracking"
+
+
+class SearchError(DeepsoundError):
+    """A hyperparameter search cannot be opened, or none of its trials gave a model."""
+
+    code = "search"
 
 
 class JavaMissingError(DeepsoundError):

@@ -64,6 +64,17 @@ def write_samples(samples, container, subtype, sample_rate_hz, **options):
     return output.getvalue()
 
 
+def write_long(path, *, container, subtype, sample_rate_hz, seconds, seed=0):
+    """A tone and noise in a file, minute by minute, so that no more than that is in memory."""
+    rng = np.random.default_rng(seed)
+    with soundfile.SoundFile(path, "w", sample_rate_hz, 1, subtype, format=container) as sound:
+        for start in range(0, seconds, 60):
+            time_s = np.arange(min(60, seconds - start) * sample_rate_hz) / sample_rate_hz
+            tone = 0.3 * np.sin(2 * np.pi * (200 + start % 1000) * time_s)
+            sound.write((tone + 0.03 * rng.normal(size=len(time_s))).astype(np.float32))
+    return path
+
+
 def make_id3v2(n_bytes, body=b""):
     """An ID3v2.3 tag that says it has ``n_bytes`` behind its header, filled up with zeros."""
     size = bytes(n_bytes >> shift & 127 for shift in (21, 14, 7, 0))

@@ -65,9 +65,9 @@ def is_known_container(source: AudioSource) -> bool:
     """Whether a file begins as a sound container does: what cannot be opened then is damage."""
     head = source.peek(0, 64)
     is_mpeg = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0
-    # GTZAN's jazz.00054.wav: everything of a WAV but its first bytes.
-    is_beheaded_wav = b"WAVE" in head or b"fmt " in head
-    return head.startswith((*_SNDFILE_MAGIC, b"ID3")) or is_mpeg or is_beheaded_wav
+    # As GTZAN's jazz.00054.wav: a WAV without its first bytes, or a file whose beginning was never written.
+    is_beheaded = b"WAVE" in head or b"fmt " in head or head[:16] == bytes(16)
+    return head.startswith((*_SNDFILE_MAGIC, b"ID3")) or is_mpeg or is_beheaded
 
 
 def _detect_demuxer(head: bytes) -> str | None:

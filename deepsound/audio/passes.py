@@ -58,8 +58,6 @@ def measure_audio(source: AudioSource, *, kept_samples: int = KEPT_SAMPLES) -> M
         meter.add(block)
         if meter.n_samples <= kept_samples:
             kept.append(block)
-        else:
-            kept.clear()
     is_kept = meter.n_samples <= kept_samples
     return MeasuredAudio(format=stream.format, meter=meter, kept=tuple(kept) if is_kept else None)
 

@@ -62,10 +62,9 @@ class LoudnessMeter:
         """Take the next samples: np.ndarray [shape=(n_samples,), float32], n_samples >= 1."""
         self.n_samples += len(block)
         self.n_not_finite += len(block) - int(np.count_nonzero(np.isfinite(block)))
-        if not self.n_not_finite:
-            self.peak = max(self.peak, float(np.abs(block).max()))
-            # float64: a float32 sum over minutes of samples loses the small ones.
-            self.sum_of_squares += float(np.square(block, dtype=np.float64).sum())
+        self.peak = max(self.peak, float(np.abs(block).max()))
+        # float64: a float32 sum over minutes of samples loses the small ones.
+        self.sum_of_squares += float(np.square(block, dtype=np.float64).sum())
 
     def read(self, *, silence_dbfs: float) -> Loudness:
         """The loudness of all that came.

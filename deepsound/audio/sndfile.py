@@ -35,7 +35,7 @@ def open_sndfile(source: AudioSource, container: Container) -> AudioStream:
         with source.limits.timed():
             sound = soundfile.SoundFile(source)
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as exc:
-        source.check()
+        # Looking at the file again, this also tells a failed storage and the end of the time.
         if is_known_container(source):
             raise AudioUnreadableError(
                 f"a known container, but its content is damaged: {_detail_of(exc)}"

@@ -54,7 +54,7 @@ def try_decoding(file: BinaryIO, *, max_duration_s: float, timeout_s: float) -> 
             shutil.copyfileobj(file, copy, 1 << 20)
         except OSError as exc:
             return AudioUnreadableError(f"the storage does not give the bytes: {exc.strerror or exc}")
-        copy.seek(0)
+        copy.flush()
         return _judge("-", copy, max_duration_s, timeout_s)
 
 

@@ -1,5 +1,6 @@
 """The jobs of a demo, each through the real ``spark-submit``."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -67,12 +68,14 @@ def run_jobs(collections: Collections, plan: Plan) -> None:
         return _Job(name=name, script="extract", arguments=(*paths, *settings, *overrides, *labels))
 
     def training(feature: str) -> _Job:
-        arguments = ("--features", str(output / "features"), *settings, "--set", f"feature={feature}")
+        paths = ("--features", str(output / "features"), "--output", str(_outcome_of(plan, feature)))
+        arguments = (*paths, *settings, "--set", f"feature={feature}")
         return _Job(name=f"train {feature}", script="train", arguments=arguments)
 
     def scoring(feature: str, name: str, folder: str, subset: str) -> _Job:
         paths = ("--input", str(output / folder), "--output", str(output / "scores" / f"{feature}-{name}"))
-        model = ("--model", f"models:/deepsound-{feature}@champion")
+        # The version that this demo trained: the champion may be another collection's, and stays where it is.
+        model = ("--model", read_model_uri(plan, feature))
         arguments = (*paths, *model, *settings, "--set", f"subset={subset}")
         return _Job(name=f"score {feature} {name}", script="score", arguments=arguments)
 
@@ -85,6 +88,16 @@ def run_jobs(collections: Collections, plan: Plan) -> None:
         scored.append(("ood", "ood_features", "all"))
     _run(jobs)
     _run([scoring(feature, *what) for what in scored for feature in features])
+
+
+def read_model_uri(plan: Plan, feature: str) -> str:
+    """The URI of the version that the demo's training job registered."""
+    outcome = json.loads(_outcome_of(plan, feature).read_text(encoding="utf-8"))
+    return str(outcome["model"])
+
+
+def _outcome_of(plan: Plan, feature: str) -> pathlib.Path:
+    return plan.output / "models" / f"{feature}.json"
 
 
 def _discard_other_settings(folder: pathlib.Path) -> None:

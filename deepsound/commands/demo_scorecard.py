@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from deepsound.commands.demo_jobs import Collections, Plan
+from deepsound.commands.demo_jobs import Collections, Plan, read_model_uri
 from deepsound.evaluation.report import Scorecard, format_headline, format_side_by_side
 
 
@@ -34,12 +34,14 @@ def format_demo(collections: Collections, plan: Plan) -> str:
     lines += [
         f"{feature:<12} {' '.join(f'{text:<26}' for text in headlines[feature])}".rstrip() for feature in features
     ]
+    models = ", ".join(read_model_uri(plan, feature) for feature in features)
     store = os.environ.get("MLFLOW_TRACKING_URI", "mlflow.db, here")
     lines += [
         "",
         f"features     {output / 'features'} (segments/, tracks/, extract.json)",
         f"predictions  {output / 'scores'} (predictions/, per_genre/, metrics.json each)",
-        f"runs         {store}: settings, curves, confusion matrices as pictures, the registered models",
+        f"models       {models}",
+        f"runs         {store}: settings, curves, pictures, a scorecard.html of each model to show around",
         "look at them with: make ui   (then open http://127.0.0.1:5000, experiment 'deepsound')",
     ]
     return "\n".join(lines)

@@ -3,13 +3,14 @@
 import argparse
 import contextlib
 import functools
+import json
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
-from deepsound.errors import DeepsoundError
+from deepsound.errors import DeepsoundError, OutputError, first_line
 
 EXIT_BUG = 1
 EXIT_USAGE = 2
@@ -36,6 +37,24 @@ def add_settings_options(parser: argparse.ArgumentParser, *, example: str) -> No
     )
 
 
+def write_json(document: Mapping[str, Any], path: str) -> None:
+    """Write a result file whole or not at all; folders on the way to it are made.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written there.
+    """
+    target = pathlib.Path(path)
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        beside.replace(target)
+    except OSError as exc:
+        raise OutputError(f"cannot write {path}: {first_line(exc)}") from exc
+
+
 def say(line: str) -> None:
     """A line of progress, on standard error: standard output is for results."""
     # In one piece: two threads may speak at the same time.
@@ -44,16 +63,20 @@ def say(line: str) -> None:
 
 
 @contextlib.contextmanager
-def muted_native_logs() -> Iterator[None]:
-    """Swallow what native code writes to standard error, while TensorFlow is imported and used.
+def muted_native_logs(into: str = os.devnull) -> Iterator[None]:
+    """Swallow what native code, or a Java that is started, writes to standard error; what Python writes passes.
 
-    TensorFlow's C++ announces missing GPU libraries before any log level of its own takes effect. What Python
-    writes to ``sys.stderr`` passes.
+    TensorFlow's C++ announces missing GPU libraries before any log level of its own takes effect.
+
+    Parameters
+    ----------
+    into : str
+        A file that gets it.
     """
     sys.stderr.flush()
     kept = os.dup(2)
     python_stderr = sys.stderr
-    with pathlib.Path(os.devnull).open("w") as nowhere, os.fdopen(kept, "w", buffering=1) as visible:
+    with pathlib.Path(into).open("w") as nowhere, os.fdopen(kept, "w", buffering=1) as visible:
         os.dup2(nowhere.fileno(), 2)
         if python_stderr is sys.__stderr__:
             sys.stderr = visible

@@ -5,6 +5,7 @@ read from YAML and ``--set`` is :mod:`deepsound.settings`.
 """
 
 from deepsound.config.extract import DEFAULT_VGGISH, NORMALIZATIONS, ExtractSettings
+from deepsound.config.finetune import VGGISH_BLOCKS, FinetuneSettings
 from deepsound.config.labels import LABEL_SOURCES, LabelSettings
 from deepsound.config.networks import (
     ARCHITECTURES,
@@ -25,6 +26,7 @@ from deepsound.config.networks import (
 )
 from deepsound.config.ood import OOD_SCORES, OodSettings
 from deepsound.config.score import ScoreSettings
+from deepsound.config.search import SearchSettings
 from deepsound.config.split import SPLIT_NAMES, SplitFiles, SplitSettings
 from deepsound.config.train import TrainSettings
 
@@ -39,9 +41,11 @@ __all__ = [
     "SPLIT_NAMES",
     "SUITED_TO_EMBEDDINGS",
     "SUITED_TO_MFCC",
+    "VGGISH_BLOCKS",
     "Cnn",
     "CnnSettings",
     "ExtractSettings",
+    "FinetuneSettings",
     "LabelSettings",
     "Lstm",
     "LstmSettings",
@@ -50,6 +54,7 @@ __all__ = [
     "Network",
     "OodSettings",
     "ScoreSettings",
+    "SearchSettings",
     "SplitFiles",
     "SplitSettings",
     "TrainSettings",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from deepsound.config.check import check_setting
 from deepsound.errors import ConfigError
 
-LABEL_SOURCES = ("parent_dir", "filename_prefix", "csv", "none")
+LABEL_SOURCES = ("parent_dir", "filename_prefix", "csv", "tags", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,16 +13,23 @@ class LabelSettings:
     """Where genre, artist and split of a track come from.
 
     ``from: parent_dir`` is GTZAN's layout (``blues/blues.00000.wav``), ``filename_prefix`` reads
-    ``hiphop_3.wav``, ``csv`` reads a table (columns path, genre, artist, split), ``none`` leaves all null.
+    ``hiphop_3.wav``, ``csv`` reads a table (columns path, genre, artist, split), ``tags`` what the files say of
+    themselves (ID3, Vorbis comments and their like), ``none`` leaves all null.
+
+    ``map`` names a label map (built in, or the path of a file), by which a collection is scored; extraction keeps
+    labels as they are.
     """
 
     source: str = field(default="parent_dir", metadata={"key": "from"})
     csv: str | None = None
+    map: str | None = None
 
     def __post_init__(self) -> None:
         check_setting(
             self.source in LABEL_SOURCES, "labels.from", self.source, f"one of {', '.join(LABEL_SOURCES)}"
         )
+        is_name = self.map is None or bool(self.map.strip())
+        check_setting(is_name, "labels.map", self.map, "a label map's name or path, or null")
         if self.source == "csv" and not self.csv:
             raise ConfigError("'labels.from' is 'csv' but 'labels.csv' names no file")
         if self.csv and self.source != "csv":

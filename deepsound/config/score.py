@@ -9,7 +9,7 @@ from deepsound.config.split import SPLIT_NAMES
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreSettings:
-    """What ``jobs/score.py`` does. ``labels`` is used only where the input is raw audio.
+    """What ``jobs/score.py`` does. Of ``labels``, all but ``map`` is used only where the input is raw audio.
 
     ``subset`` picks the tracks that the model's own split put into train, validation or test.
     """

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field, replace
 
 from deepsound.config.check import check_setting
+from deepsound.config.finetune import FINETUNED_FEATURE, FinetuneSettings
 from deepsound.config.networks import (
     ARCHITECTURES,
     SUITED_TO_EMBEDDINGS,
@@ -14,7 +15,12 @@ from deepsound.config.networks import (
     TransformerSettings,
 )
 from deepsound.config.ood import OodSettings
+from deepsound.config.search import SearchSettings
 from deepsound.config.split import SPLIT_NAMES, SplitSettings
+
+TRANSFORMS = ("none", "logit", "auto")
+SCHEDULES = ("constant", "cosine")
+_NOT_OF_FINETUNING = ("transform", "schedule", "artist_balance", "genre_balance", "n_seeds", "refit")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +41,23 @@ class TrainSettings:
     lstm: LstmSettings = field(default_factory=LstmSettings)
     transformer: TransformerSettings = field(default_factory=TransformerSettings)
     mlp: MlpSettings = field(default_factory=MlpSettings)
+    finetune: FinetuneSettings = field(default_factory=FinetuneSettings)
+    # Of each number, before standardisation; auto: logit for a feature of probabilities.
+    transform: str = "none"
     epochs: int = 60
+    # Epochs without a lower validation loss before training stops; 0 to train them all.
     patience: int = 10
     batch_size: int = 32
     learning_rate: float = 1e-3
+    schedule: str = "constant"
+    # A track of an artist with n tracks counts n ** -artist_balance, one of a genre with n tracks alike.
+    artist_balance: float = 0.0
+    genre_balance: float = 0.0
+    # Networks that differ by their seed alone and are averaged into one.
+    n_seeds: int = 1
+    # Train once more, as long, on the training and validation tracks together.
+    refit: bool = False
+    search: SearchSettings = field(default_factory=SearchSettings)
     ood: OodSettings = field(default_factory=OodSettings)
     # Share of in-distribution tracks that may be called out-of-distribution.
     ood_false_alarm_rate: float = 0.05
@@ -48,14 +67,27 @@ class TrainSettings:
         check_setting(n_lists in (0, 3), "split_files", self.split_files, f"three files: {', '.join(SPLIT_NAMES)}")
         is_once = not n_lists or not self.split.files.named()
         check_setting(is_once, "split_files", self.split_files, "nothing, as split.files is set too")
-        known = ", ".join(ARCHITECTURES)
-        check_setting(self.architecture in ARCHITECTURES, "architecture", self.architecture, f"one of {known}")
+        known = (*ARCHITECTURES, "vggish_finetune")
+        wanted = f"one of {', '.join(known)}"
+        check_setting(self.architecture in known, "architecture", self.architecture, wanted)
+        if self.architecture == "vggish_finetune":
+            wanted = f"{FINETUNED_FEATURE}, which the architecture vggish_finetune works on"
+            check_setting(self.feature == FINETUNED_FEATURE, "feature", self.feature, wanted)
+            for name in _NOT_OF_FINETUNING:
+                default = type(self).__dataclass_fields__[name].default
+                wanted = f"{default}: the architecture vggish_finetune does without"
+                check_setting(getattr(self, name) == default, name, getattr(self, name), wanted)
         check_setting(self.seed >= 0, "seed", self.seed, "a whole number from 0")
         is_list = len(self.genres) != 1 and len(set(self.genres)) == len(self.genres)
         check_setting(is_list, "genres", self.genres, "two or more different names, or none for those in the data")
         check_setting(self.folds == 0 or self.folds >= 2, "folds", self.folds, "two or more, or 0 for none")
-        for name in ("epochs", "patience", "batch_size"):
+        for name in ("epochs", "batch_size", "n_seeds"):
             check_setting(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        check_setting(self.patience >= 0, "patience", self.patience, "at least 1, or 0 to train all epochs")
+        check_setting(self.schedule in SCHEDULES, "schedule", self.schedule, f"one of {', '.join(SCHEDULES)}")
+        check_setting(self.transform in TRANSFORMS, "transform", self.transform, f"one of {', '.join(TRANSFORMS)}")
+        for name in ("artist_balance", "genre_balance"):
+            check_setting(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
         check_setting(0 < self.learning_rate <= 1, "learning_rate", self.learning_rate, "a number in (0, 1]")
         rate = self.ood_false_alarm_rate
         check_setting(0 < rate < 1, "ood_false_alarm_rate", rate, "a fraction in (0, 1)")
@@ -72,7 +104,14 @@ class TrainSettings:
         network: Network = getattr(self, self.architecture).over(suited[self.architecture])
         return network
 
+    @property
+    def pretrained(self) -> str | None:
+        """Where the network that training starts from comes from; None for an architecture that starts anew."""
+        return self.finetune.network if self.architecture == "vggish_finetune" else None
+
     def resolved(self) -> "TrainSettings":
         """The same with nothing of its architecture left open: what is logged and kept beside a model."""
+        if self.pretrained:
+            return self
         asked = type(getattr(self, self.architecture))
         return replace(self, **{self.architecture: asked(**asdict(self.network))})

@@ -1,4 +1,4 @@
-"""Labels of a track from its path or from a table."""
+"""Labels of a track from its path, from a table, or from its own tags."""
 
 import csv
 import io
@@ -6,6 +6,7 @@ import pathlib
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from deepsound.config import SPLIT_NAMES
 from deepsound.errors import LabelError
@@ -32,6 +33,27 @@ class Labeller:
 
     source: str
     table: Mapping[str, TrackLabels] = field(default_factory=dict)
+
+    @property
+    def reads_files(self) -> bool:
+        """Whether labels stand in the files themselves, so that :meth:`labels_of` has none."""
+        return self.source == "tags"
+
+    def labels_in(self, file: BinaryIO, *, track_id: str) -> TrackLabels:
+        """Labels of a track whose file is open; its position stays.
+
+        Raises
+        ------
+        OSError
+            The storage fails.
+        """
+        if not self.reads_files:
+            return self.labels_of(track_id)
+        # Only here: most extractions need no mutagen.
+        from deepsound.data.tags import read_tags
+
+        tags = read_tags(file)
+        return TrackLabels(genre=tags.genre, artist=tags.artist)
 
     def labels_of(self, track_id: str) -> TrackLabels:
         """Labels of the track at ``track_id`` (path relative to the input root, ``/`` between parts)."""

@@ -2,12 +2,14 @@
 
 import json
 import posixpath
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset
 import pyarrow.fs
 import pyarrow.parquet as pq
@@ -135,8 +137,19 @@ def read_known_tracks(features: str, *, columns: Sequence[str]) -> pa.Table:
     return read_tracks(features, columns=["track_id", *(name for name in columns if name in schema.names)])
 
 
-def read_segments(features: str, *, feature: str) -> SegmentTable:
-    """All segments of one declared feature.
+def read_given_splits(features: str) -> dict[str, frozenset[str]]:
+    """Every split that ``tracks/`` or ``segments/`` names of a track: one each, where the collection is sound."""
+    named: dict[str, set[str]] = defaultdict(set)
+    for table in ("tracks", "segments"):
+        pairs = _read_table(features, table, ["track_id", "split"]).group_by(["track_id", "split"]).aggregate([])
+        for track_id, split in zip(pairs["track_id"].to_pylist(), pairs["split"].to_pylist(), strict=True):
+            if split is not None:
+                named[track_id].add(split)
+    return {track_id: frozenset(splits) for track_id, splits in named.items()}
+
+
+def read_segments(features: str, *, feature: str, track_ids: Collection[str] | None = None) -> SegmentTable:
+    """All segments of one declared feature, or those of some tracks.
 
     Raises
     ------
@@ -146,7 +159,8 @@ def read_segments(features: str, *, feature: str) -> SegmentTable:
         If the column is missing or a row is not of the declared shape or not finite.
     """
     shape = read_summary(features).shape_of(feature)
-    table = _read_table(features, "segments", [*_SEGMENT_KEYS, feature])
+    wanted = None if track_ids is None else pc.field("track_id").isin(pa.array(sorted(track_ids), pa.string()))
+    table = _read_table(features, "segments", [*_SEGMENT_KEYS, feature], wanted)
     table = table.sort_by([(key, "ascending") for key in _SEGMENT_KEYS])
     column = table[feature].combine_chunks()
     lengths = np.diff(column.offsets.to_numpy())
@@ -161,10 +175,10 @@ def read_segments(features: str, *, feature: str) -> SegmentTable:
     return SegmentTable(values=values, track_ids=table["track_id"].to_numpy())
 
 
-def _read_table(features: str, name: str, columns: list[str]) -> pa.Table:
+def _read_table(features: str, name: str, columns: list[str], wanted: pc.Expression | None = None) -> pa.Table:
     file_system, path = _locate(features)
     try:
-        return pq.read_table(posixpath.join(path, name), columns=columns, filesystem=file_system)
+        return pq.read_table(posixpath.join(path, name), columns=columns, filesystem=file_system, filters=wanted)
     except (OSError, pa.ArrowException) as exc:
         detail = " ".join(str(exc).split())[:200]
         raise SchemaMismatchError(f"cannot read {', '.join(columns)} from {features}/{name}: {detail}") from exc

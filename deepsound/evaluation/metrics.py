@@ -4,6 +4,8 @@ Conventions: rows are the true genre, columns the predicted one, both in the ord
 is passed in and never inferred from what happens to occur. The unit counted is the track. Where nothing was
 predicted as a genre its precision is undefined (None); where no track truly is of a genre its recall and F1
 are. Undefined numbers are left out of macro means, never counted as 0.
+
+Every figure comes with a 95 % interval: Wilson's for proportions, a track bootstrap for the rest.
 """
 
 from collections.abc import Sequence
@@ -12,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepsound.errors import ParameterError
-from deepsound.evaluation.intervals import wilson_interval
+from deepsound.evaluation.intervals import Interval, bootstrap_confusion, wilson_interval
 
 
 @dataclass(frozen=True, kw_only=True)
 class GenreMetrics:
-    """One genre's line. ``recall_low`` and ``recall_high`` bound the recall's 95 % Wilson interval."""
+    """One genre's line; ``_low`` and ``_high`` bound the 95 % interval of what they are named after."""
 
     genre: str
     n_true: int
@@ -28,13 +30,18 @@ class GenreMetrics:
     f1: float | None
     recall_low: float | None
     recall_high: float | None
+    precision_low: float | None
+    precision_high: float | None
+    f1_low: float | None
+    f1_high: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class CollectionMetrics:
     """All metrics of a labelled set of tracks. Without a labelled track the means are None.
 
-    ``accuracy_low`` and ``accuracy_high`` bound the accuracy's 95 % Wilson interval.
+    ``accuracy_low`` and ``accuracy_high`` bound the accuracy's 95 % Wilson interval; the ``macro_`` intervals are
+    (low, high) of :func:`~deepsound.evaluation.intervals.bootstrap_confusion`.
     """
 
     n_labelled: int
@@ -44,6 +51,9 @@ class CollectionMetrics:
     macro_precision: float | None
     macro_recall: float | None
     macro_f1: float | None
+    macro_precision_interval: Interval | None
+    macro_recall_interval: Interval | None
+    macro_f1_interval: Interval | None
     per_genre: tuple[GenreMetrics, ...]
     confusion: np.ndarray
 
@@ -90,7 +100,11 @@ def compute_metrics(confusion: np.ndarray, *, genres: Sequence[str]) -> Collecti
     """
     if confusion.shape != (len(genres), len(genres)):
         raise ParameterError(f"confusion matrix of shape {confusion.shape} for {len(genres)} genres")
-    per_genre = tuple(_genre_metrics(confusion, index, genre) for index, genre in enumerate(genres))
+    intervals = bootstrap_confusion(confusion)
+    per_genre = tuple(
+        _genre_metrics(confusion, index, genre, f1_interval=intervals.f1[index])
+        for index, genre in enumerate(genres)
+    )
     n_labelled = int(confusion.sum())
     n_correct = int(np.trace(confusion))
     low, high = wilson_interval(n_correct, n_labelled) if n_labelled else (None, None)
@@ -102,16 +116,21 @@ def compute_metrics(confusion: np.ndarray, *, genres: Sequence[str]) -> Collecti
         macro_precision=_mean([line.precision for line in per_genre]) if n_labelled else None,
         macro_recall=_mean([line.recall for line in per_genre]),
         macro_f1=_mean([line.f1 for line in per_genre]),
+        macro_precision_interval=intervals.macro_precision,
+        macro_recall_interval=intervals.macro_recall,
+        macro_f1_interval=intervals.macro_f1,
         per_genre=per_genre,
         confusion=confusion,
     )
 
 
-def _genre_metrics(confusion: np.ndarray, index: int, genre: str) -> GenreMetrics:
+def _genre_metrics(confusion: np.ndarray, index: int, genre: str, *, f1_interval: Interval | None) -> GenreMetrics:
     n_true = int(confusion[index].sum())
     n_predicted = int(confusion[:, index].sum())
     n_correct = int(confusion[index, index])
     low, high = wilson_interval(n_correct, n_true) if n_true else (None, None)
+    precision_low, precision_high = wilson_interval(n_correct, n_predicted) if n_predicted else (None, None)
+    f1_low, f1_high = f1_interval if f1_interval is not None else (None, None)
     return GenreMetrics(
         genre=genre,
         n_true=n_true,
@@ -123,6 +142,10 @@ def _genre_metrics(confusion: np.ndarray, index: int, genre: str) -> GenreMetric
         f1=2 * n_correct / (n_true + n_predicted) if n_true else None,
         recall_low=low,
         recall_high=high,
+        precision_low=precision_low,
+        precision_high=precision_high,
+        f1_low=f1_low,
+        f1_high=f1_high,
     )
 
 

@@ -10,20 +10,26 @@ Scorecard = tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]
 
 # Width of 'genre' and 'tracks' in a table: what is the same for all models.
 _KEY_WIDTH = 19
-_HEADLINE = ("accuracy", "accuracy_low", "accuracy_high", "macro_precision", "macro_recall", "macro_f1")
+_MACROS = ("macro_precision", "macro_recall", "macro_f1")
 
 
 def headline_numbers(metrics: CollectionMetrics) -> dict[str, float]:
-    """The defined headline figures by name; undefined ones are left out."""
-    values = {name: getattr(metrics, name) for name in _HEADLINE}
-    return {name: value for name, value in values.items() if value is not None}
+    """The defined headline figures by name, with ``_low`` and ``_high``; undefined ones are left out."""
+    return {name: value for name, value in _headline(metrics).items() if value is not None}
+
+
+def _headline(metrics: CollectionMetrics) -> dict[str, float | None]:
+    values = {name: getattr(metrics, name) for name in ("accuracy", "accuracy_low", "accuracy_high", *_MACROS)}
+    for name in _MACROS:
+        values[f"{name}_low"], values[f"{name}_high"] = getattr(metrics, f"{name}_interval") or (None, None)
+    return values
 
 
 def metrics_to_plain(metrics: CollectionMetrics) -> dict[str, Any]:
     """The metric part of ``metrics.json``; undefined figures are null."""
     return {
         "n_labelled": metrics.n_labelled,
-        **{name: getattr(metrics, name) for name in _HEADLINE},
+        **_headline(metrics),
         "labels": [line.genre for line in metrics.per_genre],
         "confusion_matrix": metrics.confusion.tolist(),
     }

@@ -1,7 +1,7 @@
 """Which features there are, by the name that settings and columns use."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from deepsound.config import ExtractSettings
 from deepsound.errors import ConfigError, ParameterError, UnknownFeatureError
@@ -10,6 +10,7 @@ from deepsound.features.embedding import EmbeddingExtractor
 from deepsound.features.mfcc import MfccExtractor
 from deepsound.features.musicnn import MusicnnExtractor
 from deepsound.features.vggish import VggishExtractor
+from deepsound.features.vggish_log_mel import VggishLogMelExtractor
 from deepsound.networks.engine import NetworkFile
 
 # Those that run a pretrained network, and those that need none.
@@ -17,7 +18,10 @@ EMBEDDINGS: dict[str, type[EmbeddingExtractor]] = {
     "musicnn": MusicnnExtractor,
     "vggish": VggishExtractor,
 }
-_PLAIN = {"mfcc": MfccExtractor}
+_PLAIN: dict[str, Callable[[], FeatureExtractor]] = {
+    "mfcc": MfccExtractor,
+    "vggish_log_mel": VggishLogMelExtractor,
+}
 FEATURE_NAMES = tuple(sorted({*EMBEDDINGS, *_PLAIN}))
 
 

@@ -2,11 +2,12 @@
 
 ::
 
-    bundle.json      format, taxonomy, feature, standardisation, temperature, OOD rule, validation confusion,
-    settings head.onnx        the network, standardised features to logits and the penultimate numbers ood.npz
-    where the training segments lie in the penultimate layer drift.json       what the training tracks are like,
-    in bins model.keras      the same network with its Keras weights, for further training split.parquet
-    track_id, genre, artist, split: which tracks the model has seen
+    bundle.json      format, taxonomy, feature, standardisation, temperature, OOD rule, validation confusion
+    head.onnx        the network, standardised features to logits and the penultimate numbers
+    ood.npz          where the training segments lie in the penultimate layer
+    drift.json       what the training tracks are like, in bins
+    model.keras      the same network with its Keras weights, for further training
+    split.parquet    track_id, genre, artist, split: which tracks the model has seen
 
 Nothing in it is pickled. JSON, arrays and ONNX are parsed, never executed. Format 1 had neither ood.npz nor
 drift.json nor a confusion matrix: its bundles are read as before, and know the energy alone.
@@ -153,7 +154,7 @@ def _to_manifest(bundle: Bundle) -> dict[str, Any]:
             "network": bundle.network,
         },
         "extract_settings": bundle.extract_settings,
-        "standardization": {"mean": list(spec.mean), "std": list(spec.std)},
+        "standardization": {"transform": spec.transform, "mean": list(spec.mean), "std": list(spec.std)},
         "temperature": spec.temperature,
         "ood": {
             "score": bundle.ood.score,
@@ -178,6 +179,8 @@ def _parse(manifest: dict[str, Any], folder: pathlib.Path, *, version: int) -> B
         mean=tuple(manifest["standardization"]["mean"]),
         std=tuple(manifest["standardization"]["std"]),
         temperature=float(manifest["temperature"]),
+        # Bundles of before there were transforms name none.
+        transform=str(manifest["standardization"].get("transform", "none")),
     )
     head = PackedHead(spec, files[_HEAD], files.get(_OOD))
     return Bundle(

@@ -11,6 +11,7 @@ import onnxruntime
 
 from deepsound.errors import BundleError
 from deepsound.models.head import OUTPUT_NAMES
+from deepsound.models.vggish import FINETUNED, write_finetuned_onnx
 
 # Relative to the largest output of the probe: float32 sums in another order differ by a few 1e-7.
 _TOLERANCE = 1e-5
@@ -33,12 +34,7 @@ def export_onnx(model: keras.Model, *, probe: np.ndarray) -> bytes:
     """
     both = keras.Model(model.input, [model.output, model.get_layer("penultimate").output])
     expected = [np.asarray(output) for output in both(probe, training=False)]
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # Keras imports tf2onnx, which still looks up numpy names that are to be removed.
-        warnings.simplefilter("ignore", FutureWarning)
-        path = pathlib.Path(folder) / "head.onnx"
-        both.export(str(path), format="onnx", verbose=False)
-        onnx_bytes = _name_outputs(onnx.load(str(path)))
+    onnx_bytes = write_finetuned_onnx(model) if model.name == FINETUNED else _convert(both)
     session = onnxruntime.InferenceSession(onnx_bytes, providers=["CPUExecutionProvider"])
     got = session.run(list(OUTPUT_NAMES), {session.get_inputs()[0].name: probe})
     for name, of_onnx, of_keras in zip(OUTPUT_NAMES, got, expected, strict=True):
@@ -48,6 +44,15 @@ def export_onnx(model: keras.Model, *, probe: np.ndarray) -> bytes:
                 f"the exported head's {name} differ from Keras by {gap:.2e} on a probe; wanted {_TOLERANCE}"
             )
     return onnx_bytes
+
+
+def _convert(both: keras.Model) -> bytes:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # Keras imports tf2onnx, which still looks up numpy names that are to be removed.
+        warnings.simplefilter("ignore", FutureWarning)
+        path = pathlib.Path(folder) / "head.onnx"
+        both.export(str(path), format="onnx", verbose=False)
+        return _name_outputs(onnx.load(str(path)))
 
 
 def _name_outputs(graph_model: onnx.ModelProto) -> bytes:

@@ -15,11 +15,13 @@ import scipy.special
 
 from deepsound.errors import BundleError, ParameterError
 from deepsound.evaluation.ood import available_scores, compute_ood_score, unpack_statistics
+from deepsound.models.transform import apply_transform
 
 # The second are the numbers that the last dense layer sees; heads of old bundles have the first alone.
 OUTPUT_NAMES = ("logits", "penultimate")
-# What the network holds of a segment on the way is far larger than the segment: a megabyte for MFCCs.
-_BATCH_SEGMENTS = 512
+# Values that a network takes at a time, so that what lies between its layers stays below 0.5 GB: 4 segments of
+# 10 s where the network is a whole VGGish, 46 of MFCCs.
+_MAX_VALUES = 1 << 18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,8 @@ class HeadSpec:
         Standardisation, learned on the training split only; ``std`` is above 0.
     temperature : float
         Divides the logits before the softmax.
+    transform : str
+        What is done to each number before the standardisation; see :mod:`deepsound.models.transform`.
     """
 
     genres: tuple[str, ...]
@@ -42,6 +46,7 @@ class HeadSpec:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     temperature: float
+    transform: str = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +70,8 @@ class Head:
 
     Parameters
     ----------
+    onnx : bytes or str
+        The network, or the path of its file.
     ood_bytes : bytes or None
         From :func:`~deepsound.evaluation.ood.pack_statistics`; without them there are only the scores of the
         logits.
@@ -72,17 +79,17 @@ class Head:
     Raises
     ------
     BundleError
-        If the bytes are no ONNX model, or one that does not fit ``spec``, or the statistics do not fit it.
+        If that is no ONNX model, or one that does not fit ``spec``, or the statistics do not fit it.
     """
 
     def __init__(
-        self, spec: HeadSpec, onnx_bytes: bytes, *, ood_bytes: bytes | None = None, n_threads: int = 1
+        self, spec: HeadSpec, onnx: bytes | str, *, ood_bytes: bytes | None = None, n_threads: int = 1
     ) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = n_threads
         options.inter_op_num_threads = 1
         try:
-            self._session = onnxruntime.InferenceSession(onnx_bytes, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
         except Exception as exc:  # onnxruntime raises a class per status code, without a public base
             raise BundleError(f"the head is no ONNX model that can be run: {str(exc)[:200]}") from exc
         self.spec = spec
@@ -176,13 +183,15 @@ class Head:
     def _run(self, features: np.ndarray, *outputs: str) -> list[np.ndarray]:
         if features.ndim != 3 or features.shape[1:] != self.spec.shape:
             raise ParameterError(f"features of shape {features.shape}; this model wants (n, *{self.spec.shape})")
-        standardized = (features.astype(np.float32, copy=False) - self._mean) / self._std
-        starts = range(0, max(len(standardized), 1), _BATCH_SEGMENTS)
-        batches = [
-            self._session.run(list(outputs), {self._input_name: standardized[i : i + _BATCH_SEGMENTS]})
-            for i in starts
-        ]
+        n_at_a_time = max(1, _MAX_VALUES // (self.spec.shape[0] * self.spec.shape[1]))
+        starts = range(0, max(len(features), 1), n_at_a_time)
+        batches = [self._run_at_once(features[i : i + n_at_a_time], outputs) for i in starts]
         return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
+
+    def _run_at_once(self, features: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:
+        standardized = (apply_transform(features, self.spec.transform) - self._mean) / self._std
+        values: list[np.ndarray] = self._session.run(list(outputs), {self._input_name: standardized})
+        return values
 
 
 @dataclass(frozen=True)
@@ -203,3 +212,9 @@ class PackedHead:
 def load_head(packed: PackedHead) -> Head:
     """The head, built once per process and found again by content at every later call."""
     return Head(packed.spec, packed.onnx_bytes, ood_bytes=packed.ood_bytes)
+
+
+@functools.lru_cache(maxsize=4)
+def open_head(spec: HeadSpec, path: str, ood_bytes: bytes | None = None) -> Head:
+    """The head whose network lies at a path, built once per process."""
+    return Head(spec, path, ood_bytes=ood_bytes)

@@ -1,5 +1,6 @@
 """A small writer of ONNX graphs: one call a layer, weights as initializers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ _IR_VERSION = 8
 
 
 class GraphWriter:
-    """Collects nodes and weights of a network with one input and one output, batch dimension free."""
+    """Collects nodes and weights of a network with one input, batch dimension free."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -32,16 +33,21 @@ class GraphWriter:
         self._weights.append(numpy_helper.from_array(kept, name))
         return name
 
+    def rename(self, output: str, name: str) -> str:
+        """The same under a name that others will look for."""
+        self._nodes.append(helper.make_node("Identity", [output], [name]))
+        return name
+
     def to_bytes(
-        self, *, input_name: str, input_shape: tuple[int, ...], output: str, output_shape: tuple[int, ...]
+        self, *, input_name: str, input_shape: tuple[int, ...], outputs: Mapping[str, tuple[int, ...]]
     ) -> bytes:
-        """The checked model; both shapes without the batch dimension."""
+        """The checked model; all shapes without the batch dimension."""
         float32 = TensorProto.FLOAT
         graph = helper.make_graph(
             self._nodes,
             self._name,
-            [helper.make_tensor_value_info(input_name, float32, ["n_patches", *input_shape])],
-            [helper.make_tensor_value_info(output, float32, ["n_patches", *output_shape])],
+            [helper.make_tensor_value_info(input_name, float32, ["n", *input_shape])],
+            [helper.make_tensor_value_info(name, float32, ["n", *shape]) for name, shape in outputs.items()],
             self._weights,
         )
         opset = helper.make_opsetid("", _OPSET)

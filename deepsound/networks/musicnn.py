@@ -71,7 +71,7 @@ def build_musicnn_onnx(weights: MusicnnWeights) -> bytes:
     front = layers.front_end("log_mel")
     penultimate = layers.back_end(layers.mid_end(front))
     return layers.writer.to_bytes(
-        input_name="log_mel", input_shape=(PATCH_FRAMES, N_MELS), output=penultimate, output_shape=(N_DIMS,)
+        input_name="log_mel", input_shape=(PATCH_FRAMES, N_MELS), outputs={penultimate: (N_DIMS,)}
     )
 
 

@@ -6,12 +6,16 @@ tensorflow/models research/audioset/vggish: vggish_slim.py (configuration A of V
 """
 
 import itertools
+import pathlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import numpy_helper
 
-from deepsound.errors import NetworkMismatchError
+from deepsound.errors import NetworkMismatchError, first_line
 from deepsound.networks.graph import GraphWriter
 from deepsound.networks.vggish_input import N_MELS, PATCH_FRAMES
 
@@ -112,8 +116,16 @@ def build_vggish_onnx(weights: VggishWeights) -> bytes:
         A model from ``log_mel`` (n_patches, 96, 64) to the embedding (n_patches, 128), both float32.
     """
     writer = GraphWriter("vggish")
+    embedding = write_vggish(writer, "log_mel", weights)
+    return writer.to_bytes(
+        input_name="log_mel", input_shape=(PATCH_FRAMES, N_MELS), outputs={embedding: (N_DIMS,)}
+    )
+
+
+def write_vggish(writer: GraphWriter, log_mel: str, weights: VggishWeights) -> str:
+    """Append the network to a graph: from patches, or segments of patches, to embeddings (n_patches, 128)."""
     # One channel, so that no transposition is needed: (n, 96, 64) is (n, 1, 96, 64).
-    x = writer.add("Reshape", "log_mel", writer.weight(np.array([-1, 1, PATCH_FRAMES, N_MELS])))
+    x = writer.add("Reshape", log_mel, writer.weight(np.array([-1, 1, PATCH_FRAMES, N_MELS])))
     for i in range(_N_CONVOLUTIONS):
         kernel = weights.kernels[i].transpose(3, 2, 0, 1)
         x = writer.add("Conv", x, writer.weight(kernel), writer.weight(weights.biases[i]), pads=[1, 1, 1, 1])
@@ -126,9 +138,31 @@ def build_vggish_onnx(weights: VggishWeights) -> bytes:
         if i > _N_CONVOLUTIONS:
             x = writer.add("Relu", x)
         x = writer.add("Gemm", x, writer.weight(kernel), writer.weight(weights.biases[i]))
-    return writer.to_bytes(
-        input_name="log_mel", input_shape=(PATCH_FRAMES, N_MELS), output=x, output_shape=(N_DIMS,)
-    )
+    return x
+
+
+def read_vggish_onnx(path: pathlib.Path) -> VggishWeights:
+    """The weights that :func:`build_vggish_onnx` wrote, laid out as TensorFlow has them.
+
+    Raises
+    ------
+    NetworkMismatchError
+        If the file is no such model.
+    """
+    try:
+        arrays = [numpy_helper.to_array(weight) for weight in onnx.load(str(path)).graph.initializer]
+        kernels = [array for array in arrays if array.ndim in (2, 4)]
+        biases = tuple(array for array in arrays if array.ndim == 1 and array.dtype == np.float32)
+        convolutions = [kernel.transpose(2, 3, 1, 0) for kernel in kernels[:_N_CONVOLUTIONS]]
+        first_dense, *dense = kernels[_N_CONVOLUTIONS:]
+        kernels = [*convolutions, _channels_last(first_dense), *dense]
+    except (OSError, ValueError, DecodeError) as exc:
+        raise NetworkMismatchError(f"{path} is no converted VGGish: {first_line(exc)}") from exc
+    shapes = tuple(kernel.shape for kernel in kernels)
+    wanted = _infer_widths({str(shape): kernel for shape, kernel in zip(shapes, kernels, strict=True)})
+    if shapes != wanted.kernel_shapes() or [b.shape for b in biases] != [shape[-1:] for shape in shapes]:
+        raise NetworkMismatchError(f"{path} is no converted VGGish: it holds {_list_shapes(shapes)}")
+    return VggishWeights(tuple(kernels), biases)
 
 
 def _channels_first(kernel: np.ndarray) -> np.ndarray:
@@ -136,6 +170,13 @@ def _channels_first(kernel: np.ndarray) -> np.ndarray:
     height, width = PATCH_FRAMES // 16, N_MELS // 16
     n_out = kernel.shape[1]
     return kernel.reshape(height, width, -1, n_out).transpose(2, 0, 1, 3).reshape(-1, n_out)
+
+
+def _channels_last(kernel: np.ndarray) -> np.ndarray:
+    """The inverse of :func:`_channels_first`."""
+    height, width = PATCH_FRAMES // 16, N_MELS // 16
+    n_out = kernel.shape[1]
+    return kernel.reshape(-1, height, width, n_out).transpose(1, 2, 0, 3).reshape(-1, n_out)
 
 
 def _infer_widths(kernels: Mapping[str, np.ndarray]) -> VggishWidths:

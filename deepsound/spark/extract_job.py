@@ -16,12 +16,13 @@ import pandas as pd
 from pyspark.sql import SparkSession
 
 from deepsound.config import ExtractSettings
-from deepsound.data.labels import Labeller
-from deepsound.data.ledger import changed_among, cut_into_shards, plan_copies, plan_work
+from deepsound.data.labels import Labeller, TrackLabels
+from deepsound.data.ledger import LABEL_COLUMNS, changed_among, cut_into_shards, plan_copies, plan_work
 from deepsound.features.fingerprint import declare_features, fingerprint_of
 from deepsound.features.registry import check_segment_length, load_extractors
 from deepsound.networks.engine import NetworkFile
 from deepsound.settings import to_plain
+from deepsound.spark.file_labels import read_file_labels
 from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.hashes import hash_contents
 from deepsound.spark.inputs import AudioListing, load_labeller
@@ -40,6 +41,11 @@ Report = Callable[[str], None]
 # with fewer than so many, more time would go into committing than into music.
 _SHARD_FILES_A_CORE = 32
 _MIN_SHARD_FILES = 256
+
+
+def count_shard_files(settings: ExtractSettings, *, n_cores: int) -> int:
+    """Files that are committed together."""
+    return settings.shard_files or max(_MIN_SHARD_FILES, _SHARD_FILES_A_CORE * n_cores)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +150,7 @@ class ExtractJob:
         if not work.is_nothing():
             self._output.reopen()
             self._do(work, listing, labeller, ledger)
+        self._output.mark_labelled()
         # What was tried again is not tried once more by the next run over a folder that is watched.
         self._policy = replace(self._policy, retry_failed=False)
         result = count_tracks(
@@ -170,7 +177,8 @@ class ExtractJob:
         changed = changed_among(plan.suspects, ledger, hashes=hashes)
         to_extract = sorted([*plan.missing, *changed, *plan.again])
         leave = {*changed, *plan.again, *(plan.gone if self._policy.prune else ())}
-        updates = _updates(listing.files, ledger, labeller, without={*to_extract, *leave})
+        stay = ledger[~ledger["track_id"].isin({*to_extract, *leave})]
+        updates = _updates(listing.files, stay, self._labels_now(listing, stay, labeller))
         return _Work(
             changes=RowChanges(leave=leave, updates=updates),
             to_extract=to_extract,
@@ -181,6 +189,26 @@ class ExtractJob:
             has_copies=drops and not plan_copies(ledger, there=listing.files["track_id"]).is_nothing(),
         )
 
+    def _labels_now(
+        self, listing: AudioListing, stay: pd.DataFrame, labeller: Labeller
+    ) -> Callable[[str], TrackLabels]:
+        """The labels that rows of unchanged files should have."""
+        if not labeller.reads_files:
+            return labeller.labels_of
+        if self._output.labels_from == labeller.source:  # then they have them
+            rows = zip(stay["track_id"], *(stay[name] for name in LABEL_COLUMNS), strict=True)
+            known = {
+                track_id: TrackLabels(genre=genre, artist=artist, split=split)
+                for track_id, genre, artist, split in rows
+            }
+        else:
+            self._report(f"reading the tags of {len(stay)} files, whose labels are from elsewhere")
+            max_bytes = self._settings.max_bytes
+            known = read_file_labels(
+                self._spark, listing, stay["track_id"].tolist(), labeller=labeller, max_bytes=max_bytes
+            )
+        return lambda track_id: known.get(track_id, TrackLabels())
+
     def _do(self, work: _Work, listing: AudioListing, labeller: Labeller, ledger: pd.DataFrame) -> None:
         writer = OutcomeWriter(
             settings=self._settings,
@@ -190,6 +218,7 @@ class ExtractJob:
             progress=ExtractProgress(self._spark.sparkContext),
         )
         rewrite_shards(self._spark, self._store, ledger, work.changes)
+        self._output.mark_labelled()
         n_files = len(work.to_extract)
         with writer.progress.shown(n_files=n_files) if n_files else contextlib.nullcontext():
             self._extract(listing, work.to_extract, writer)
@@ -198,7 +227,7 @@ class ExtractJob:
 
     def _extract(self, listing: AudioListing, track_ids: list[str], writer: OutcomeWriter) -> None:
         n_cores = max(1, self._spark.sparkContext.defaultParallelism)
-        shard_files = self._settings.shard_files or max(_MIN_SHARD_FILES, _SHARD_FILES_A_CORE * n_cores)
+        shard_files = count_shard_files(self._settings, n_cores=n_cores)
         segment_bytes = sum(4 * spec["shape"][0] * spec["shape"][1] for spec in self._extraction.features.values())
         revision = self._store.next_shard()
         for some in cut_into_shards(track_ids, shard_files=shard_files):
@@ -219,11 +248,10 @@ class ExtractJob:
             self._extract(listing, copies.to_extract, writer)
 
 
-def _updates(files: pd.DataFrame, ledger: pd.DataFrame, labeller: Labeller, *, without: set[str]) -> pd.DataFrame:
-    """New values of :data:`UPDATED_COLUMNS` for the rows in which one of them is another now."""
-    stay = ledger[~ledger["track_id"].isin(without)]
+def _updates(files: pd.DataFrame, stay: pd.DataFrame, labels_of: Callable[[str], TrackLabels]) -> pd.DataFrame:
+    """New values of :data:`UPDATED_COLUMNS` for those rows that stay in which one of them is another now."""
     now = files.merge(stay[["track_id"]], on="track_id")
-    labels = [labeller.labels_of(track_id) for track_id in now["track_id"]]
+    labels = [labels_of(track_id) for track_id in now["track_id"]]
     for name in ("genre", "artist", "split"):
         now[name] = pd.Series([getattr(label, name) for label in labels], dtype="object", index=now.index)
     columns = ["track_id", *UPDATED_COLUMNS]

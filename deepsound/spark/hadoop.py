@@ -65,6 +65,21 @@ class HadoopPath:
         """Remove the file or the folder with all it holds; nothing happens where there is none."""
         self._file_system.delete(self._path, True)
 
+    def copy_to(self, target: "HadoopPath") -> None:
+        """Copy the file or the folder, between file systems if need be.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read, or the target cannot be written.
+        """
+        copy = self._jvm.org.apache.hadoop.fs.FileUtil.copy
+        configuration = self._file_system.getConf()
+        try:
+            copy(self._file_system, self._path, target._file_system, target._path, False, configuration)
+        except Py4JJavaError as exc:
+            raise InputError(f"cannot copy {self.uri} to {target.uri}: {_java_message(exc)}") from exc
+
     def move_to(self, target: "HadoopPath") -> None:
         """Rename within the file system; the target must not be there, its folder is made where it is missing.
 

@@ -74,22 +74,25 @@ class OutcomeWriter:
     def write_unread(self, file: SourceFile) -> Iterator[pa.RecordBatch]:
         """The failed row of a file whose content is not to be had."""
         outcome = unread_track(file.size_bytes, max_bytes=self.settings.max_bytes, problem=file.problem)
-        yield from self._to_batches(file, outcome)
+        yield from self._to_batches(file, outcome, self.labeller.value.labels_of(file.track_id))
 
     def _outcome_of(self, file: SourceFile, source: BinaryIO | None = None) -> Iterator[pa.RecordBatch]:
+        labels = self.labeller.value.labels_of(file.track_id)
         if file.problem is not None or not 0 < file.size_bytes <= self.settings.max_bytes:
             outcome = unread_track(file.size_bytes, max_bytes=self.settings.max_bytes, problem=file.problem)
         elif source is not None:
+            labels = self.labeller.value.labels_in(source, track_id=file.track_id)
             outcome = self._extract(source)
         else:
             try:
                 with open_source(file) as opened:
+                    labels = self.labeller.value.labels_in(opened, track_id=file.track_id)
                     outcome = self._extract(opened)
             except OSError as exc:
                 reason = f"the storage does not give it: {exc.strerror}"
                 outcome = unread_track(file.size_bytes, max_bytes=self.settings.max_bytes, problem=reason)
         self.progress.count(is_failed=outcome.failure is not None, duration_s=outcome.facts.duration_s)
-        yield from self._to_batches(file, outcome)
+        yield from self._to_batches(file, outcome, labels)
 
     def _extract(self, source: BinaryIO) -> TrackOutcome:
         settings = self.settings
@@ -106,8 +109,9 @@ class OutcomeWriter:
         )
         return extract_track(source, extractors=extractors, settings=settings, ends_process=True)
 
-    def _to_batches(self, file: SourceFile, outcome: TrackOutcome) -> Iterator[pa.RecordBatch]:
-        labels = self.labeller.value.labels_of(file.track_id)
+    def _to_batches(
+        self, file: SourceFile, outcome: TrackOutcome, labels: TrackLabels
+    ) -> Iterator[pa.RecordBatch]:
         failure = outcome.failure
         track = {
             "track_id": file.track_id,

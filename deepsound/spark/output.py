@@ -35,6 +35,11 @@ class Extraction:
     features: dict[str, Any]
     settings: dict[str, Any]
 
+    @property
+    def label_source(self) -> str:
+        """``labels.from`` of the settings."""
+        return str(self.settings["labels"]["from"])
+
     def describe(self) -> dict[str, Any]:
         """Settings and the features' definitions, flat, for people to compare."""
         definitions = {name: spec.get("definition", {}) for name, spec in self.features.items()}
@@ -42,11 +47,20 @@ class Extraction:
 
 
 class OutputFolder:
-    """A FEATURES folder that this run works in."""
+    """A FEATURES folder that this run works in.
+
+    Attributes
+    ----------
+    labels_from : str or None
+        Where the labels of all rows are from: this run's ``labels.from``, or None until it has seen to that.
+    """
 
     def __init__(self, path: HadoopPath, extraction: Extraction) -> None:
         self.path = path
         self.extraction = extraction
+        # Rows of another source, and of a run cut off between two, will get new labels; if that is cut off, too,
+        # the next run must not take them for either.
+        self.labels_from = extraction.label_source if _are_labelled(path, extraction) else None
         self._token = f"{socket.gethostname()}-{os.getpid()}-{time.time_ns()}"
 
     @property
@@ -58,6 +72,13 @@ class OutputFolder:
         """Say that this run is at work here; from now on any run before it may write no more."""
         state = {**self._plain(), "run": self._token}
         self.path.child(STATE).write_text(json.dumps(state, indent=2))
+
+    def mark_labelled(self) -> None:
+        """Say that all rows have their labels from this run's source now."""
+        if self.labels_from is None:
+            self.check_ours()
+            self.labels_from = self.extraction.label_source
+            self.begin()
 
     def reopen(self) -> None:
         """Take away the sign of a finished extraction, as its tables are about to change."""
@@ -82,6 +103,7 @@ class OutputFolder:
             "fingerprint": extraction.fingerprint,
             "features": extraction.features,
             "settings": extraction.settings,
+            "labels_from": self.labels_from,
         }
 
 
@@ -161,6 +183,13 @@ def _report_other_limits(there: Mapping[str, Any], here: Mapping[str, Any], repo
     for key in _LIMITS:
         if key in there and there[key] != here[key]:
             report(f"{key} was {there[key]}, is now {here[key]}: holds for new, changed and retried files only")
+
+
+def _are_labelled(path: HadoopPath, extraction: Extraction) -> bool:
+    """Whether all rows, if there are any, have their labels from where this extraction has its own."""
+    documents = [_read_json(path.child(name)) for name in (STATE, SUMMARY)]
+    latest = next((document for document in documents if document), None)
+    return latest is None or latest.get("labels_from") == extraction.label_source
 
 
 def _former(document: Mapping[str, Any]) -> Extraction:

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from pyspark import Broadcast
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from pyspark.sql.pandas.functions import pandas_udf
 
 from deepsound.models.bundle import Bundle
-from deepsound.models.head import PackedHead, load_head
+from deepsound.spark.heads import ShippedHead, ship_head
 
 
 def score_columns(n_genres: int) -> list[str]:
@@ -19,15 +18,15 @@ def score_columns(n_genres: int) -> list[str]:
     return [*(f"p{index}" for index in range(n_genres)), "ood"]
 
 
-def make_scorer(packed: Broadcast[PackedHead], *, n_genres: int, ood_score: str):  # type: ignore[no-untyped-def]
+def make_scorer(shipped: ShippedHead, *, n_genres: int, ood_score: str):  # type: ignore[no-untyped-def]
     """A pandas UDF from a feature column (list<float>) to a struct of :func:`score_columns`, all double.
 
-    The head travels once per executor, as a broadcast, and is built once per Python worker.
+    The head travels once per executor and is built once per Python worker.
     """
     names = score_columns(n_genres)
 
     def score_batches(batches: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
-        head = load_head(packed.value)
+        head = shipped.load()
         for batch in batches:
             if not len(batch):
                 yield pd.DataFrame({name: np.zeros(0) for name in names})
@@ -55,8 +54,7 @@ def predict_tracks(spark: SparkSession, segments: DataFrame, *, bundle: Bundle) 
         is_finite (no segment gave NaN).
     """
     n_genres = len(bundle.taxonomy)
-    packed = spark.sparkContext.broadcast(bundle.head)
-    scorer = make_scorer(packed, n_genres=n_genres, ood_score=bundle.ood.score)
+    scorer = make_scorer(ship_head(spark, bundle.head), n_genres=n_genres, ood_score=bundle.ood.score)
     scored = segments.select("track_id", scorer(F.col(bundle.feature)).alias("scores"))
     means = [F.avg(f"scores.{name}").alias(name) for name in score_columns(n_genres)]
     per_track = scored.groupBy("track_id").agg(

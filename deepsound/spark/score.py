@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pyspark import StorageLevel
@@ -10,12 +10,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from deepsound.config import ExtractSettings, ScoreSettings
-from deepsound.errors import FingerprintMismatchError, InputError, OutputError, SchemaMismatchError
+from deepsound.errors import InputError, OutputError, SchemaMismatchError
 from deepsound.evaluation.metrics import CollectionMetrics, compute_metrics
 from deepsound.evaluation.report import metrics_to_plain, per_genre_rows
 from deepsound.features.fingerprint import declare_features
 from deepsound.features.registry import load_extractors
 from deepsound.models.bundle import Bundle
+from deepsound.models.compatibility import check_features, check_fingerprint
 from deepsound.networks.engine import NetworkFile
 from deepsound.settings import from_plain, to_plain
 from deepsound.spark.aggregate import PredictionCounts, count_predictions
@@ -31,7 +32,10 @@ _PER_GENRE_SCHEMA = T.StructType(
         *(T.StructField(name, T.LongType()) for name in ("n_true", "n_predicted", "n_correct")),
         *(
             T.StructField(name, T.DoubleType())
-            for name in ("precision", "recall", "f1", "recall_low", "recall_high")
+            for name in (
+                *("precision", "recall", "f1", "recall_low", "recall_high"),
+                *("precision_low", "precision_high", "f1_low", "f1_high"),
+            )
         ),
         T.StructField("n_scored_as", T.LongType()),
     ]
@@ -143,7 +147,8 @@ def _open_input(
     networks = prepare(extract_settings)
     extractors = load_extractors((bundle.feature,), networks=networks)
     declared = declare_features(extractors, settings=extract_settings)
-    _check_fingerprint(declared[bundle.feature]["fingerprint"], bundle, where="this version of deepsound")
+    fingerprint = declared[bundle.feature]["fingerprint"]
+    check_fingerprint(bundle, fingerprint=fingerprint, where="this version of deepsound")
     features_path = output.child("features").uri
     # Whether too many failed is judged once, by the score job, over the same tracks.
     extract(spark, input_path, features_path, settings=extract_settings, networks=networks, report=report)
@@ -152,7 +157,8 @@ def _open_input(
 
 def _own_settings(bundle: Bundle, settings: ScoreSettings) -> ExtractSettings:
     """How the model's own features were extracted, for new audio with labels and a network of its own."""
-    own = {**bundle.extract_settings, "features": [bundle.feature], "labels": to_plain(settings.labels)}
+    labels = replace(settings.labels, map=None)  # applied to the predictions
+    own = {**bundle.extract_settings, "features": [bundle.feature], "labels": to_plain(labels)}
     own["duplicates"] = "keep"  # whoever asks for a score gets one
     if settings.network is not None:
         own["network"] = settings.network
@@ -160,25 +166,11 @@ def _own_settings(bundle: Bundle, settings: ScoreSettings) -> ExtractSettings:
 
 
 def _check_compatible(frames: FeatureFrames, bundle: Bundle) -> None:
-    summary = frames.summary
-    shape = summary.shape_of(bundle.feature)
-    if shape != bundle.head.spec.shape:
-        raise FingerprintMismatchError(
-            f"the model wants {bundle.feature} of {bundle.head.spec.shape}, the features hold {shape}; "
-            "was another segment_s used?"
-        )
-    _check_fingerprint(summary.fingerprint_of(bundle.feature), bundle, where="the features")
+    summary, feature = frames.summary, bundle.feature
+    shape, fingerprint = summary.shape_of(feature), summary.fingerprint_of(feature)
+    check_features(bundle, shape=shape, fingerprint=fingerprint, where="the features")
     if bundle.feature not in frames.segments.columns:
         raise SchemaMismatchError(f"extract.json declares {bundle.feature}, but segments/ has no such column")
-
-
-def _check_fingerprint(found: str, bundle: Bundle, *, where: str) -> None:
-    if found != bundle.feature_fingerprint:
-        raise FingerprintMismatchError(
-            f"the model was trained on {bundle.feature} with the fingerprint {bundle.feature_fingerprint[:12]}, "
-            f"{where} gives {found[:12]}: other settings or another definition. Extract again with the model's "
-            f"settings: {json.dumps(bundle.extract_settings)}"
-        )
 
 
 def _pick_subset(

@@ -21,8 +21,8 @@ _MAX_TASK_FAILURES = 4
 def open_session(app_name: str) -> Iterator[SparkSession]:
     """A session for the length of one job.
 
-    Under ``spark-submit`` master and memory are what its command line says; otherwise a local Spark on all
-    cores is started. A session that is already there is used and left running.
+    Under ``spark-submit`` master and memory are what its command line says, and so with ``PYSPARK_SUBMIT_ARGS``;
+    otherwise a local Spark on all cores is started. A session that is already there is used and left running.
 
     Raises
     ------
@@ -39,10 +39,14 @@ def open_session(app_name: str) -> Iterator[SparkSession]:
     # One numeric thread per task: Spark already runs a task per core.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         builder = builder.config(f"spark.executorEnv.{variable}", "1")
-    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+    master = "local[*]"
+    if {"PYSPARK_GATEWAY_PORT", "PYSPARK_SUBMIT_ARGS"} & os.environ.keys():
+        # What spark-submit was told is known to its Java, and a SparkConf made before that is reached is empty.
+        SparkContext._ensure_initialized()
+        master = SparkConf().get("spark.master", master) or master
+    else:
         builder = _as_local(builder)
-    master = with_retries(SparkConf().get("spark.master", "local[*]") or "local[*]")
-    spark = builder.master(master).getOrCreate()
+    spark = builder.master(with_retries(master)).getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     try:
         yield spark

@@ -11,11 +11,11 @@ from deepsound.config import TrainSettings
 from deepsound.data.folds import grouped_folds
 from deepsound.data.groups import LabelledTrack, genre_of_group, group_tracks
 from deepsound.errors import SplitError
-from deepsound.evaluation.calibration import fit_temperature, mean_by_track
+from deepsound.evaluation.calibration import mean_by_track
 from deepsound.evaluation.metrics import CollectionMetrics, compute_metrics, count_confusion
 from deepsound.taxonomy import Taxonomy
 from deepsound.training.dataset import Collection, Subset
-from deepsound.training.fit import train_model
+from deepsound.training.fit import compute_temperature, train_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,12 +111,7 @@ class CrossValidation:
 def predict_fold(fold: Fold, settings: TrainSettings) -> np.ndarray:
     """Track probabilities [shape=(n_test_tracks, n_genres)] by a network trained as ``settings`` say."""
     trained = train_model(fold, settings=settings, report_epoch=_say_nothing)
-    validation = fold.validation
-    temperature = fit_temperature(
-        trained.compute_logits(validation.values),
-        true_indices=validation.genre_indices,
-        track_indices=validation.track_indices,
-    )
+    temperature = compute_temperature(trained, fold.validation)
     probabilities = scipy.special.softmax(trained.compute_logits(fold.test.values) / temperature, axis=1)
     return mean_by_track(
         probabilities, track_indices=fold.test.track_indices, n_tracks=len(fold.test.genre_indices)

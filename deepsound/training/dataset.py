@@ -6,16 +6,25 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from deepsound.config import SPLIT_NAMES, TrainSettings
-from deepsound.data.groups import LabelledTrack
+from deepsound.data.groups import LabelledTrack, group_tracks
 from deepsound.data.split_files import match_split_lists, read_split_list
 from deepsound.data.splits import split_tracks
-from deepsound.data.store import FeatureSummary, SegmentTable, read_segments, read_summary, read_tracks
-from deepsound.errors import LabelError
-from deepsound.evaluation.leakage import Leak, TrackIdentity, check_leaks, find_leaks
+from deepsound.data.store import (
+    FeatureSummary,
+    SegmentTable,
+    read_given_splits,
+    read_segments,
+    read_summary,
+    read_tracks,
+)
+from deepsound.errors import LabelError, SchemaMismatchError
+from deepsound.evaluation.leakage import LeakAudit
 from deepsound.settings import compute_fingerprint
 from deepsound.taxonomy import Taxonomy, taxonomy_of
+from deepsound.training.audit import audit_split, refuse_leaks
 from deepsound.training.standardize import find_constant_dims
 
 _MAX_DIMS_NAMED = 10
@@ -33,11 +42,14 @@ class Subset:
         Position of each segment's track in ``genre_indices``.
     genre_indices : np.ndarray [shape=(n_tracks,), int]
         Class index of each track.
+    group_sizes : np.ndarray [shape=(n_tracks,), int], optional
+        How many tracks are by the artist of each track, itself among them; without it, each counts as alone.
     """
 
     values: np.ndarray
     track_indices: np.ndarray
     genre_indices: np.ndarray
+    group_sizes: np.ndarray | None = None
 
     @property
     def segment_genres(self) -> np.ndarray:
@@ -53,7 +65,20 @@ class Subset:
             values=self.values[is_here],
             track_indices=positions[self.track_indices[is_here]],
             genre_indices=self.genre_indices[is_wanted],
+            group_sizes=None if self.group_sizes is None else self.group_sizes[is_wanted],
         )
+
+
+def join_subsets(*subsets: Subset) -> Subset:
+    """Several subsets as one, their tracks one after the other."""
+    offsets = np.cumsum([0, *(len(subset.genre_indices) for subset in subsets)])
+    sizes = [subset.group_sizes for subset in subsets if subset.group_sizes is not None]
+    return Subset(
+        values=np.concatenate([subset.values for subset in subsets]),
+        track_indices=np.concatenate([s.track_indices + o for s, o in zip(subsets, offsets, strict=False)]),
+        genre_indices=np.concatenate([subset.genre_indices for subset in subsets]),
+        group_sizes=np.concatenate(sizes) if len(sizes) == len(subsets) else None,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +105,13 @@ class Dataset:
     ----------
     train, validation, test : Subset
     split : pa.Table
-        track_id, genre, artist, split of every labelled track that a split took.
+        track_id, genre, artist, split, content_sha256 of every labelled track that a split took.
     tracks : tuple of LabelledTrack
         The same tracks in the same order, as a division wants them.
     n_left_out : int
         Readable tracks without a label of the taxonomy, or without a split where one was given.
-    leaks : list of Leak
-        Empty unless leaks were allowed.
+    audit : LeakAudit
+        Its leaks are none unless they were allowed.
     fingerprint : str
         sha256 of the feature's fingerprint and of every track's content, label and split.
     """
@@ -99,8 +124,15 @@ class Dataset:
     split: pa.Table
     tracks: tuple[LabelledTrack, ...]
     n_left_out: int
-    leaks: list[Leak]
+    audit: LeakAudit
     fingerprint: str
+
+    def split_as_learned(self, *, is_refitted: bool) -> pa.Table:
+        """The split as a model has seen it: a refit turns validation tracks into training tracks."""
+        if not is_refitted:
+            return self.split
+        learned = pc.replace_substring_regex(self.split["split"], "^validation$", "train")
+        return self.split.set_column(self.split.column_names.index("split"), "split", learned)
 
     def collect(self, *names: str) -> Collection:
         """The tracks of the splits of these names, of all splits without a name, as one collection."""
@@ -109,14 +141,7 @@ class Dataset:
         tracks = [
             track for name in subsets for track, split in zip(self.tracks, splits, strict=True) if split == name
         ]
-        offsets = np.cumsum([0, *(len(subset.genre_indices) for subset in subsets.values())])
-        segments = Subset(
-            values=np.concatenate([subset.values for subset in subsets.values()]),
-            track_indices=np.concatenate(
-                [s.track_indices + offset for s, offset in zip(subsets.values(), offsets, strict=False)]
-            ),
-            genre_indices=np.concatenate([subset.genre_indices for subset in subsets.values()]),
-        )
+        segments = join_subsets(*subsets.values())
         return Collection(taxonomy=self.taxonomy, tracks=tuple(tracks), segments=segments)
 
 
@@ -128,7 +153,7 @@ def load_dataset(
     Parameters
     ----------
     report : callable
-        Gets a line about each thing that whoever trains on this should know.
+        Gets a line about each thing that whoever trains on this should know: first of all, every leak.
 
     Raises
     ------
@@ -149,13 +174,16 @@ def load_dataset(
     if settings.split_lists:
         rows = _split_by_lists(rows, settings.split_lists, report)
     splits = split_tracks([_labelled(row) for row in rows], settings=settings.split, seed=settings.seed)
-    leaks = find_leaks([_identity(row) for row in rows], splits=splits)
-    if not settings.allow_leaks:
-        check_leaks(leaks, splits=splits)
-    rows = [row for row in rows if row["track_id"] in splits]
     segments = read_segments(features, feature=settings.feature)
+    given_splits = {} if settings.split_lists else read_given_splits(features)
+    audit = audit_split(readable, segments=segments, splits=splits, given_splits=given_splits)
+    refuse_leaks(audit.leaks, is_allowed=settings.allow_leaks, report=report)
+    rows = [row for row in rows if row["track_id"] in splits]
+    if len(rows) > len(splits):
+        raise SchemaMismatchError(f"{features}/tracks names {len(rows) - len(splits)} tracks more than once")
+    sizes = _sizes_of_groups(rows)
     subsets = {
-        name: _subset(segments, [r for r in rows if splits[r["track_id"]] == name], taxonomy)
+        name: _subset(segments, [r for r in rows if splits[r["track_id"]] == name], taxonomy, sizes)
         for name in SPLIT_NAMES
     }
     _report_missing_genres(subsets, taxonomy, report)
@@ -167,7 +195,7 @@ def load_dataset(
         split=_split_table(rows, splits),
         tracks=tuple(_labelled(row) for row in rows),
         n_left_out=len(readable) - len(rows),
-        leaks=leaks,
+        audit=audit,
         fingerprint=_fingerprint(summary.fingerprint_of(settings.feature), rows, splits),
     )
 
@@ -212,11 +240,15 @@ def _labelled(row: dict[str, str]) -> LabelledTrack:
     )
 
 
-def _identity(row: dict[str, str]) -> TrackIdentity:
-    return TrackIdentity(track_id=row["track_id"], artist=row["artist"], content_sha256=row["content_sha256"])
+def _sizes_of_groups(rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """track_id to the number of tracks by its artist."""
+    groups = group_tracks([_labelled(row) for row in rows], by="artist").values()
+    return {track.track_id: len(group) for group in groups for track in group}
 
 
-def _subset(segments: SegmentTable, rows: Sequence[dict[str, str]], taxonomy: Taxonomy) -> Subset:
+def _subset(
+    segments: SegmentTable, rows: Sequence[dict[str, str]], taxonomy: Taxonomy, sizes: dict[str, int]
+) -> Subset:
     positions = {row["track_id"]: position for position, row in enumerate(rows)}
     track_indices = np.array([positions.get(track_id, -1) for track_id in segments.track_ids], np.int64)
     is_here = track_indices >= 0
@@ -224,12 +256,14 @@ def _subset(segments: SegmentTable, rows: Sequence[dict[str, str]], taxonomy: Ta
         values=segments.values[is_here],
         track_indices=track_indices[is_here],
         genre_indices=np.array([taxonomy.index(row["genre"]) for row in rows], np.int64),
+        group_sizes=np.array([sizes[row["track_id"]] for row in rows], np.int64),
     )
 
 
 def _split_table(rows: Sequence[dict[str, str]], splits: dict[str, str]) -> pa.Table:
     columns = {
-        name: pa.array([row[name] for row in rows], pa.string()) for name in ("track_id", "genre", "artist")
+        name: pa.array([row[name] for row in rows], pa.string())
+        for name in ("track_id", "genre", "artist", "content_sha256")
     }
     return pa.table({**columns, "split": pa.array([splits[row["track_id"]] for row in rows], pa.string())})
 

@@ -1,28 +1,46 @@
-"""Fitting one head: standardise, train with early stopping, export, calibrate."""
+"""Fitting one head: standardise, train with early stopping, average, export, calibrate."""
 
+import functools
 import pathlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import keras
 import numpy as np
+import scipy.special
 
 from deepsound.config import TrainSettings
-from deepsound.evaluation.calibration import mean_by_track
+from deepsound.evaluation.calibration import fit_temperature, mean_by_track
 from deepsound.evaluation.metrics import CollectionMetrics, compute_metrics, count_confusion
-from deepsound.evaluation.ood import OodRule
+from deepsound.evaluation.ood import OodRule, OodStatistics, pack_statistics
 from deepsound.models.architectures import build_model
+from deepsound.models.ensemble import average_heads
 from deepsound.models.export import export_onnx
 from deepsound.models.head import Head, HeadSpec, PackedHead
+from deepsound.models.transform import apply_transform, choose_transform
 from deepsound.taxonomy import Taxonomy
-from deepsound.training.calibrate import calibrate_head
-from deepsound.training.dataset import Subset
+from deepsound.training.calibrate import fit_ood_rule, locate_segments
+from deepsound.training.dataset import Subset, join_subsets
+from deepsound.training.epochs import EpochRecorder, EpochReporter, train_epochs
+from deepsound.training.finetune import finetune
+from deepsound.training.outputs import compute_logits, compute_outputs
 from deepsound.training.standardize import compute_standardization, standardize
+from deepsound.training.weights import weigh_segments
 
-EpochReporter = Callable[[int, dict[str, float]], None]
+__all__ = [
+    "EpochReporter",
+    "FittedHead",
+    "TrainedModel",
+    "TrainingData",
+    "compute_temperature",
+    "evaluate_head",
+    "fit_head",
+    "save_keras",
+    "train_model",
+]
 _PROBE_SEGMENTS = 8
-_BATCH_SEGMENTS = 256
+# Far apart, so that the members of one seed are not those of the next.
+_SEED_STEP = 1_000_003
 
 
 class TrainingData(Protocol):
@@ -43,32 +61,38 @@ class TrainingData(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """A network after training, in Keras, with the standardisation that its inputs want.
+    """A network after training, in Keras, with the transform and the standardisation that its inputs want.
 
-    ``history`` has one mapping per epoch (loss, accuracy, val_loss, val_accuracy; of segments);
-    ``best_epoch`` (from 0) is the one whose weights were kept.
+    ``history`` has one mapping per epoch (loss, accuracy, val_loss, val_accuracy; of segments) of the first seed;
+    ``best_epoch`` (from 0) is the one whose weights were kept. ``held_out`` is the network before a refit, which
+    learns from the validation tracks, ``validation_logits`` [shape=(n_segments, n_genres)] what it says of them.
     """
 
     model: keras.Model
+    held_out: keras.Model
+    transform: str
     mean: np.ndarray
     std: np.ndarray
     history: list[dict[str, float]]
     best_epoch: int
+    validation_logits: np.ndarray
 
     def compute_logits(self, values: np.ndarray) -> np.ndarray:
         """Logits [shape=(n_segments, n_genres)] of raw features [shape=(n_segments, n_frames, n_dims)]."""
-        starts = range(0, len(values), _BATCH_SEGMENTS)
-        batches = (standardize(values[i : i + _BATCH_SEGMENTS], self.mean, self.std) for i in starts)
-        # Called as it is: predict() would build, and for every fold build again, a graph of its own.
-        return np.concatenate([np.asarray(self.model(batch, training=False)) for batch in batches])
+        return compute_logits(self.model, self.prepare(values))
+
+    def prepare(self, values: np.ndarray) -> np.ndarray:
+        """Raw features as the network takes them."""
+        return standardize(apply_transform(values, self.transform), self.mean, self.std)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FittedHead:
-    """A trained head.
+    """A trained head; ``model``, ``history`` and ``best_epoch`` as in :class:`TrainedModel`.
 
-    ``model``, ``history`` and ``best_epoch`` as in :class:`TrainedModel`, ``ood`` and ``confidences`` as in
-    :class:`~deepsound.training.calibrate.CalibratedHead`.
+    ``validation`` are the metrics of the validation tracks before a refit, ``confidences`` [shape=(n_tracks,)]
+    those of their predictions, ``ood`` is set on them too; ``is_refitted`` says whether the head has learned from
+    them since.
     """
 
     head: PackedHead
@@ -76,7 +100,9 @@ class FittedHead:
     history: list[dict[str, float]]
     best_epoch: int
     ood: OodRule
+    validation: CollectionMetrics
     confidences: np.ndarray
+    is_refitted: bool
 
 
 def fit_head(data: TrainingData, *, settings: TrainSettings, report_epoch: EpochReporter) -> FittedHead:
@@ -85,92 +111,180 @@ def fit_head(data: TrainingData, *, settings: TrainSettings, report_epoch: Epoch
     Parameters
     ----------
     report_epoch : callable
-        Called after each epoch with its number (from 0) and its figures.
+        Called after each epoch of the first seed with its number (from 0) and its figures.
     """
     trained = train_model(data, settings=settings, report_epoch=report_epoch)
-    probe = standardize(data.train.values[:_PROBE_SEGMENTS], trained.mean, trained.std)
-    calibrated = calibrate_head(
-        _spec_of(trained, data),
-        export_onnx(trained.model, probe=probe),
-        train=data.train,
-        validation=data.validation,
-        settings=settings,
+    probe = trained.prepare(data.train.values[:_PROBE_SEGMENTS])
+    spec = HeadSpec(
+        genres=data.taxonomy.genres,
+        shape=data.train.values.shape[1:],
+        mean=tuple(trained.mean.tolist()),
+        std=tuple(trained.std.tolist()),
+        temperature=compute_temperature(trained, data.validation),
+        transform=trained.transform,
+    )
+    rule, statistics = _find_home(trained, data, temperature=spec.temperature, settings=settings)
+    probabilities = _mean_of_tracks(
+        scipy.special.softmax(trained.validation_logits / spec.temperature, axis=1), data.validation
     )
     return FittedHead(
-        head=calibrated.head,
+        head=PackedHead(spec, export_onnx(trained.model, probe=probe), pack_statistics(statistics)),
         model=trained.model,
         history=trained.history,
         best_epoch=trained.best_epoch,
-        ood=calibrated.ood,
-        confidences=calibrated.confidences,
+        ood=rule,
+        validation=_judge(probabilities, data.validation, data.taxonomy),
+        confidences=probabilities.max(axis=1),
+        is_refitted=settings.refit,
     )
 
 
 def train_model(data: TrainingData, *, settings: TrainSettings, report_epoch: EpochReporter) -> TrainedModel:
-    """The network that ``settings`` ask for, trained; see :func:`fit_head`."""
-    mean, std = compute_standardization(data.train.values)
-    keras.utils.set_random_seed(settings.seed)
-    model = build_model(settings, shape=data.train.values.shape[1:], n_genres=len(data.taxonomy))
-    model.compile(
-        optimizer=keras.optimizers.Adam(settings.learning_rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
-    recorder = _EpochRecorder(report_epoch)
-    stopping = keras.callbacks.EarlyStopping(
-        monitor="val_loss", patience=settings.patience, restore_best_weights=True
-    )
+    """The network that ``settings`` ask for, trained; see :func:`fit_head`.
+
+    Notes
+    -----
+    With ``refit``, training and validation tracks are learned from together in the end, each seed for as many
+    epochs as were best for it before. Nothing is stopped by or calibrated on a track that was learned from.
+    """
+    if settings.pretrained:
+        return _train_pretrained(data, settings=settings, report_epoch=report_epoch)
+    transform = choose_transform(settings.transform, values=data.train.values)
     train, validation = (
-        (standardize(s.values, mean, std), s.segment_genres) for s in (data.train, data.validation)
+        replace(subset, values=apply_transform(subset.values, transform))
+        for subset in (data.train, data.validation)
     )
-    model.fit(
-        *train,
-        validation_data=validation,
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        callbacks=[recorder, stopping],
-        verbose=0,
+    scale = compute_standardization(train.values)
+    train_member = functools.partial(_train_member, scale=scale, n_genres=len(data.taxonomy), settings=settings)
+    recorders = [EpochRecorder(_say_nothing if number else report_epoch) for number in range(settings.n_seeds)]
+    members = [
+        train_member(train, validation, number=number, recorder=recorder)
+        for number, recorder in enumerate(recorders)
+    ]
+    model = held_out = average_heads(members)
+    validation_logits = compute_logits(model, standardize(validation.values, *scale))
+    best_epochs = [recorder.best_epoch if settings.patience else settings.epochs - 1 for recorder in recorders]
+    if settings.refit:
+        everything = join_subsets(train, validation)
+        members = [
+            train_member(everything, None, number=number, stop_after=best_epoch + 1)
+            for number, best_epoch in enumerate(best_epochs)
+        ]
+        model = average_heads(members)
+    return TrainedModel(
+        model=model,
+        held_out=held_out,
+        transform=transform,
+        mean=scale[0],
+        std=scale[1],
+        history=recorders[0].history,
+        best_epoch=best_epochs[0],
+        validation_logits=validation_logits,
     )
-    best_epoch = int(np.argmin([epoch["val_loss"] for epoch in recorder.history]))
-    return TrainedModel(model=model, mean=mean, std=std, history=recorder.history, best_epoch=best_epoch)
+
+
+def compute_temperature(trained: TrainedModel, validation: Subset) -> float:
+    """The temperature that suits the validation tracks."""
+    return fit_temperature(
+        trained.validation_logits, true_indices=validation.genre_indices, track_indices=validation.track_indices
+    )
 
 
 def evaluate_head(head: Head, subset: Subset, *, taxonomy: Taxonomy) -> CollectionMetrics:
     """Metrics of tracks: the mean of their segments' probabilities decides."""
-    probabilities = mean_by_track(
-        head.score(subset.values).probabilities,
-        track_indices=subset.track_indices,
-        n_tracks=len(subset.genre_indices),
+    return _judge(_mean_of_tracks(head.score(subset.values).probabilities, subset), subset, taxonomy)
+
+
+def save_keras(model: keras.Model, path: pathlib.Path) -> None:
+    """Write the model in Keras' own format, which loads under ``safe_mode``."""
+    # Anew, and so not compiled: Adam's state is twice as large as the weights that it has trained.
+    keras.Model(model.inputs, model.outputs, name=model.name).save(path)
+
+
+def _train_member(
+    train: Subset,
+    validation: Subset | None,
+    *,
+    scale: tuple[np.ndarray, np.ndarray],
+    n_genres: int,
+    settings: TrainSettings,
+    number: int,
+    recorder: EpochRecorder | None = None,
+    stop_after: int | None = None,
+) -> keras.Model:
+    """One network, from the seed that follows from the settings' and from its number."""
+    seed = (settings.seed + number * _SEED_STEP) % 2**32
+    keras.utils.set_random_seed(seed)
+    model = build_model(settings, shape=train.values.shape[1:], n_genres=n_genres)
+    train_epochs(
+        model,
+        (standardize(train.values, *scale), train.segment_genres),
+        None if validation is None else (standardize(validation.values, *scale), validation.segment_genres),
+        weights=weigh_segments(
+            train, artist_balance=settings.artist_balance, genre_balance=settings.genre_balance
+        ),
+        epochs=settings.epochs,
+        stop_after=stop_after,
+        patience=settings.patience,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        schedule=settings.schedule,
+        recorder=recorder or EpochRecorder(_say_nothing),
+        seed=seed,
     )
+    return model
+
+
+def _train_pretrained(data: TrainingData, *, settings: TrainSettings, report_epoch: EpochReporter) -> TrainedModel:
+    """The pretrained network takes its input as it is, so there is nothing to standardise."""
+    keras.utils.set_random_seed(settings.seed)
+    recorder = EpochRecorder(report_epoch)
+    train, validation = ((subset.values, subset.segment_genres) for subset in (data.train, data.validation))
+    model = finetune(train, validation, n_genres=len(data.taxonomy), settings=settings, recorder=recorder)
+    n_dims = data.train.values.shape[2]
+    return TrainedModel(
+        model=model,
+        held_out=model,
+        transform="none",
+        mean=np.zeros(n_dims),
+        std=np.ones(n_dims),
+        history=recorder.history,
+        best_epoch=recorder.best_epoch,
+        validation_logits=compute_logits(model, data.validation.values),
+    )
+
+
+def _find_home(
+    trained: TrainedModel, data: TrainingData, *, temperature: float, settings: TrainSettings
+) -> tuple[OodRule, OodStatistics]:
+    """The rule that tells foreign tracks, and the statistics of the network that will be asked.
+
+    After a refit these are another network's than those the rule was set by. There are no tracks left to set
+    another one by, and distances are measured in units of each network's own spread.
+    """
+    train, validation = (
+        compute_outputs(trained.held_out, trained.prepare(subset.values))
+        for subset in (data.train, data.validation)
+    )
+    statistics = locate_segments(train, data.train, settings=settings)
+    rule = fit_ood_rule(
+        validation, data.validation, statistics=statistics, temperature=temperature, settings=settings
+    )
+    if settings.refit:
+        refitted = compute_outputs(trained.model, trained.prepare(data.train.values))
+        statistics = locate_segments(refitted, data.train, settings=settings)
+    return rule, statistics
+
+
+def _judge(probabilities: np.ndarray, subset: Subset, taxonomy: Taxonomy) -> CollectionMetrics:
     predicted = probabilities.argmax(axis=1)
     confusion = count_confusion(list(subset.genre_indices), list(predicted), n_genres=len(taxonomy))
     return compute_metrics(confusion, genres=taxonomy.genres)
 
 
-def save_keras(model: keras.Model, path: pathlib.Path) -> None:
-    """Write the model in Keras' own format, which loads under ``safe_mode``."""
-    model.save(path)
+def _mean_of_tracks(values: np.ndarray, subset: Subset) -> np.ndarray:
+    return mean_by_track(values, track_indices=subset.track_indices, n_tracks=len(subset.genre_indices))
 
 
-def _spec_of(trained: TrainedModel, data: TrainingData) -> HeadSpec:
-    return HeadSpec(
-        genres=data.taxonomy.genres,
-        shape=data.train.values.shape[1:],
-        mean=tuple(trained.mean.tolist()),
-        std=tuple(trained.std.tolist()),
-        temperature=1.0,
-    )
-
-
-class _EpochRecorder(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps the figures of each epoch and passes them on as they come."""
-
-    def __init__(self, report_epoch: EpochReporter) -> None:
-        super().__init__()
-        self.history: list[dict[str, float]] = []
-        self._report_epoch = report_epoch
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        figures = {name: float(value) for name, value in (logs or {}).items()}
-        self.history.append(figures)
-        self._report_epoch(epoch, figures)
+def _say_nothing(epoch: int, figures: dict[str, float]) -> None:
+    """No report of single epochs."""

@@ -24,6 +24,7 @@ import sqlalchemy.exc
 from matplotlib.figure import Figure
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.types.schema import Schema, TensorSpec
 
 import deepsound
@@ -33,8 +34,12 @@ from deepsound.settings import flatten
 
 EXPERIMENT = "deepsound"
 CHAMPION = "champion"
+PREVIOUS = "previous"
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 _MAX_PARAM_CHARACTERS = 500
+# MLflow's own patience, two minutes a request and seven retries, is for uploads. Whether there is a server at all
+# shows within seconds. What the user has set himself holds.
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 
 # Migrations, new experiments, missing input examples: nothing a user of the jobs could act on.
 for _name in ("alembic", "mlflow"):
@@ -43,15 +48,15 @@ for _name in ("alembic", "mlflow"):
 
 @dataclass(frozen=True, kw_only=True)
 class RegisteredModel:
-    """A model in the registry: what ``jobs/score.py --model`` takes."""
+    """A version of a model in the registry."""
 
     name: str
     version: str
 
     @property
-    def champion_uri(self) -> str:
-        """The URI that always leads to the current champion."""
-        return f"models:/{self.name}@{CHAMPION}"
+    def uri(self) -> str:
+        """What ``jobs/score.py --model`` takes: always this version."""
+        return f"models:/{self.name}/{self.version}"
 
 
 def open_store() -> str:
@@ -68,7 +73,7 @@ def open_store() -> str:
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
     former = mlflow.get_tracking_uri()
-    with _tracking_errors(f"the MLflow store {uri}"):
+    with _tracking_errors(f"the MLflow store {uri}"), _short_patience():
         try:
             mlflow.set_tracking_uri(uri)
             mlflow.set_experiment(EXPERIMENT)
@@ -77,6 +82,28 @@ def open_store() -> str:
             mlflow.set_tracking_uri(former)
             raise
     return uri
+
+
+def peek_at_store(uri: str) -> bool:
+    """Whether a store that is there holds the experiment already. Nothing is made in it.
+
+    Raises
+    ------
+    TrackingError
+        As :func:`open_store`.
+    """
+    with _tracking_errors(f"the MLflow store {uri}"):
+        return mlflow.MlflowClient(tracking_uri=uri).get_experiment_by_name(EXPERIMENT) is not None
+
+
+def is_server(uri: str) -> bool:
+    """Whether a store is one that other machines can log to."""
+    return uri.startswith(("http://", "https://", "databricks"))
+
+
+def folder_of(uri: str) -> pathlib.Path:
+    """Where a sqlite store lies; the working directory for any other."""
+    return pathlib.Path(uri.removeprefix("sqlite:///")).parent if uri.startswith("sqlite:///") else pathlib.Path()
 
 
 @contextlib.contextmanager
@@ -123,6 +150,11 @@ def log_text(text: str, name: str) -> None:
     mlflow.log_text(text, name)
 
 
+def set_tags(tags: Mapping[str, str]) -> None:
+    """Tags of the current run, beside those that it was started with."""
+    mlflow.set_tags(dict(tags))
+
+
 def describe_run(markdown: str) -> None:
     """What a reviewer reads first: the description of the current run."""
     mlflow.set_tag("mlflow.note.content", markdown)
@@ -139,8 +171,42 @@ def link_to_run(run_id: str | None) -> str:
     return f"trained by [run {run_id}](#/experiments/{experiment_id}/runs/{run_id})"
 
 
+def find_champion(feature: str) -> RegisteredModel | None:
+    """The present champion of a feature; None where there is none yet.
+
+    Raises
+    ------
+    TrackingError
+        If the registry cannot be reached.
+    """
+    name = f"deepsound-{feature}"
+    with _tracking_errors(f"the MLflow registry, asked for {name},"), _short_patience():
+        try:
+            version = mlflow.MlflowClient().get_registered_model(name).aliases.get(CHAMPION)
+        except MlflowException as exc:
+            if exc.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+                raise
+            version = None
+    return None if version is None else RegisteredModel(name=name, version=str(version))
+
+
+def promote(model: RegisteredModel, *, former: RegisteredModel | None) -> None:
+    """Make a model the champion; the former one, if there was one, stays as ``previous``.
+
+    Raises
+    ------
+    TrackingError
+        If the registry refuses.
+    """
+    with _tracking_errors(f"promoting {model.uri}"):
+        client = mlflow.MlflowClient()
+        if former is not None:
+            client.set_registered_model_alias(former.name, PREVIOUS, former.version)
+        client.set_registered_model_alias(model.name, CHAMPION, model.version)
+
+
 def log_model(folder: pathlib.Path, *, feature: str, shape: tuple[int, int]) -> RegisteredModel:
-    """Log a bundle as pyfunc to the current run, register it, and make it champion.
+    """Log a bundle as pyfunc to the current run and register it, without any alias.
 
     Parameters
     ----------
@@ -168,9 +234,12 @@ def log_model(folder: pathlib.Path, *, feature: str, shape: tuple[int, int]) -> 
             pip_requirements=["mlflow>=3", "numpy", "pandas", "pyarrow", "pyyaml", "scipy", "onnxruntime"],
             registered_model_name=name,
         )
-        version = str(info.registered_model_version)
-        mlflow.MlflowClient().set_registered_model_alias(name, CHAMPION, version)
-    return RegisteredModel(name=name, version=version)
+    return RegisteredModel(name=name, version=str(info.registered_model_version))
+
+
+def is_mlflow_uri(model: str) -> bool:
+    """Whether a MODEL argument is to be had from MLflow; else it is a folder."""
+    return model.startswith(("models:/", "runs:/", "mlflow-artifacts:/"))
 
 
 def load_bundle(model: str) -> Bundle:
@@ -188,7 +257,7 @@ def load_bundle(model: str) -> Bundle:
     TrackingError
         The store or the model cannot be had.
     """
-    if not model.startswith(("models:/", "runs:/", "mlflow-artifacts:/")):
+    if not is_mlflow_uri(model):
         if not pathlib.Path(model).is_dir():
             raise BundleError(
                 f"there is no model at {model!r}; wanted a bundle directory or an MLflow URI such as "
@@ -202,6 +271,18 @@ def load_bundle(model: str) -> Bundle:
         if len(bundles) != 1:
             raise BundleError(f"{model} holds {len(bundles)} deepsound bundles; wanted one")
         return read_bundle(bundles[0].parent)
+
+
+@contextlib.contextmanager
+def _short_patience() -> Iterator[None]:
+    """Wait seconds, not minutes, for a server that may not be there."""
+    added = [name for name in _PATIENCE if name not in os.environ]
+    os.environ.update({name: _PATIENCE[name] for name in added})
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""One training run from a FEATURES folder to a registered champion."""
+"""One training run from a FEATURES folder to a registered model, and perhaps a new champion."""
 
 import pathlib
 import tempfile
@@ -6,16 +6,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from deepsound.config import SPLIT_NAMES, TrainSettings
+from deepsound.data.folds import grouped_folds
+from deepsound.data.store import read_summary
+from deepsound.evaluation.leakage import leak_rows
 from deepsound.evaluation.metrics import CollectionMetrics
-from deepsound.evaluation.pictures import describe_accuracy, draw_confusion, draw_learning_curves
-from deepsound.evaluation.report import format_per_genre, headline_numbers, per_genre_rows
+from deepsound.evaluation.pictures import describe_accuracy
 from deepsound.models.bundle import Bundle, write_bundle
 from deepsound.models.head import load_head
 from deepsound.settings import to_plain
 from deepsound.training import tracking
+from deepsound.training.audit import refuse_leaks
+from deepsound.training.crossval import CrossValidation, cross_validate
 from deepsound.training.dataset import Dataset, load_dataset
 from deepsound.training.drift_reference import build_drift_reference
-from deepsound.training.fit import EpochReporter, FittedHead, evaluate_head, fit_head, save_keras
+from deepsound.training.finetune import prepare_pretrained
+from deepsound.training.fit import EpochReporter, FittedHead, fit_head, save_keras
+from deepsound.training.predictions import predict_tracks
+from deepsound.training.promotion import Promotion, decide_promotion
+from deepsound.training.provenance import compute_code_fingerprint
+from deepsound.training.run_log import log_outcome
+from deepsound.training.scorecard import TrainingOutcome
+
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +38,12 @@ class TrainResult:
     model: tracking.RegisteredModel
     test: CollectionMetrics
     n_epochs: int
+    folds: CrossValidation | None
+    promotion: Promotion
 
 
-def train(features: str, *, settings: TrainSettings, report: Callable[[str], None]) -> TrainResult:
-    """Train, evaluate on the held-out tracks, log one MLflow run, register and promote.
+def train(features: str, *, settings: TrainSettings, report: Report, promote: bool = False) -> TrainResult:
+    """Train, evaluate on the held-out tracks, log one MLflow run, register, and promote what is better.
 
     Parameters
     ----------
@@ -37,35 +51,95 @@ def train(features: str, *, settings: TrainSettings, report: Callable[[str], Non
         A FEATURES folder: a path, or a URI that pyarrow opens.
     report : callable
         Gets one line of progress at a time.
+    promote : bool
+        Make it the champion whatever comes out; see :mod:`deepsound.training.promotion`.
 
     Raises
     ------
     DeepsoundError
-        Before a run is started if the data do not allow training; see :func:`load_dataset`.
+        Before a run is started if the data do not allow training, see :func:`load_dataset`, or if the MLflow
+        store or registry cannot be reached.
     """
     settings = settings.resolved()
+    # In the order of what it costs to find out: a typing error, an absent server, the data.
+    read_summary(features).spec_of(settings.feature)
+    tracking.open_store()
+    champion = tracking.find_champion(settings.feature)
     dataset = load_dataset(features, settings=settings, report=report)
     report(_describe_data(dataset, settings))
-    tracking.open_store()
+    _audit_folds(dataset, settings, report)
+    if settings.pretrained:
+        prepare_pretrained(settings.pretrained, shape=dataset.train.values.shape[1:], report=report)
     name = f"train-{settings.feature}-{settings.architecture}"
     with tracking.start_run(name, tags=_tags(dataset, settings), settings=to_plain(settings)) as run_id:
         _log_data(dataset, features)
-        fitted = fit_head(dataset, settings=settings, report_epoch=_epoch_reporter(settings, report))
-        head = load_head(fitted.head)
-        validation = evaluate_head(head, dataset.validation, taxonomy=dataset.taxonomy)
-        test = evaluate_head(head, dataset.test, taxonomy=dataset.taxonomy)
-        _log_results(fitted, dataset, validation=validation, test=test, settings=settings)
-        bundle = _make_bundle(fitted, dataset, features, validation=validation, settings=settings, run_id=run_id)
-        model = _log_bundle(bundle, fitted)
-        report(f"out-of-distribution: {fitted.ood.describe()}")
-    report(f"test tracks: {describe_accuracy(test)}")
-    return TrainResult(run_id=run_id, model=model, test=test, n_epochs=len(fitted.history))
+        outcome = _fit_and_judge(
+            dataset, features, settings=settings, champion=champion, run_id=run_id, promote=promote, report=report
+        )
+        log_outcome(outcome, described=_describe_data(dataset, settings))
+        bundle = _make_bundle(outcome.fitted, dataset, features, settings=settings, run_id=run_id)
+        model = _log_bundle(bundle, outcome.fitted)
+        if outcome.promotion.is_promoted:
+            tracking.promote(model, former=champion)
+    report(f"test tracks: {describe_accuracy(outcome.test)}")
+    report(f"out-of-distribution: {bundle.ood.describe()}")
+    report(f"{model.name} version {model.version} {outcome.promotion.describe()}")
+    return TrainResult(
+        run_id=run_id,
+        model=model,
+        test=outcome.test,
+        n_epochs=len(outcome.fitted.history),
+        folds=outcome.folds,
+        promotion=outcome.promotion,
+    )
+
+
+def _fit_and_judge(
+    dataset: Dataset,
+    features: str,
+    *,
+    settings: TrainSettings,
+    champion: tracking.RegisteredModel | None,
+    run_id: str,
+    promote: bool,
+    report: Report,
+) -> TrainingOutcome:
+    folds = None
+    if settings.folds:
+        folds = cross_validate(dataset.collect(), settings=settings, n_folds=settings.folds, report=report)
+        report(folds.describe())
+    fitted = fit_head(dataset, settings=settings, report_epoch=_epoch_reporter(settings, report))
+    test_ids = [row["track_id"] for row in dataset.split.to_pylist() if row["split"] == "test"]
+    predictions = predict_tracks(load_head(fitted.head), dataset.test, track_ids=test_ids)
+    return TrainingOutcome(
+        run_id=run_id,
+        features=features,
+        settings=settings,
+        dataset=dataset,
+        grouping=_describe_grouping(dataset, settings),
+        fitted=fitted,
+        predictions=predictions,
+        validation=fitted.validation,
+        test=predictions.compute_metrics(),
+        folds=folds,
+        promotion=decide_promotion(predictions, dataset, champion=champion, is_asked_for=promote),
+    )
+
+
+def _audit_folds(dataset: Dataset, settings: TrainSettings, report: Report) -> None:
+    """The folds of a cross-validation are audited as the split was; what stood together there may part here."""
+    if not settings.folds:
+        return
+    folds = grouped_folds(dataset.tracks, n_folds=settings.folds, by=settings.split.by, seed=settings.seed)
+    places = {track_id: f"fold {fold + 1}" for track_id, fold in folds.items()}
+    leaks = [leak for leak in dataset.audit.across(places) if leak.reason != "track"]
+    refuse_leaks(leaks, is_allowed=settings.allow_leaks, report=report)
 
 
 def _describe_data(dataset: Dataset, settings: TrainSettings) -> str:
     sizes = ", ".join(f"{len(getattr(dataset, name).genre_indices)} {name}" for name in SPLIT_NAMES)
     left_out = f"; {dataset.n_left_out} tracks without a usable label left out" if dataset.n_left_out else ""
-    leaks = f"; {len(dataset.leaks)} LEAKS allowed" if dataset.leaks else ""
+    leaks = f"; {len(dataset.audit.leaks)} LEAKS allowed" if dataset.audit.leaks else ""
     grouping = _describe_grouping(dataset, settings)
     return f"{settings.feature}: {len(dataset.taxonomy)} genres, tracks: {sizes}; {grouping}{left_out}{leaks}"
 
@@ -89,13 +163,19 @@ def _tags(dataset: Dataset, settings: TrainSettings) -> dict[str, str]:
         "deepsound.architecture": settings.architecture,
         "deepsound.data_fingerprint": dataset.fingerprint,
         "deepsound.feature_fingerprint": dataset.summary.fingerprint_of(settings.feature),
-        "deepsound.network": dataset.summary.network_of(settings.feature) or "none",
-        "deepsound.leaks_allowed": str(bool(dataset.leaks)).lower(),
+        "deepsound.code_fingerprint": compute_code_fingerprint(),
+        "deepsound.network": _network_of(dataset, settings) or "none",
+        "deepsound.leaks_allowed": str(bool(dataset.audit.leaks)).lower(),
         "deepsound.split": _describe_grouping(dataset, settings),
     }
 
 
-def _epoch_reporter(settings: TrainSettings, report: Callable[[str], None]) -> EpochReporter:
+def _network_of(dataset: Dataset, settings: TrainSettings) -> str | None:
+    """Where the pretrained weights behind the model come from, be they in the feature or where training began."""
+    return settings.pretrained or dataset.summary.network_of(settings.feature)
+
+
+def _epoch_reporter(settings: TrainSettings, report: Report) -> EpochReporter:
     def report_epoch(epoch: int, figures: dict[str, float]) -> None:
         tracking.log_metrics(figures, step=epoch)
         if epoch % 5 == 0:
@@ -110,54 +190,26 @@ def _epoch_reporter(settings: TrainSettings, report: Callable[[str], None]) -> E
 def _log_data(dataset: Dataset, features: str) -> None:
     tracking.log_params({"features_folder": features, "genres_used": ", ".join(dataset.taxonomy.genres)})
     tracking.log_rows(dataset.split.to_pylist(), "split.json")
-
-
-def _log_results(
-    fitted: FittedHead,
-    dataset: Dataset,
-    *,
-    validation: CollectionMetrics,
-    test: CollectionMetrics,
-    settings: TrainSettings,
-) -> None:
-    title = f"{settings.feature} {settings.architecture}"
-    tracking.log_metrics(headline_numbers(validation), prefix="validation_")
-    tracking.log_metrics(headline_numbers(test), prefix="test_")
-    tracking.log_metrics({"temperature": fitted.head.spec.temperature, "best_epoch": fitted.best_epoch})
-    tracking.log_metrics({f"ood_threshold_{name}": value for name, value in fitted.ood.thresholds.items()})
-    tracking.log_figure(draw_confusion(test, title=f"{title}: test tracks"), "confusion_matrix.png")
-    curves = draw_learning_curves(fitted.history, best_epoch=fitted.best_epoch, title=title)
-    tracking.log_figure(curves, "learning_curves.png")
-    tracking.log_rows(per_genre_rows(test), "per_genre.json")
-    table = format_per_genre(per_genre_rows(test))
-    tracking.describe_run(
-        f"**{title}** on held-out test tracks: **{describe_accuracy(test)}** (95 % Wilson interval)\n\n"
-        f"{_describe_data(dataset, settings)}\n\n```\n{table}\n```\n"
-    )
+    if dataset.audit.leaks:
+        tracking.log_rows(leak_rows(dataset.audit.leaks), "leaks.json")
 
 
 def _make_bundle(
-    fitted: FittedHead,
-    dataset: Dataset,
-    features: str,
-    *,
-    validation: CollectionMetrics,
-    settings: TrainSettings,
-    run_id: str,
+    fitted: FittedHead, dataset: Dataset, features: str, *, settings: TrainSettings, run_id: str
 ) -> Bundle:
     return Bundle(
         head=fitted.head,
         feature=settings.feature,
         feature_fingerprint=dataset.summary.fingerprint_of(settings.feature),
-        network=dataset.summary.network_of(settings.feature),
+        network=_network_of(dataset, settings),
         extract_settings=dataset.summary.settings,
         ood=fitted.ood,
-        validation_confusion=validation.confusion,
+        validation_confusion=fitted.validation.confusion,
         drift=build_drift_reference(features, dataset, feature=settings.feature, confidences=fitted.confidences),
         train_settings=to_plain(settings),
         data_fingerprint=dataset.fingerprint,
         run_id=run_id,
-        split=dataset.split,
+        split=dataset.split_as_learned(is_refitted=fitted.is_refitted),
     )
 
 

@@ -2,9 +2,15 @@
 
 import sys
 
-from tests.bench import extraction, networks
+from tests.bench import doctor, extraction, growth, memory, networks
 
-_BENCHES = {"networks": networks.run, "extraction": extraction.run}
+_BENCHES = {
+    "networks": networks.run,
+    "extraction": extraction.run,
+    "growth": growth.run,
+    "memory": memory.run,
+    "doctor": doctor.run,
+}
 
 
 def main(names: list[str]) -> int:

@@ -1,17 +1,13 @@
 """What Spark adds to the bare functions, and how much memory a worker takes; full-size VGGish, random weights."""
 
-import os
 import pathlib
 import sys
 import tempfile
 from collections.abc import Iterator
 
-import numpy as np
-import soundfile
-
+from tests.bench.jobs import bench_environment, extract_command, write_noise
 from tests.bench.measure import BenchLine, measure_processes
 
-_ROOT = pathlib.Path(__file__).resolve().parents[2]
 _N_FILES = (40, 160)
 _CLIP_S = 30
 _NETWORK = "random:0"
@@ -37,15 +33,11 @@ for path in sorted(pathlib.Path(sys.argv[1]).rglob("*.wav")):
 def run() -> Iterator[BenchLine]:
     """CPU time per file, from two sizes, so that start-up falls out; one core on both sides."""
     with tempfile.TemporaryDirectory(prefix="deepsound-bench-") as scratch:
-        environment = {
-            **os.environ,
-            "DEEPSOUND_CACHE_DIR": str(pathlib.Path(scratch) / "cache"),
-            "PATH": f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYSPARK_PYTHON": sys.executable,
-            "SPARK_LOCAL_IP": "127.0.0.1",
-            **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
-        }
-        folders = [_write_clips(pathlib.Path(scratch) / str(n), n) for n in _N_FILES]
+        environment = bench_environment(pathlib.Path(scratch))
+        folders = [
+            write_noise(pathlib.Path(scratch) / str(n), n, seconds=[_CLIP_S], sample_rate_hz=22050)
+            for n in _N_FILES
+        ]
         loop = [sys.executable, "-c", _BARE_LOOP]
         # Converts the network, so that no measured run has to.
         measure_processes([*loop, str(pathlib.Path(scratch) / "none")], env=environment)
@@ -70,19 +62,5 @@ def run() -> Iterator[BenchLine]:
 
 
 def _spark_job(folder: pathlib.Path) -> list[str]:
-    log_settings = (_ROOT / "conf" / "spark" / "log4j2.properties").as_uri()
-    return [
-        *("spark-submit", "--master", "local[1]", "--conf", "spark.ui.enabled=false"),
-        *("--driver-java-options", f"-Dlog4j2.configurationFile={log_settings}"),
-        *(str(_ROOT / "jobs" / "extract.py"), "--input", str(folder), "--output", f"{folder}-features"),
-        *("--set", "features=[vggish]", "--set", f"network={_NETWORK}", "--set", f"segment_s={_SEGMENT_S}"),
-    ]
-
-
-def _write_clips(folder: pathlib.Path, n_files: int) -> pathlib.Path:
-    rng = np.random.default_rng(n_files)
-    (folder / "noise").mkdir(parents=True)
-    for i in range(n_files):
-        clip = rng.uniform(-0.5, 0.5, _CLIP_S * 22050).astype(np.float32)
-        soundfile.write(folder / "noise" / f"noise.{i:05d}.wav", clip, 22050)
-    return folder
+    settings = ("features=[vggish]", f"network={_NETWORK}", f"segment_s={_SEGMENT_S}")
+    return extract_command(folder, *settings, output=folder.with_name(f"{folder.name}-features"))

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _POLL_S = 0.1
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
@@ -25,11 +25,12 @@ class BenchLine:
 
 @dataclass(frozen=True)
 class ProcessTree:
-    """What a command and all its descendants used; by process id."""
+    """What a command and all its descendants used, by process id, and how long the command took."""
 
     cpu_s: dict[int, float] = field(default_factory=dict)
     peak_gb: dict[int, float] = field(default_factory=dict)
     command_lines: dict[int, str] = field(default_factory=dict)
+    wall_s: float = 0.0
 
     @property
     def total_cpu_s(self) -> float:
@@ -66,16 +67,18 @@ def measure_processes(command: Sequence[str], *, env: dict[str, str]) -> Process
         If the command fails; with the end of what it said.
     """
     seen = ProcessTree()
+    started = time.perf_counter()
     with tempfile.TemporaryFile("w+") as output:
         # A session of its own: Spark's workers change their group and outlive their parent, but stay in it.
         process = subprocess.Popen(command, env=env, stdout=output, stderr=output, start_new_session=True)
         while process.poll() is None:
             _look(process.pid, seen)
             time.sleep(_POLL_S)
+        wall_s = time.perf_counter() - started
         if process.returncode:
             output.seek(0)
             raise RuntimeError(f"{command[0]} ended with {process.returncode}: {output.read()[-2000:]}")
-    return seen
+    return replace(seen, wall_s=wall_s)
 
 
 def _look(session: int, seen: ProcessTree) -> None:

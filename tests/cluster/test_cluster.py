@@ -1,132 +1,164 @@
-"""The three jobs on a real Spark cluster, a master and two workers on loopback, against local mode."""
+"""The three jobs on a real Spark cluster, against local mode, whole and with processes killed under them."""
 
 import json
 import os
 import pathlib
-import re
-import subprocess
+import signal
 import sys
 import time
 
+import numpy as np
 import pyarrow.parquet as pq
-import pyspark
 import pytest
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-SPARK_HOME = pathlib.Path(pyspark.__file__).parent
+import soundfile
 
 pytestmark = pytest.mark.soak
 
-
-class Daemon:
-    """A Spark daemon; ``wait_for`` gives what a pattern finds in its log."""
-
-    def __init__(self, log, *command):
-        self._log = log
-        environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
-        with log.open("w") as stream:
-            self._process = subprocess.Popen(
-                [str(SPARK_HOME / "bin" / "spark-class"), *command],
-                stdout=stream,
-                stderr=stream,
-                env=environment,
-            )
-
-    def wait_for(self, pattern, *, n_times=1):
-        for _ in range(300):
-            found = re.findall(pattern, self._log.read_text())
-            if len(found) >= n_times:
-                return found[0]
-            assert self._process.poll() is None, self._log.read_text()[-2000:]
-            time.sleep(0.2)
-        raise AssertionError(f"{pattern} is not in {self._log.read_text()[-2000:]}")
-
-    def stop(self):
-        self._process.terminate()
-        self._process.wait(30)
+N_CLIPS = 160
+EXECUTOR = "CoarseGrainedExecutorBackend"
+PYTHON = "pyspark.daemon"
+WORKER_DIED = "Python worker exited unexpectedly"
 
 
-@pytest.fixture(scope="module")
-def master(tmp_path_factory):
-    """The URL of a master with two workers of one core each."""
-    folder = tmp_path_factory.mktemp("cluster")
-    deploy = "org.apache.spark.deploy"
-    local = ("--host", "127.0.0.1", "--webui-port", "0")
-    daemons = [Daemon(folder / "master.log", f"{deploy}.master.Master", *local, "--port", "0")]
-    try:
-        url = daemons[0].wait_for(r"Starting Spark master at (spark://\S+)")
-        for number in range(2):
-            room = ("--cores", "1", "--memory", "2g", "--work-dir", str(folder / f"work{number}"))
-            log = folder / f"worker{number}.log"
-            daemons.append(Daemon(log, f"{deploy}.worker.Worker", *local, *room, url))
-        daemons[0].wait_for(r"Registering worker", n_times=2)
-        yield url
-    finally:
-        for daemon in reversed(daemons):
-            daemon.stop()
+def rows_of(folder, *keys):
+    return pq.read_table(folder).sort_by([(key, "ascending") for key in keys])
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return tmp_path_factory.mktemp("jobs")
-
-
-@pytest.fixture(scope="module")
-def submit(master, place, network_cache):
-    """A function that runs a job by ``spark-submit`` on the cluster, or on ``where``."""
-
-    def run(job, *arguments, where=master):
-        environment = {
-            **os.environ,
-            "PATH": f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYSPARK_PYTHON": sys.executable,
-            "SPARK_LOCAL_IP": "127.0.0.1",
-            "DEEPSOUND_CACHE_DIR": str(network_cache),
-            "MLFLOW_TRACKING_URI": f"sqlite:///{place / 'mlflow.db'}",
-        }
-        command = [
-            *("spark-submit", "--master", where, "--properties-file", str(ROOT / "conf/spark/standalone.conf")),
-            *("--conf", "spark.executor.memory=1g", "--conf", "spark.ui.enabled=false"),
-            *(str(ROOT / "jobs" / f"{job}.py"), *map(str, arguments)),
-        ]
-        done = subprocess.run(
-            command, env=environment, cwd=place, capture_output=True, text=True, check=False, timeout=600
-        )
-        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-        return done.stdout
-
-    return run
-
-
-def rows_of(folder, key):
-    return sorted(pq.read_table(folder).to_pylist(), key=key)
-
-
-def by_segment(row):
-    return row["track_id"], row["segment_index"]
-
-
-def by_track(row):
-    return row["track_id"]
-
-
-def test_the_cluster_writes_what_local_mode_writes(submit, music, tiny_vggish, place):
-    labels = ("--set", "labels.from=csv", "--set", f"labels.csv={music / 'manifest.csv'}")
-    what = ("--set", "features=[mfcc,vggish]", "--set", "segment_s=1", "--set", f"network={tiny_vggish}", *labels)
-    for name, where in (("cluster", {}), ("local", {"where": "local[2]"})):
-        submit("extract", "--input", music, "--output", place / name, *what, **where)
-    for table, key in (("tracks", by_track), ("segments", by_segment)):
-        assert rows_of(place / "cluster" / table, key) == rows_of(place / "local" / table, key)
-    summaries = [json.loads((place / name / "extract.json").read_text()) for name in ("cluster", "local")]
+def check_same_features(got, expected):
+    for table, keys in (("tracks", ["track_id"]), ("segments", ["track_id", "segment_index"])):
+        assert rows_of(got / table, *keys).equals(rows_of(expected / table, *keys))
+    summaries = [json.loads((folder / "extract.json").read_text()) for folder in (got, expected)]
     assert summaries[0] == summaries[1]
 
-    submit("train", "--features", place / "cluster", "--set", "feature=vggish", "--set", "epochs=3")
-    model = ("--model", "models:/deepsound-vggish@champion")
-    for name, where in (("cluster", {}), ("local", {"where": "local[2]"})):
-        submit("score", "--input", place / name, *model, "--output", place / f"{name}-scores", **where)
-    for table in ("predictions", "per_genre"):
-        got, expected = (
-            rows_of(place / f"{name}-scores" / table, lambda row: str(row)) for name in ("cluster", "local")
+
+def test_executors_have_the_packed_environment_and_nothing_else(submitter):
+    output = submitter.finish(submitter.start(pathlib.Path(__file__).with_name("look_at_executors.py")))
+    seen = json.loads(next(line for line in output.splitlines() if line.startswith("LOOK "))[5:])
+    assert seen["driver"] == str(pathlib.Path(sys.executable).parent / "python3")
+    for executor in seen["executors"]:
+        prefix = pathlib.Path(executor["base_prefix"])
+        assert prefix.name == "environment"
+        assert prefix.is_relative_to(submitter.cluster.folder)
+        assert executor["executable"].startswith(f"{prefix}/bin/")
+        assert executor["deepsound"].startswith(f"{prefix}/lib/")
+        assert executor["missing"] == ["tensorflow", "keras", "mlflow", "librosa", "sklearn"]
+        # Nothing of the driver's Python, nor of the checkout; Spark brings its own pyspark along.
+        assert all("site-packages/pyspark/" in path for path in executor["path"] if ".venv" in path)
+
+
+def test_the_cluster_writes_what_local_mode_writes(submitter, music, tiny_vggish, place):
+    labels = ("--set", "labels.from=csv", "--set", f"labels.csv={music / 'manifest.csv'}")
+    what = ("--set", "features=[mfcc,vggish]", "--set", "segment_s=1", "--set", f"network={tiny_vggish}", *labels)
+    n_launched = submitter.cluster.n_executors_launched()
+    for name in ("cluster", "local"):
+        process = submitter.job(
+            "extract", "--input", music, "--output", place / name, *what, locally=name == "local"
         )
-        assert got == expected
-    assert len(got) == 3
+        submitter.finish(process)
+    # Both executors of the first, none of the second: the cluster it was that did the work.
+    assert submitter.cluster.n_executors_launched() - n_launched == 2
+    check_same_features(place / "cluster", place / "local")
+
+    settings = ("--set", "feature=vggish", "--set", "epochs=3")
+    submitter.finish(submitter.job("train", "--features", place / "cluster", *settings))
+    model = ("--model", "models:/deepsound-vggish@champion")
+    for name in ("cluster", "local"):
+        output = place / f"{name}-scores"
+        process = submitter.job(
+            "score", "--input", place / name, *model, "--output", output, locally=name == "local"
+        )
+        submitter.finish(process)
+    for table, key in (("predictions", "track_id"), ("per_genre", "genre")):
+        got, expected = (rows_of(place / f"{name}-scores" / table, key) for name in ("cluster", "local"))
+        assert got.equals(expected)
+    assert got.num_rows == 3
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """Many small files; with segments that overlap, each is work for a while."""
+    folder = tmp_path_factory.mktemp("clips") / "noise"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(N_CLIPS):
+        soundfile.write(folder / f"{number:04d}.wav", rng.uniform(-0.5, 0.5, 2 * 22050), 22050)
+    return folder.parent
+
+
+@pytest.fixture(scope="module")
+def start_extraction(submitter, clips, place):
+    """A function that starts the extraction of the clips into a folder of a name."""
+
+    def start(name, *, locally=False):
+        slow = ("--set", "segment_s=1", "--set", "segment_hop_s=0.01")
+        return submitter.job("extract", "--input", clips, "--output", place / name, *slow, locally=locally)
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def undisturbed(submitter, start_extraction, place):
+    submitter.finish(start_extraction("undisturbed", locally=True))
+    return place / "undisturbed"
+
+
+def find_busy_worker(cluster, job):
+    """A forked Python that has done more than its imports, with the executor that it belongs to."""
+    for _ in range(2400):
+        assert job.poll() is None, job.stdout.read()[-3000:]
+        processes = {process.pid: process for process in cluster.processes()}
+        for worker in processes.values():
+            daemon = processes.get(worker.parent)
+            if daemon is not None and PYTHON in worker.command and PYTHON in daemon.command and worker.cpu_s > 4:
+                executor = processes[daemon.parent]
+                assert EXECUTOR in executor.command
+                return worker, executor
+        time.sleep(0.1)
+    raise AssertionError(f"no Python worker became busy; there are {processes}")
+
+
+@pytest.mark.parametrize("victim", ["worker", "executor"])
+def test_a_killed_process_costs_no_row(victim, submitter, cluster, start_extraction, undisturbed, place):
+    n_launched, n_deaths = cluster.n_executors_launched(), cluster.executor_logs().count(WORKER_DIED)
+    job = start_extraction(victim)
+    try:
+        worker, executor = find_busy_worker(cluster, job)
+        os.kill({"worker": worker, "executor": executor}[victim].pid, signal.SIGKILL)
+        submitter.finish(job)
+    finally:
+        submitter.end(job)
+    check_same_features(place / victim, undisturbed)
+    counts = json.loads((place / victim / "extract.json").read_text())["counts"]
+    assert (counts["tracks"], counts["ok"]) == (N_CLIPS, N_CLIPS)
+    # It happened while there was work: Spark saw it, and put another in its place.
+    if victim == "executor":
+        assert cluster.n_executors_launched() - n_launched == 3
+    else:
+        assert cluster.n_executors_launched() - n_launched == 2
+        assert cluster.executor_logs().count(WORKER_DIED) > n_deaths
+    wait_until_none_is_left(cluster)
+
+
+def wait_until_none_is_left(cluster):
+    for _ in range(300):
+        left = cluster.processes()
+        if not left:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"the job is over, and still there are {left}")
+
+
+def test_the_doctor_looks_at_the_cluster(submitter, clips, place):
+    """From outside spark-submit, with the executors' own Python, and a prediction where it is told where to."""
+    command = [sys.executable, "-m", "deepsound.cli", "doctor", *submitter.options]
+    output = submitter.finish(submitter.run(*command, "--input", str(clips), "--scratch", str(place)))
+    lines = {line.split()[1]: line for line in output.splitlines() if line.startswith(("ok ", "warn ", "fail "))}
+    assert not [line for line in lines.values() if line.startswith("fail")]
+    assert f"{submitter.cluster.url}, 2 tasks at a time" in lines["spark"]
+    assert "/environment/bin/python" in lines["executor"]
+    assert "/environment/lib/" in lines["executor.code"]
+    assert "driver's versions of all" in lines["executor.libraries"]
+    assert f"{N_CLIPS} files" in lines["input"]
+    assert lines["trial"].startswith("ok")
+    assert f"prediction for {N_CLIPS} files" in output
+    assert not list(place.glob("deepsound-doctor-*"))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from deepsound.errors import ParameterError
+from deepsound.features.vggish_log_mel import VggishLogMelExtractor
 from deepsound.networks.engine import NetworkFile, OnnxEngine, load_engine
 from deepsound.networks.musicnn_input import compute_musicnn_patches, count_musicnn_patches
 from deepsound.networks.vggish_input import compute_vggish_patches, count_vggish_patches
@@ -28,6 +29,15 @@ def test_vggish_log_mel_equals_the_reference(name):
     assert got.dtype == np.float32
     assert len(got) == count_vggish_patches(len(waveform))
     np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["sine_1khz_3s", "noise_2p5s", "chirp_100_7000_2s", "exactly_one_patch"])
+def test_the_log_mel_feature_is_the_reference_patch_after_patch(name):
+    waveform, expected = VGGISH[f"{name}__waveform"], VGGISH[f"{name}__patches"]
+    extractor = VggishLogMelExtractor()
+    got = extractor.compute(waveform)
+    assert got.shape == extractor.shape(len(waveform) / 16000) == (96 * len(expected), 64)
+    np.testing.assert_allclose(got.reshape(-1, 96, 64), expected, atol=1e-4)
 
 
 def test_one_sample_less_than_a_patch_is_none():

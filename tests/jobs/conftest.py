@@ -1,6 +1,7 @@
 """One MLflow store and one trained model for all job tests."""
 
 import importlib.util
+import json
 import pathlib
 from collections.abc import Callable, Iterator
 
@@ -50,8 +51,11 @@ def features(spark, job, music, tmp_path_factory) -> pathlib.Path:  # noqa: ARG0
 
 
 @pytest.fixture(scope="session")
-def trained(job, features) -> str:
-    """The URI of a champion trained by jobs/train.py."""
+def trained(job, features, tmp_path_factory) -> str:
+    """The URI of a model trained by jobs/train.py."""
+    # By number: other tests train other models, and one of them may be the champion.
+    outcome = tmp_path_factory.mktemp("trained") / "outcome.json"
     small = ["--set", "epochs=20", "--set", "cnn.filters=[8]", "--set", "learning_rate=0.01"]
-    assert job("train")(["--features", str(features), "--set", "seed=3", *small]) == 0
-    return "models:/deepsound-mfcc@champion"
+    arguments = ["--features", str(features), "--output", str(outcome), "--set", "seed=3", *small]
+    assert job("train")(arguments) == 0
+    return json.loads(outcome.read_text())["model"]

@@ -5,6 +5,7 @@ import struct
 
 import numpy as np
 
+from tests.lies import make_beheaded, make_liars
 from tests.sounds import encode, write_pcm
 
 _RATE_HZ = 8000
@@ -45,7 +46,7 @@ def write_corpus(root: pathlib.Path, *, seed: int, n_damaged_each: int) -> int:
         files[f"wrong-header-{kind}.{extension}"] = other[:64] + content[64:]
         files[f"wrong-name-{kind}.txt.wav"] = content
         files[f"tail-{kind}.{extension}"] = content + rng.bytes(1000)
-    files |= _oddities(rng)
+    files |= _oddities(rng) | make_beheaded() | {name: content for name, (content, _) in make_liars().items()}
     for name, content in files.items():
         (root / name).write_bytes(content)
     return len(files)

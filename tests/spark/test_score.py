@@ -1,6 +1,7 @@
 """Scoring in Spark: held against numpy and scikit-learn, with every kind of incomplete collection."""
 
 import dataclasses
+import functools
 import json
 
 import numpy as np
@@ -17,7 +18,9 @@ from deepsound.errors import (
     SplitError,
     UnknownFeatureError,
 )
+from deepsound.spark import heads
 from deepsound.spark import score as score_module
+from deepsound.spark.heads import ship_head
 from deepsound.spark.predict import make_scorer
 from deepsound.spark.score import score
 
@@ -201,7 +204,7 @@ def test_second_run_replaces_the_first(spark, tiny_bundle, write_features, tmp_p
 
 def test_the_head_is_built_once_per_worker(spark, tiny_bundle, count_loads):
     """Many batches and several tasks, but one construction in each Python process."""
-    scorer = make_scorer(spark.sparkContext.broadcast(tiny_bundle.head), n_genres=3, ood_score="energy")
+    scorer = make_scorer(ship_head(spark, tiny_bundle.head), n_genres=3, ood_score="energy")
     before = spark.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch")
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "5")
     rows = spark.createDataFrame([([float(i)] * 12,) for i in range(60)], "toy array<float>").repartition(4)
@@ -212,6 +215,22 @@ def test_the_head_is_built_once_per_worker(spark, tiny_bundle, count_loads):
         spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", before)
     assert max(n_loads.values()) <= 1
     assert n_uses == 4  # one for each task
+
+
+def test_a_large_head_travels_as_a_file_and_scores_the_same(
+    spark, tiny_bundle, write_features, tmp_path, monkeypatch, count_loads
+):
+    features = write_features(make_tracks(12))
+    run(spark, tiny_bundle, features, tmp_path / "small")
+    monkeypatch.setattr(heads, "_MAX_BROADCAST_BYTES", 10)
+    for name in ("large", "again"):
+        score_it = functools.partial(run, spark, tiny_bundle, features, tmp_path / name)
+        n_loads, n_uses, _ = count_loads("deepsound.models.head", "open_head", score_it)
+        assert max(n_loads.values()) <= 1
+        assert n_uses >= 1
+    tables = [pq.read_table(tmp_path / name / "predictions").to_pylist() for name in ("small", "large", "again")]
+    by_track = [sorted(table, key=lambda row: row["track_id"]) for table in tables]
+    assert by_track[0] == by_track[1] == by_track[2]
 
 
 def test_audio_is_scored_with_the_models_settings_but_every_file_of_it(tiny_bundle):

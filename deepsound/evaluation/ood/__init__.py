@@ -20,6 +20,7 @@ number of segments, and sums can be added up wherever the segments are scored.
 Fitting the statistics is :mod:`deepsound.evaluation.ood.fitting`; all else needs numpy and scipy alone.
 """
 
+from deepsound.config import OOD_SCORES
 from deepsound.evaluation.ood.logits import compute_doubt, compute_energy
 from deepsound.evaluation.ood.statistics import (
     OodStatistics,
@@ -31,6 +32,7 @@ from deepsound.evaluation.ood.statistics import (
 from deepsound.evaluation.ood.threshold import OodRule, fit_rule, fit_threshold, tracks_needed
 
 __all__ = [
+    "OOD_SCORES",
     "OodRule",
     "OodStatistics",
     "available_scores",

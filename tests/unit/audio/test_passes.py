@@ -15,7 +15,7 @@ from deepsound.audio.signal import measure_loudness
 from deepsound.audio.source import AudioSource
 from deepsound.audio.stream import BLOCK_SAMPLES, join_pieces
 from deepsound.errors import AudioTimeoutError, AudioTooLongError, AudioUnreadableError
-from tests.sounds import encode, make_id3v2, with_unknown_length, without_xing, write_pcm
+from tests.sounds import encode, make_id3v2, make_tone, with_unknown_length, without_xing, write_pcm, write_samples
 
 # Each of several blocks.
 SOUNDS = {
@@ -70,6 +70,8 @@ def test_what_is_held_is_decided_by_what_was_decoded():
         measured = measure_audio(make_source(io.BytesIO(content)), kept_samples=kept_samples)
         assert measured.meter.n_samples == 3 * 48000
         assert (measured.kept is not None) is is_kept
+        if is_kept:
+            assert sum(map(len, measured.kept)) == 3 * 48000
     assert KEPT_SAMPLES * 4 <= 100_000_000
 
 
@@ -89,6 +91,7 @@ class ChangingFile(io.BytesIO):
         write_pcm("WAV", "PCM_16", 8000, 1, seconds=5),
         write_pcm("WAV", "PCM_16", 8000, 2, seconds=4),
         write_pcm("WAV", "FLOAT", 8000, 1, seconds=4),
+        write_samples(np.tile(make_tone(8000, 1, seconds=4), (2, 1)).T, "WAV", "PCM_16", 8000),
     ],
 )
 def test_a_file_that_changes_between_the_passes_is_unreadable(other):

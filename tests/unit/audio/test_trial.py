@@ -53,7 +53,8 @@ def test_a_hang_is_a_timeout(fake_decoder):
     error = trial(WAV, timeout_s=1.0)
     assert isinstance(error, AudioTimeoutError)
     assert str(error) == "the decoder hung: it was killed after decode_timeout_s = 1 s"
-    assert time.monotonic() - started < 30
+    # By the parent: the child's own watchdog would come ten seconds later.
+    assert time.monotonic() - started < 10.5
 
 
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGFPE", "SIGKILL"])
@@ -80,10 +81,11 @@ def test_a_bug_is_an_end_that_will_be_met_again(fake_decoder):
 def test_the_decoder_sees_the_whole_file(fake_decoder, tmp_path):
     seen = tmp_path / "seen"
     fake_decoder(f"import pathlib; pathlib.Path({str(seen)!r}).write_bytes(source.read())")
-    file = io.BytesIO(WAV)
-    file.seek(100)
-    assert try_decoding(file, timeout_s=60, max_duration_s=60) is None
-    assert seen.read_bytes() == WAV
+    for content in (WAV, WAV[:100]):
+        file = io.BytesIO(content)
+        file.seek(50)
+        assert try_decoding(file, timeout_s=60, max_duration_s=60) is None
+        assert seen.read_bytes() == content
     path = tmp_path / "x.wav"
     path.write_bytes(WAV + b"more")
     with path.open("rb") as opened:
@@ -119,6 +121,14 @@ def test_a_storage_that_fails():
     error = try_decoding(file, timeout_s=60, max_duration_s=60)
     assert isinstance(error, AudioUnreadableError)
     assert "the disk is on fire" in str(error)
+
+
+def test_a_pipe_is_read_whole(fake_decoder, tmp_path):
+    seen = tmp_path / "seen"
+    fake_decoder(f"import pathlib; pathlib.Path({str(seen)!r}).write_bytes(source.read())")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    assert subprocess.run(command("-"), input=WAV, env=environment, timeout=60, check=True).returncode == 0
+    assert seen.read_bytes() == WAV
 
 
 def command(*options):

@@ -14,20 +14,9 @@ from deepsound.audio.signal import fit_to_rate
 from deepsound.config import ExtractSettings
 from deepsound.features.mfcc import MfccExtractor
 from deepsound.features.track import extract_track
-from tests.sounds import BrokenFile, encode, without_xing, write_pcm
+from tests.sounds import BrokenFile, encode, without_xing, write_long, write_pcm
 
 RATE_HZ = 16000
-
-
-def write_music(path, *, container, subtype, seconds, seed=0):
-    """A tone and noise, minute by minute, so that no more than that is in memory."""
-    rng = np.random.default_rng(seed)
-    with soundfile.SoundFile(path, "w", RATE_HZ, 1, subtype, format=container) as sound:
-        for start in range(0, seconds, 60):
-            time_s = np.arange(min(60, seconds - start) * RATE_HZ) / RATE_HZ
-            tone = 0.3 * np.sin(2 * np.pi * (200 + start % 1000) * time_s)
-            sound.write((tone + 0.03 * rng.normal(size=len(time_s))).astype(np.float32))
-    return path
 
 
 def extract(file, *, kept_samples, **settings):
@@ -73,7 +62,7 @@ def test_decoded_twice_equals_held_to_the_bit(make, settings):
 
 def test_segments_are_those_of_the_whole_waveform(tmp_path):
     """Against a plain reading of the whole file, cut and scaled by hand."""
-    path = write_music(tmp_path / "x.wav", container="WAV", subtype="FLOAT", seconds=100)
+    path = write_long(tmp_path / "x.wav", container="WAV", subtype="FLOAT", sample_rate_hz=RATE_HZ, seconds=100)
     waveform, _ = soundfile.read(path, dtype="float32")
     with path.open("rb") as file:
         outcome = extract(file, kept_samples=0, segment_s=15.0)
@@ -88,7 +77,13 @@ def test_segments_are_those_of_the_whole_waveform(tmp_path):
 def test_memory_does_not_grow_with_the_length(tmp_path):
     peaks = {}
     for minutes in (1, 10):
-        path = write_music(tmp_path / f"{minutes}.wav", container="WAV", subtype="PCM_16", seconds=60 * minutes)
+        path = write_long(
+            tmp_path / f"{minutes}.wav",
+            container="WAV",
+            subtype="PCM_16",
+            sample_rate_hz=RATE_HZ,
+            seconds=60 * minutes,
+        )
         with path.open("rb") as file:
             tracemalloc.start()  # NumPy's arrays are counted, too
             try:
@@ -114,12 +109,25 @@ def test_a_short_track_is_decoded_once(monkeypatch):
         assert len(opened) == n_before + n_more
 
 
-@pytest.mark.parametrize(("healthy_reads", "has_digest"), [(0, False), (8, True)])
-@pytest.mark.parametrize("container", ["WAV", "FLAC", "m4a"])
-def test_a_storage_that_fails_is_told_from_a_damaged_file(healthy_reads, has_digest, container):
-    is_m4a = container == "m4a"
-    content = encode("ipod", "alac", 48000) if is_m4a else write_pcm(container, "PCM_16", 48000, 2)
-    file = BrokenFile(content, first_bad=len(content) // 2, healthy_reads=healthy_reads)
+# For the digest, then for what container it is: the decoder's first read fails.
+_OPENING = 3
+
+
+@pytest.mark.parametrize(("healthy_reads", "has_digest"), [(0, False), (_OPENING, True), (8, True)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: write_pcm("WAV", "PCM_16", 48000, 2),
+        lambda: write_pcm("FLAC", "PCM_16", 48000, 2),
+        lambda: encode("ipod", "alac", 48000),
+        lambda: encode("adts", "aac", 48000, seconds=30),
+        lambda: encode("asf", "wmav2", 48000, seconds=30),
+    ],
+)
+def test_a_storage_that_fails_is_told_from_a_damaged_file(healthy_reads, has_digest, make):
+    content = make()
+    first_bad = 0 if healthy_reads == _OPENING else len(content) // 2
+    file = BrokenFile(content, first_bad=first_bad, healthy_reads=healthy_reads)
     outcome = extract(file, kept_samples=1 << 30)
     assert (outcome.failure.error_code, outcome.failure.error_stage) == ("unreadable", "read")
     assert outcome.failure.error_detail == "the storage does not give the bytes: the disk is on fire"
@@ -191,11 +199,13 @@ def extract_in_a_process(path):
 
 @pytest.mark.soak
 def test_three_hours_take_the_memory_of_thirty_seconds(tmp_path):
-    clip = write_music(tmp_path / "clip.wav", container="WAV", subtype="PCM_16", seconds=30)
+    clip = write_long(tmp_path / "clip.wav", container="WAV", subtype="PCM_16", sample_rate_hz=RATE_HZ, seconds=30)
     failure, n_segments, clip_mb = extract_in_a_process(clip)
     assert (failure, n_segments) == ("None", 3)
     for container, subtype in (("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("MP3", "MPEG_LAYER_III")):
-        path = write_music(tmp_path / container, container=container, subtype=subtype, seconds=3 * 3600)
+        path = write_long(
+            tmp_path / container, container=container, subtype=subtype, sample_rate_hz=RATE_HZ, seconds=3 * 3600
+        )
         failure, n_segments, mix_mb = extract_in_a_process(path)
         path.unlink()
         assert (failure, n_segments) == ("None", 1080)

@@ -6,8 +6,9 @@ import pytest
 import scipy.special
 
 from deepsound.errors import BundleError, ParameterError
+from deepsound.models import head as head_module
 from deepsound.models.bundle import read_bundle, write_bundle
-from deepsound.models.head import Head, PackedHead, load_head
+from deepsound.models.head import Head, PackedHead, load_head, open_head
 
 
 @pytest.fixture
@@ -47,6 +48,29 @@ def test_head_equals_numpy(tiny_bundle, head_weights):
     logits = ((features - [0, 1, -1]) / [1, 2, 0.5]).reshape(6, -1) @ head_weights
     np.testing.assert_allclose(scores.probabilities, scipy.special.softmax(logits / 2, axis=1), atol=1e-5)
     np.testing.assert_allclose(scores.ood["energy"], -scipy.special.logsumexp(logits, axis=1), atol=1e-4)
+
+
+def test_many_segments_go_through_the_network_in_parts(tiny_bundle, monkeypatch):
+    head = Head(tiny_bundle.head.spec, tiny_bundle.head.onnx_bytes)
+    features = np.random.default_rng(0).normal(size=(7, 4, 3)).astype(np.float32)
+    together = head.compute_logits(features)
+    monkeypatch.setattr(head_module, "_MAX_VALUES", 30)
+    run, n_at_a_time = head._run_at_once, []
+    monkeypatch.setattr(head, "_run_at_once", lambda part, name: n_at_a_time.append(len(part)) or run(part, name))
+    np.testing.assert_array_equal(head.compute_logits(features), together)
+    assert n_at_a_time == [2, 2, 2, 1]
+    assert head.compute_logits(features[:0]).shape == (0, 3)
+
+
+def test_a_head_is_opened_from_a_file_as_from_its_bytes(tiny_bundle, tmp_path):
+    (tmp_path / "head.onnx").write_bytes(tiny_bundle.head.onnx_bytes)
+    features = np.random.default_rng(0).normal(size=(3, 4, 3)).astype(np.float32)
+    opened = open_head(tiny_bundle.head.spec, str(tmp_path / "head.onnx"))
+    np.testing.assert_array_equal(
+        opened.compute_logits(features), load_head(tiny_bundle.head).compute_logits(features)
+    )
+    with pytest.raises(BundleError, match="no ONNX model"):
+        open_head(tiny_bundle.head.spec, str(tmp_path / "absent.onnx"))
 
 
 def test_head_is_cached_by_content(tiny_bundle):

@@ -187,6 +187,7 @@ def test_all_scores_come_from_one_run_of_the_network(monkeypatch):
             return self._session.run(*arguments)
 
     monkeypatch.setattr(head, "_session", Counting(head._session))
+    monkeypatch.setattr("deepsound.models.head._MAX_VALUES", 512 * 12)
     segments = np.random.default_rng(0).normal(size=(1100, 4, 3)).astype(np.float32)
     scores = head.score(segments, ood_scores=OOD_SCORES)
     assert runs == [["logits", "penultimate"]] * 3  # 1,100 segments, 512 at a time

@@ -8,10 +8,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from deepsound.config import OOD_SCORES, OodSettings, TrainSettings
 from deepsound.errors import ConfigError
-from deepsound.evaluation.ood import compute_energy, fit_threshold
-from deepsound.models.head import HeadSpec, load_head
-from deepsound.training.calibrate import calibrate_head, score_tracks
+from deepsound.evaluation.ood import compute_energy, fit_threshold, pack_statistics
+from deepsound.models.head import HeadSpec, PackedHead, load_head
+from deepsound.training.calibrate import fit_ood_rule, locate_segments, score_tracks
 from deepsound.training.dataset import Subset
+from deepsound.training.outputs import SegmentOutputs
 
 SHAPE, N_GENRES = (2, 4), 3
 
@@ -50,52 +51,60 @@ def weights():
     return np.eye(8, N_GENRES) + 0.1 * np.random.default_rng(0).normal(size=(8, N_GENRES))
 
 
-def calibrate(weights, **settings):
-    spec = HeadSpec(genres=("a", "b", "c"), shape=SHAPE, mean=(0.0,) * 4, std=(1.0,) * 4, temperature=1.0)
-    train, validation = make_subset(60, seed=1, spread=0.3), make_subset(30, seed=2)
-    calibrated = calibrate_head(
-        spec, make_onnx(weights), train=train, validation=validation, settings=TrainSettings(**settings)
+TRAIN, VALIDATION = make_subset(60, seed=1, spread=0.3), make_subset(30, seed=2)
+
+
+def give(subset, weights):
+    """What the network gives for segments."""
+    penultimate = subset.values.reshape(-1, 8)
+    return SegmentOutputs(logits=penultimate @ weights, penultimate=penultimate)
+
+
+def calibrate(weights, *, temperature=2.0, **settings):
+    settings = TrainSettings(**settings)
+    statistics = locate_segments(give(TRAIN, weights), TRAIN, settings=settings)
+    rule = fit_ood_rule(
+        give(VALIDATION, weights), VALIDATION, statistics=statistics, temperature=temperature, settings=settings
     )
-    return calibrated, validation
+    spec = HeadSpec(genres=("a", "b", "c"), shape=SHAPE, mean=(0.0,) * 4, std=(1.0,) * 4, temperature=temperature)
+    return rule, load_head(PackedHead(spec, make_onnx(weights), pack_statistics(statistics)))
 
 
 def test_thresholds_come_from_the_means_of_validation_tracks(weights):
-    calibrated, validation = calibrate(weights)
-    assert set(calibrated.ood.thresholds) == set(OOD_SCORES)
-    assert calibrated.ood.n_tracks == 30
-    logits = validation.values.reshape(-1, 8) @ weights
-    energy = compute_energy(logits)
-    per_track = np.array([energy[validation.track_indices == i].mean() for i in range(30)])
-    expected = fit_threshold(per_track, false_alarm_rate=0.05)
-    assert calibrated.ood.thresholds["energy"] == pytest.approx(expected, abs=1e-4)
-    probabilities = scipy.special.softmax(logits / calibrated.head.spec.temperature, axis=1)
-    means = np.stack([probabilities[validation.track_indices == i].mean(axis=0) for i in range(30)])
-    np.testing.assert_allclose(calibrated.confidences, means.max(axis=1), atol=1e-5)
+    rule, head = calibrate(weights)
+    assert set(rule.thresholds) == set(OOD_SCORES)
+    assert rule.n_tracks == 30
+    logits = VALIDATION.values.reshape(-1, 8) @ weights
+    doubt = 1 - scipy.special.softmax(logits / 2.0, axis=1).max(axis=1)
+    for name, per_segment in (("energy", compute_energy(logits)), ("max_softmax", doubt)):
+        per_track = np.array([per_segment[VALIDATION.track_indices == i].mean() for i in range(30)])
+        assert rule.thresholds[name] == pytest.approx(fit_threshold(per_track, false_alarm_rate=0.05), abs=1e-4)
+    _, scores = score_tracks(head, VALIDATION)
+    for name, threshold in rule.thresholds.items():
+        assert threshold == pytest.approx(fit_threshold(scores[name], false_alarm_rate=0.05), rel=1e-4, abs=1e-4)
 
 
 def test_few_tracks_of_home_are_called_foreign_and_most_foreign_ones(weights):
     """Also by scores whose threshold no training track comes near: the network has seen those."""
-    calibrated, _ = calibrate(weights)
-    head = load_head(calibrated.head)
+    rule, head = calibrate(weights)
     _, home = score_tracks(head, make_subset(300, seed=3))
-    _, training = score_tracks(head, make_subset(60, seed=1, spread=0.3))
+    _, training = score_tracks(head, TRAIN)
     foreign = make_subset(300, seed=4)
     foreign.values[:, 1, :] += 12
     _, scores = score_tracks(head, foreign)
-    for name, threshold in calibrated.ood.thresholds.items():
+    for name, threshold in rule.thresholds.items():
         assert np.mean(home[name] > threshold) < 0.17, name
     for name in ("mahalanobis", "relative_mahalanobis", "knn"):
-        threshold = calibrated.ood.thresholds[name]
-        assert np.mean(scores[name] > threshold) > 0.9, name
-        assert training[name].max() < threshold
+        assert np.mean(scores[name] > rule.thresholds[name]) > 0.9, name
+        assert training[name].max() < rule.thresholds[name]
 
 
 @pytest.mark.parametrize("name", OOD_SCORES)
 def test_the_setting_picks_the_score(weights, name):
-    calibrated, _ = calibrate(weights, ood=OodSettings(score=name), ood_false_alarm_rate=0.2)
-    assert (calibrated.ood.score, calibrated.ood.false_alarm_rate) == (name, 0.2)
-    assert calibrated.ood.threshold == calibrated.ood.thresholds[name]
-    assert calibrated.ood.expected_rate == pytest.approx(6 / 31)
+    rule, _ = calibrate(weights, ood=OodSettings(score=name), ood_false_alarm_rate=0.2)
+    assert (rule.score, rule.false_alarm_rate) == (name, 0.2)
+    assert rule.threshold == rule.thresholds[name]
+    assert rule.expected_rate == pytest.approx(6 / 31)
 
 
 def test_other_scores_are_refused_by_name():

@@ -1,0 +1,38 @@
+"""``audit``: what leaks between the splits that train would make, and how much a careless split would flatter."""
+
+import argparse
+from collections.abc import Sequence
+
+from deepsound.commands.running import add_settings_options, reports_errors, say, write_json
+from deepsound.config import TrainSettings
+from deepsound.settings import read_settings
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="audit",
+        description="Audit the split that train would make of these features, with the same settings: what stands "
+        "on both sides, and how much a random split would flatter.",
+    )
+    parser.add_argument("features", metavar="FEATURES", help="what extract wrote")
+    parser.add_argument("--output", metavar="FILE", help="write everything, with all leaks and pairs, as JSON")
+    parser.add_argument(
+        "--repeats", type=int, default=5, metavar="N", help="of the inflation report; 0 leaves it out"
+    )
+    add_settings_options(parser, example="--set feature=musicnn")
+    return parser
+
+
+@reports_errors
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the audit; the exit code is 0 whatever it finds, as finding it is the job."""
+    args = build_parser().parse_args(argv)
+    settings = read_settings(TrainSettings, section="train", path=args.config, overrides=args.overrides)
+    from deepsound.training.collection_audit import audit_collection, audit_to_plain, format_collection_audit
+
+    result = audit_collection(args.features, settings=settings, n_repeats=args.repeats, report=say)
+    if args.output is not None:
+        write_json(audit_to_plain(result), args.output)
+    print("\n".join(format_collection_audit(result)))
+    return 0

@@ -1,0 +1,127 @@
+"""A page of sections, each of a few kinds of blocks, as one HTML document that needs no network and no script."""
+
+import functools
+from dataclasses import dataclass
+
+import jinja2
+from markupsafe import Markup
+
+from deepsound.evaluation.scorecard.feature_pictures import FeaturePicture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A drawing, with words below."""
+
+    svg: Markup
+    caption: str = ""
+    kind: str = "chart"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table; the first column names its rows. ``title`` set, it is folded away under it."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    title: str = ""
+    kind: str = "table"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Names with their values. ``title`` set, they are folded away under it."""
+
+    pairs: tuple[tuple[str, str], ...]
+    title: str = ""
+    kind: str = "facts"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Lines of text. ``title`` set, they are folded away under it."""
+
+    lines: tuple[str, ...]
+    title: str = ""
+    kind: str = "listing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """A sentence that should not be overlooked."""
+
+    text: str
+    kind: str = "notice"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """A track that the model was sure of and wrong about; ``guesses`` are its likeliest genres."""
+
+    track_id: str
+    true_genre: str
+    predicted_genre: str
+    confidence: float
+    guesses: tuple[tuple[str, float], ...]
+    picture: FeaturePicture
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistakes:
+    """Mistakes, as cards."""
+
+    cards: tuple[Mistake, ...]
+    kind: str = "mistakes"
+
+
+Block = Chart | Table | Facts | Listing | Notice | Mistakes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A part of the page; a wide one takes the whole width where others stand in two columns."""
+
+    title: str
+    blocks: tuple[Block, ...]
+    lead: str = ""
+    is_wide: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headline:
+    """The one figure, with its interval and what it is of; None without any labelled track."""
+
+    share: float | None
+    low: float | None
+    high: float | None
+    of: str
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A whole scorecard; ``badges`` are (words, style) with the style good, bad or plain."""
+
+    title: str
+    subtitle: str
+    headline: Headline
+    badges: tuple[tuple[str, str], ...]
+    sections: tuple[Section, ...]
+    footer: str
+
+
+def render_page(page: Page) -> str:
+    """The page as HTML."""
+    return _template().render(page=page)
+
+
+@functools.lru_cache(maxsize=1)
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("deepsound.evaluation.scorecard"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("scorecard.html")

@@ -1,0 +1,257 @@
+"""The parts of a scorecard, each made from what the evaluation gives and usable on any page."""
+
+from collections.abc import Mapping, Sequence
+
+from deepsound.evaluation.intervals import Interval
+from deepsound.evaluation.leakage import LeakAudit, count_leaks, describe_leak
+from deepsound.evaluation.metrics import CollectionMetrics
+from deepsound.evaluation.near_duplicates import MAX_EXPECTED, MIN_TRACKS
+from deepsound.evaluation.reliability import Reliability
+from deepsound.evaluation.scorecard.charts import (
+    Bar,
+    draw_bars,
+    draw_confusion_matrix,
+    draw_curves,
+    draw_reliability,
+)
+from deepsound.evaluation.scorecard.page import (
+    Block,
+    Chart,
+    Facts,
+    Headline,
+    Listing,
+    Mistake,
+    Mistakes,
+    Notice,
+    Section,
+    Table,
+)
+
+_MAX_LISTED = 50
+_FEW_TRACKS = 100
+
+
+def headline_of(metrics: CollectionMetrics, *, what: str, remarks: Sequence[str] = ()) -> Headline:
+    """The accuracy, what it is of, and what to hold it against.
+
+    Parameters
+    ----------
+    what : str
+        Which tracks, for example ``held-out test tracks``.
+    """
+    if metrics.accuracy is None:
+        return Headline(share=None, low=None, high=None, of=f"none of the {what} has a known genre")
+    n_right = sum(line.n_correct for line in metrics.per_genre)
+    commonest = max(metrics.per_genre, key=lambda line: line.n_true)
+    said = [
+        f"Macro F1 {_figure(metrics.macro_f1, metrics.macro_f1_interval)}: every genre counts the same",
+        f"Saying {commonest.genre} of everything would be right on "
+        f"{100 * commonest.n_true / metrics.n_labelled:.0f} %",
+    ]
+    missing = [line.genre for line in metrics.per_genre if not line.n_true]
+    if missing:
+        said.append(f"Not tested, for want of tracks: {', '.join(missing)}")
+    if metrics.n_labelled < _FEW_TRACKS:
+        said.append(f"{metrics.n_labelled} tracks are few: mind the interval, not the figure")
+    return Headline(
+        share=metrics.accuracy,
+        low=metrics.accuracy_low,
+        high=metrics.accuracy_high,
+        of=f"of {metrics.n_labelled} {what} right ({n_right})",
+        remarks=(*said, *remarks),
+    )
+
+
+def genre_section(metrics: CollectionMetrics) -> Section:
+    """Recall per genre as bars, all figures as a table."""
+    bars = [
+        Bar(
+            label=line.genre,
+            value=line.recall,
+            low=line.recall_low,
+            high=line.recall_high,
+            note=f"{line.n_correct} of {line.n_true}" if line.n_true else "no track",
+        )
+        for line in metrics.per_genre
+    ]
+    rows = tuple(
+        (
+            line.genre,
+            str(line.n_true),
+            str(line.n_predicted),
+            _figure(line.recall, (line.recall_low, line.recall_high)),
+            _figure(line.precision, (line.precision_low, line.precision_high)),
+            _figure(line.f1, (line.f1_low, line.f1_high)),
+        )
+        for line in metrics.per_genre
+    )
+    return Section(
+        title="Genre by genre",
+        lead="Share of each genre's tracks that was recognised (recall), with 95 % intervals.",
+        blocks=(
+            Chart(svg=draw_bars(bars, label="recall per genre with 95 % intervals")),
+            Table(
+                header=("genre", "tracks", "predicted", "recall", "precision", "F1"),
+                rows=rows,
+                title="Precision and F1, with intervals",
+            ),
+        ),
+    )
+
+
+def confusion_section(metrics: CollectionMetrics) -> Section:
+    """What is taken for what."""
+    genres = [line.genre for line in metrics.per_genre]
+    pairs = sorted(
+        (
+            (int(metrics.confusion[i, j]), genres[i], genres[j])
+            for i in range(len(genres))
+            for j in range(len(genres))
+            if i != j and metrics.confusion[i, j]
+        ),
+        key=lambda pair: (-pair[0], pair[1:]),
+    )[:3]
+    told = "; ".join(f"{true} taken for {other} ({n})" for n, true, other in pairs)
+    return Section(
+        title="What is taken for what",
+        lead="Rows are the true genre, columns the predicted one; numbers are tracks.",
+        blocks=(
+            Chart(
+                svg=draw_confusion_matrix(metrics.confusion, genres=genres),
+                caption=f"Most often: {told}." if told else "No mistake.",
+            ),
+        ),
+    )
+
+
+def calibration_section(before: Reliability, after: Reliability, *, temperature: float) -> Section:
+    """Whether the confidence can be believed, without and with the temperature."""
+    chance = f"{after.adaptive_ece_by_chance:.3f}, in 95 % of cases below {after.adaptive_ece_by_chance_high:.3f}"
+    verdict = (
+        f"Expected calibration error {after.adaptive_ece:.3f}. On {after.n_tracks} tracks, a perfectly calibrated "
+        f"model would show {chance}: "
+    )
+    if after.is_beyond_chance:
+        verdict += "this is more than chance, and the confidence should not be taken at its word."
+    else:
+        verdict += "this is no more than chance."
+    rows = tuple(
+        (
+            name,
+            f"{r.adaptive_ece:.3f}",
+            f"{r.adaptive_ece_by_chance:.3f}",
+            f"{r.ece:.3f}",
+        )
+        for name, r in (("before", before), ("after", after))
+    )
+    return Section(
+        title="Can its confidence be believed?",
+        lead="On the diagonal, 70 % of the tracks with 70 % confidence are right. After: with the temperature "
+        f"{temperature:.2f}, set on validation tracks.",
+        blocks=(
+            Chart(svg=draw_reliability({"before": before, "after": after}), caption=verdict),
+            Table(header=("calibration error", "found", "by chance", "15 bins"), rows=rows),
+        ),
+    )
+
+
+def curves_section(history: Sequence[Mapping[str, float]], *, best_epoch: int) -> Section:
+    """Loss and accuracy by epoch."""
+    charts: list[Block] = [
+        Chart(
+            svg=draw_curves(
+                {
+                    "training": [epoch[name] for epoch in history],
+                    "validation": [epoch[f"val_{name}"] for epoch in history],
+                },
+                label=f"{name} by epoch, training and validation",
+                x_label="epoch",
+                y_label=name,
+                mark=(best_epoch, "weights kept"),
+            )
+        )
+        for name in ("loss", "accuracy")
+    ]
+    return Section(title="How it learned", lead="Of segments, not of tracks.", blocks=tuple(charts))
+
+
+def folds_section(
+    accuracies: Sequence[float], n_tracks: Sequence[int], *, pooled: float, interval: Interval, what: str
+) -> Section:
+    """A cross-validation: the figure of each fold, their mean and spread, all tracks together.
+
+    Parameters
+    ----------
+    accuracies, n_tracks : sequences, one entry a fold
+    pooled : float
+        Accuracy of all tracks together; ``interval`` is its 95 % interval.
+    what : str
+        What the folds keep together, for example ``tracks of one artist``.
+    """
+    mean = sum(accuracies) / len(accuracies)
+    spread = (sum((a - mean) ** 2 for a in accuracies) / max(len(accuracies) - 1, 1)) ** 0.5
+    rows = [
+        (f"fold {i + 1}", str(n), f"{a:.3f}") for i, (a, n) in enumerate(zip(accuracies, n_tracks, strict=True))
+    ]
+    rows += [
+        ("mean", "", f"{mean:.3f}"),
+        ("sd over folds", "", f"{spread:.3f}"),
+        ("all together", str(sum(n_tracks)), _figure(pooled, interval, digits=3)),
+    ]
+    return Section(
+        title=f"{len(accuracies)}-fold cross-validation",
+        lead=f"Every track judged once, by a model that knows neither it nor its group: {what} are kept together, "
+        "and count as alike in the interval.",
+        blocks=(Table(header=("", "tracks", "accuracy"), rows=tuple(rows)),),
+    )
+
+
+def mistakes_section(mistakes: Sequence[Mistake], *, n_wrong: int) -> Section:
+    """The mistakes that the model was surest of."""
+    if not mistakes:
+        return Section(title="The worst mistakes", blocks=(), lead="There is none.", is_wide=True)
+    return Section(
+        title="The worst mistakes",
+        lead=f"Wrong test tracks by confidence, {len(mistakes)} of {n_wrong}. Wrong labels show up here, too.",
+        blocks=(Mistakes(cards=tuple(mistakes)),),
+        is_wide=True,
+    )
+
+
+def audit_section(audit: LeakAudit, *, grouping: str) -> Section:
+    """What the leak audit found before anything was learned."""
+    n_unknown = sum(track.artist is None for track in audit.tracks)
+    pairs = audit.near_duplicates
+    facts = (
+        ("division", grouping),
+        ("across splits", count_leaks(audit.leaks)),
+        ("artists", f"unknown for {n_unknown} of {len(audit.tracks)} tracks"),
+        (
+            "near-duplicates",
+            f"not looked for among fewer than {MIN_TRACKS} tracks"
+            if pairs is None
+            else f"{len(pairs)} pairs in the whole collection; chance makes fewer than {2 * MAX_EXPECTED:g}",
+        ),
+    )
+    blocks: list[Block] = [Facts(pairs=facts)]
+    if audit.leaks:
+        blocks.insert(0, Notice(text="Leaks were allowed: the figures on this page flatter the model."))
+        listed = tuple(describe_leak(leak, max_tracks=6) for leak in audit.leaks[:_MAX_LISTED])
+        more = len(audit.leaks) - len(listed)
+        blocks.append(Listing(lines=(*listed, *([f"and {more} more"] if more else [])), title="The leaks"))
+    return Section(title="Leak audit", blocks=tuple(blocks))
+
+
+def facts_section(title: str, pairs: Mapping[str, str], *, folded: Mapping[str, Mapping[str, str]]) -> Section:
+    """Names with values, some of them folded away by title."""
+    shown = Facts(pairs=tuple(pairs.items()))
+    hidden = [Facts(pairs=tuple(more.items()), title=name) for name, more in folded.items()]
+    return Section(title=title, blocks=(shown, *hidden))
+
+
+def _figure(value: float | None, interval: tuple[float | None, float | None] | None, *, digits: int = 2) -> str:
+    if value is None:
+        return "-"
+    if interval is None or interval[0] is None or interval[1] is None:
+        return f"{value:.{digits}f}"
+    return f"{value:.{digits}f} [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]"

@@ -1,0 +1,44 @@
+"""Labels of other people's collections, in the words of a model: versioned maps, read strictly, applied purely.
+
+A label has one of four outcomes. ``mapped``: it is one genre of the model. ``unmapped``: it is none of them, or
+unknown. ``ambiguous``: it, or several labels on one track, may be different genres. ``unlabelled``: there is no
+label. Only mapped tracks have a true genre; the others are counted, never guessed.
+"""
+
+from deepsound.label_maps.apply import MappedLabels, map_labels
+from deepsound.label_maps.label_map import LabelMap, make_identity_map
+from deepsound.label_maps.names import normalize_label, split_labels
+from deepsound.label_maps.outcome import (
+    AMBIGUOUS,
+    MAPPED,
+    OUTCOMES,
+    UNLABELLED,
+    UNMAPPED,
+    LabelCounts,
+    LabelOutcome,
+    combine_outcomes,
+    count_outcomes,
+)
+from deepsound.label_maps.read import builtin_label_maps, missing_label_map, parse_label_map, read_label_map
+
+__all__ = [
+    "AMBIGUOUS",
+    "MAPPED",
+    "OUTCOMES",
+    "UNLABELLED",
+    "UNMAPPED",
+    "LabelCounts",
+    "LabelMap",
+    "LabelOutcome",
+    "MappedLabels",
+    "builtin_label_maps",
+    "combine_outcomes",
+    "count_outcomes",
+    "make_identity_map",
+    "map_labels",
+    "missing_label_map",
+    "normalize_label",
+    "parse_label_map",
+    "read_label_map",
+    "split_labels",
+]

@@ -1,0 +1,178 @@
+"""Label maps from YAML, read strictly.
+
+::
+
+    name: fma
+    version: 1
+    source: Free Music Archive, genres.csv
+    targets: [blues, rock]            # the model's genres that labels may go to
+    map:
+      Delta Blues: blues              # a genre
+      Electronic: unmapped            # none of them
+      Soul-RnB: ambiguous             # may be several, not said which
+      Blues-Rock: [blues, rock]       # may be any of these: ambiguous, too
+
+What can be misunderstood is refused: an unknown or missing key, a target that ``targets`` does not name, the same
+label twice, in one spelling or in two that :func:`deepsound.label_maps.normalize_label` makes equal.
+"""
+
+import difflib
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from deepsound.errors import LabelMapError
+from deepsound.label_maps.label_map import LabelMap
+from deepsound.label_maps.names import normalize_label
+from deepsound.label_maps.outcome import AMBIGUOUS, MAPPED, OUTCOMES, UNMAPPED, LabelOutcome
+
+_KEYS = ("name", "version", "source", "targets", "map")
+_PACKAGE = pathlib.Path(__file__).resolve().parents[1]
+# Where the built-in maps lie: where setup.py installs them, and in a checkout.
+_BUILTIN_FOLDERS = (_PACKAGE / "label_maps" / "builtin", _PACKAGE.parent / "conf" / "taxonomy")
+
+
+def builtin_label_maps() -> dict[str, pathlib.Path]:
+    """The files of ``conf/taxonomy`` by name; they are found in a checkout and where deepsound is installed."""
+    folder = next((folder for folder in _BUILTIN_FOLDERS if folder.is_dir()), None)
+    return {} if folder is None else {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def read_label_map(name: str) -> LabelMap:
+    """A built-in map by its name (``fma``), or any by the path of its file.
+
+    Raises
+    ------
+    LabelMapError
+        No such map, or the file cannot be read or is none.
+    """
+    builtin = builtin_label_maps()
+    path = builtin.get(name, pathlib.Path(name))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as exc:
+        raise LabelMapError(missing_label_map(name)) from exc
+    except (OSError, ValueError) as exc:
+        raise LabelMapError(f"cannot read the label map {name}: {exc}") from exc
+    return parse_label_map(text, where=name)
+
+
+def missing_label_map(name: str) -> str:
+    """What to say where there is no map of that name."""
+    return f"there is no label map {name}; wanted {', '.join(builtin_label_maps())}, or the path of a YAML file"
+
+
+def parse_label_map(text: str, *, where: str) -> LabelMap:
+    """A label map from the text of its file, which messages call ``where``.
+
+    Raises
+    ------
+    LabelMapError
+        Naming what is wrong, and what was wanted.
+    """
+    try:
+        document = _load(text)
+        _check_keys(document)
+        targets = _parse_targets(document["targets"])
+        return LabelMap(
+            name=_parse_text(document, "name"),
+            version=_parse_version(document["version"]),
+            source=_parse_text(document, "source"),
+            targets=targets,
+            entries=dict(_parse_entries(document["map"], targets)),
+        )
+    except _NoLabelMapError as exc:
+        raise LabelMapError(f"the label map {where}: {exc}") from exc
+
+
+class _NoLabelMapError(Exception):
+    """What is wrong with a document."""
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML as ever, but a key twice is refused, which YAML forbids and PyYAML lets pass."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping, after a look at its keys."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.YAMLError(f"{key.value!r} stands twice, {key.start_mark}")
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+def _load(text: str) -> dict[Any, Any]:
+    try:
+        document = yaml.load(text, _StrictLoader)
+    # A date that is none is a ValueError.
+    except (yaml.YAMLError, ValueError, RecursionError) as exc:
+        raise _NoLabelMapError(f"is not valid YAML: {' '.join(str(exc).split())}") from exc
+    if not isinstance(document, dict):
+        raise _NoLabelMapError(f"holds a {type(document).__name__}; wanted {', '.join(_KEYS)}")
+    return document
+
+
+def _check_keys(document: dict[Any, Any]) -> None:
+    for key in document:
+        if key not in _KEYS:
+            close = difflib.get_close_matches(str(key), _KEYS, n=1)
+            guess = f" (did you mean '{close[0]}'?)" if close else ""
+            raise _NoLabelMapError(f"unknown key {key!r}{guess}; wanted {', '.join(_KEYS)}")
+    missing = [key for key in _KEYS if key not in document]
+    if missing:
+        raise _NoLabelMapError(f"lacks {', '.join(missing)}")
+
+
+def _parse_text(document: dict[Any, Any], key: str) -> str:
+    value = document[key]
+    if not isinstance(value, str) or not value.strip():
+        raise _NoLabelMapError(f"{key} is {value!r}; wanted some text")
+    return value.strip()
+
+
+def _parse_version(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise _NoLabelMapError(f"version is {value!r}; wanted a number from 1 on")
+    return value
+
+
+def _parse_targets(value: Any) -> tuple[str, ...]:
+    items = value if isinstance(value, list) else []
+    is_names = all(isinstance(item, str) and item.strip() for item in items)
+    if not items or not is_names or len(set(items)) != len(items) or set(items) & set(OUTCOMES):
+        raise _NoLabelMapError(f"targets is {value!r}; wanted a list of different genres")
+    return tuple(items)
+
+
+def _parse_entries(value: Any, targets: tuple[str, ...]) -> Iterator[tuple[str, LabelOutcome]]:
+    if not isinstance(value, dict) or not value:
+        raise _NoLabelMapError(f"map is {value!r}; wanted 'label: genre' lines")
+    spellings: dict[str, str] = {}
+    for label, target in value.items():
+        if not isinstance(label, str):
+            raise _NoLabelMapError(f"the label {label!r} is no text; put it in quotes")
+        form = normalize_label(label)
+        if not form:
+            raise _NoLabelMapError(f"the label {label!r} has no letter and no digit")
+        if form in spellings:
+            raise _NoLabelMapError(f"the same label twice: {spellings[form]!r} and {label!r} are both {form!r}")
+        spellings[form] = label
+        yield form, _parse_target(label, target, targets)
+
+
+def _parse_target(label: str, value: Any, targets: tuple[str, ...]) -> LabelOutcome:
+    if value in (UNMAPPED, AMBIGUOUS):
+        return LabelOutcome(str(value))
+    if isinstance(value, str) and value in targets:
+        return LabelOutcome(MAPPED, value)
+    choices = value if isinstance(value, list) else []
+    n_different = sum(target in choices for target in targets)
+    if n_different > 1 and n_different == len(choices):
+        return LabelOutcome(AMBIGUOUS)
+    raise _NoLabelMapError(
+        f"{label!r} goes to {value!r}; wanted unmapped, ambiguous, one of the targets ({', '.join(targets)}) or a "
+        "list of several"
+    )

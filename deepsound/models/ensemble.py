@@ -1,0 +1,42 @@
+"""Several heads that differ by their seed alone, as one."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from deepsound.errors import ParameterError
+
+
+def average_heads(members: Sequence[keras.Model]) -> keras.Model:
+    """One head whose logits are the mean of the members' logits.
+
+    Logits and not probabilities are averaged, because the energy, by which the out-of-distribution score goes,
+    has no meaning in logarithms of probabilities: it would be 0 for every segment. What the last dense layer sees
+    is what those of all members see, one after the other; so this head has the form of any other.
+
+    Parameters
+    ----------
+    members : sequence of keras.Model
+        From :mod:`deepsound.models.architectures`, of the same input and genres.
+
+    Raises
+    ------
+    ParameterError
+        If there is none.
+    """
+    if not members:
+        raise ParameterError("an average needs at least one head")
+    if len(members) == 1:
+        return members[0]
+    inputs = keras.Input(members[0].input_shape[1:], name="features")
+    trunks = [
+        keras.Model(member.input, member.get_layer("penultimate").output, name=f"member_{number}")
+        for number, member in enumerate(members)
+    ]
+    penultimate = keras.layers.Concatenate(name="penultimate")([trunk(inputs) for trunk in trunks])
+    last = keras.layers.Dense(members[0].output_shape[-1], name="logits")
+    average = keras.Model(inputs, last(penultimate), name=members[0].name)
+    kernels, biases = zip(*(member.get_layer("logits").get_weights() for member in members), strict=True)
+    last.set_weights([np.concatenate(kernels) / len(members), np.mean(biases, axis=0)])
+    return average

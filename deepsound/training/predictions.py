@@ -1,0 +1,105 @@
+"""What a head says of tracks, with and without its temperature: the ground of every figure and picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.special
+
+from deepsound.evaluation.calibration import mean_by_track
+from deepsound.evaluation.metrics import CollectionMetrics, compute_metrics, count_confusion
+from deepsound.evaluation.reliability import Reliability, compute_reliability
+from deepsound.models.head import Head
+from deepsound.training.dataset import Subset
+
+_BATCH_SEGMENTS = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackPredictions:
+    """Predictions of labelled tracks.
+
+    Attributes
+    ----------
+    genres : tuple of str
+        The taxonomy, in the order of the columns.
+    track_ids : tuple of str [length n_tracks]
+    true_indices : np.ndarray [shape=(n_tracks,), int]
+    probabilities, uncalibrated : np.ndarray [shape=(n_tracks, n_genres), float64]
+        Means over each track's segments; ``uncalibrated`` at temperature 1.
+    """
+
+    genres: tuple[str, ...]
+    track_ids: tuple[str, ...]
+    true_indices: np.ndarray
+    probabilities: np.ndarray
+    uncalibrated: np.ndarray
+
+    @property
+    def predicted_indices(self) -> np.ndarray:
+        """Class index of each track's most probable genre."""
+        predicted: np.ndarray = self.probabilities.argmax(axis=1)
+        return predicted
+
+    @property
+    def is_right(self) -> np.ndarray:
+        """Whether each track's most probable genre is the true one [shape=(n_tracks,), bool]."""
+        right: np.ndarray = self.predicted_indices == self.true_indices
+        return right
+
+    def compute_metrics(self) -> CollectionMetrics:
+        """All metrics, with intervals."""
+        confusion = count_confusion(
+            list(self.true_indices), list(self.predicted_indices), n_genres=len(self.genres)
+        )
+        return compute_metrics(confusion, genres=self.genres)
+
+    def compute_reliabilities(self) -> tuple[Reliability, Reliability]:
+        """Calibration without and with the temperature."""
+        before, after = (
+            compute_reliability(p.max(axis=1), is_right=p.argmax(axis=1) == self.true_indices)
+            for p in (self.uncalibrated, self.probabilities)
+        )
+        return before, after
+
+    def reduce_to(self, genres: Sequence[str]) -> "TrackPredictions":
+        """The same asked among fewer genres only, in their order; every track's true genre is one of them."""
+        columns = [self.genres.index(genre) for genre in genres]
+        position = {column: place for place, column in enumerate(columns)}
+        parts = [p[:, columns] for p in (self.probabilities, self.uncalibrated)]
+        probabilities, uncalibrated = (p / np.maximum(p.sum(axis=1, keepdims=True), 1e-300) for p in parts)
+        return TrackPredictions(
+            genres=tuple(genres),
+            track_ids=self.track_ids,
+            true_indices=np.array([position[index] for index in self.true_indices.tolist()], np.int64),
+            probabilities=probabilities,
+            uncalibrated=uncalibrated,
+        )
+
+
+def predict_tracks(head: Head, subset: Subset, *, track_ids: Sequence[str]) -> TrackPredictions:
+    """Predictions of a subset's tracks, by a head of the same taxonomy.
+
+    Parameters
+    ----------
+    track_ids : sequence of str
+        In the order of ``subset.genre_indices``.
+    """
+    starts = range(0, len(subset.values), _BATCH_SEGMENTS)
+    logits = [head.compute_logits(subset.values[i : i + _BATCH_SEGMENTS]).astype(np.float64) for i in starts]
+    of_segments = np.concatenate(logits) if logits else np.zeros((0, len(head.spec.genres)))
+    probabilities, uncalibrated = (
+        mean_by_track(
+            scipy.special.softmax(of_segments / temperature, axis=1),
+            track_indices=subset.track_indices,
+            n_tracks=len(subset.genre_indices),
+        )
+        for temperature in (head.spec.temperature, 1.0)
+    )
+    return TrackPredictions(
+        genres=head.spec.genres,
+        track_ids=tuple(track_ids),
+        true_indices=subset.genre_indices,
+        probabilities=probabilities,
+        uncalibrated=uncalibrated,
+    )

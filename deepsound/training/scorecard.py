@@ -1,0 +1,202 @@
+"""The scorecard of a training run: one HTML page that says how good the model is, and how that is known."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+import deepsound
+from deepsound.config import SPLIT_NAMES, TrainSettings
+from deepsound.evaluation.intervals import Interval, clustered_proportion_interval
+from deepsound.evaluation.metrics import CollectionMetrics
+from deepsound.evaluation.scorecard.feature_pictures import picture_features
+from deepsound.evaluation.scorecard.page import Mistake, Page, Section, render_page
+from deepsound.evaluation.scorecard.sections import (
+    audit_section,
+    calibration_section,
+    confusion_section,
+    curves_section,
+    facts_section,
+    folds_section,
+    genre_section,
+    headline_of,
+    mistakes_section,
+)
+from deepsound.settings import flatten, to_plain
+from deepsound.training.crossval import CrossValidation
+from deepsound.training.dataset import Dataset
+from deepsound.training.fit import FittedHead
+from deepsound.training.predictions import TrackPredictions
+from deepsound.training.promotion import Promotion
+from deepsound.training.provenance import compute_code_fingerprint, library_versions
+
+_N_MISTAKES = 8
+_N_GUESSES = 3
+_MAX_PICTURED_SEGMENTS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOutcome:
+    """All that a training run came to, before it is registered.
+
+    ``predictions`` and ``test`` are of its test tracks, ``validation`` of those it stopped and calibrated by.
+    """
+
+    run_id: str
+    features: str
+    settings: TrainSettings
+    dataset: Dataset
+    grouping: str
+    fitted: FittedHead
+    predictions: TrackPredictions
+    validation: CollectionMetrics
+    test: CollectionMetrics
+    folds: CrossValidation | None
+    promotion: Promotion
+
+    @property
+    def n_test_artists(self) -> int:
+        """How many known artists the test tracks are of."""
+        return len({artist for artist in self._test_artists() if artist is not None})
+
+    @property
+    def interval_by_artist(self) -> Interval:
+        """95 % interval of the test accuracy in which tracks of one artist, where it is known, count as alike."""
+        names = [
+            f"track:{track_id}" if artist is None else f"artist:{artist}"
+            for track_id, artist in zip(self.predictions.track_ids, self._test_artists(), strict=True)
+        ]
+        return clustered_proportion_interval(self.predictions.is_right.astype(np.float64), clusters=names)
+
+    def _test_artists(self) -> list[str | None]:
+        return [row["artist"] for row in self.dataset.split.to_pylist() if row["split"] == "test"]
+
+
+def build_scorecard(outcome: TrainingOutcome) -> str:
+    """The page, as HTML."""
+    settings, dataset = outcome.settings, outcome.dataset
+    n_genres, n_tracks = len(dataset.taxonomy), dataset.split.num_rows
+    badges = [
+        (outcome.grouping, "plain"),
+        ("leaks allowed", "bad") if dataset.audit.leaks else ("no leak found", "good"),
+        ("champion", "good") if outcome.promotion.is_promoted else ("not champion", "plain"),
+    ]
+    page = Page(
+        title=f"{settings.feature}, {settings.architecture}: a genre model of {n_genres} genres",
+        subtitle=f"{n_tracks} tracks of {outcome.features}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        headline=headline_of(outcome.test, what="held-out test tracks", remarks=_remarks(outcome)),
+        badges=tuple(badges),
+        sections=tuple(_sections(outcome)),
+        footer=f"deepsound {deepsound.__version__}, MLflow run {outcome.run_id}. Intervals are 95 %: Wilson's of "
+        "proportions, a track bootstrap of means over genres.",
+    )
+    return render_page(page)
+
+
+def _remarks(outcome: TrainingOutcome) -> list[str]:
+    remarks = []
+    if outcome.n_test_artists:
+        low, high = outcome.interval_by_artist
+        remarks.append(
+            f"The tracks are of {outcome.n_test_artists} artists; with those of one artist counted as alike, "
+            f"the 95 % interval is {100 * low:.0f} to {100 * high:.0f} %"
+        )
+    if outcome.folds is not None:
+        folds = outcome.folds
+        remarks.append(
+            f"{len(folds.fold_accuracies)}-fold cross-validation: {folds.mean:.3f}, "
+            f"sd {folds.spread:.3f} over folds"
+        )
+    return [*remarks, _sentence(outcome.promotion.describe())]
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _sections(outcome: TrainingOutcome) -> list[Section]:
+    before, after = outcome.predictions.compute_reliabilities()
+    temperature = outcome.fitted.head.spec.temperature
+    sections = [genre_section(outcome.test), confusion_section(outcome.test)]
+    if outcome.folds is not None:
+        sections.append(_folds(outcome.folds, outcome.settings))
+    return [
+        *sections,
+        calibration_section(before, after, temperature=temperature),
+        curves_section(outcome.fitted.history, best_epoch=outcome.fitted.best_epoch),
+        mistakes_section(_worst_mistakes(outcome), n_wrong=int((~outcome.predictions.is_right).sum())),
+        audit_section(outcome.dataset.audit, grouping=outcome.grouping),
+        _provenance(outcome),
+    ]
+
+
+def _folds(folds: CrossValidation, settings: TrainSettings) -> Section:
+    is_right = (folds.predicted_indices == folds.true_indices).astype(np.float64)
+    return folds_section(
+        folds.fold_accuracies.tolist(),
+        np.bincount(folds.fold_indices).tolist(),
+        pooled=float(is_right.mean()),
+        interval=clustered_proportion_interval(is_right, clusters=folds.groups),
+        what="tracks of one artist" if settings.split.by == "artist" else "segments of one track",
+    )
+
+
+def _worst_mistakes(outcome: TrainingOutcome) -> list[Mistake]:
+    predictions, spec = outcome.predictions, outcome.fitted.head.spec
+    confidences = predictions.probabilities.max(axis=1)
+    wrong = np.flatnonzero(~predictions.is_right)
+    worst = wrong[np.argsort(-confidences[wrong], kind="stable")][:_N_MISTAKES]
+    test = outcome.dataset.test
+    mistakes = []
+    for track in worst.tolist():
+        values = test.values[test.track_indices == track][:_MAX_PICTURED_SEGMENTS]
+        chances = predictions.probabilities[track]
+        shown = np.argsort(-chances, kind="stable")[:_N_GUESSES].tolist()
+        true = int(predictions.true_indices[track])
+        mistakes.append(
+            Mistake(
+                track_id=predictions.track_ids[track],
+                true_genre=predictions.genres[true],
+                predicted_genre=predictions.genres[shown[0]],
+                confidence=float(confidences[track]),
+                # The true genre is shown even where the model thought of it last.
+                guesses=tuple((predictions.genres[g], float(chances[g])) for g in dict.fromkeys([*shown, true])),
+                picture=picture_features(
+                    values,
+                    feature=outcome.settings.feature,
+                    mean=np.asarray(spec.mean),
+                    std=np.asarray(spec.std),
+                    duration_s=_duration_of(outcome, n_segments=len(values)),
+                ),
+            )
+        )
+    return mistakes
+
+
+def _duration_of(outcome: TrainingOutcome, *, n_segments: int) -> float | None:
+    """Seconds of so many segments; None where the extraction does not say, or segments overlap."""
+    extraction = outcome.dataset.summary.settings
+    segment_s, hop_s = extraction.get("segment_s"), extraction.get("segment_hop_s")
+    return float(segment_s) * n_segments if segment_s and hop_s in (None, segment_s) else None
+
+
+def _provenance(outcome: TrainingOutcome) -> Section:
+    dataset, settings = outcome.dataset, outcome.settings
+    sizes = ", ".join(f"{len(getattr(dataset, name).genre_indices)} {name}" for name in SPLIT_NAMES)
+    facts = {
+        "tracks": f"{sizes}; {dataset.n_left_out} left out",
+        "features": f"{settings.feature}, {' x '.join(map(str, outcome.fitted.head.spec.shape))} a segment",
+        "network": dataset.summary.network_of(settings.feature) or "none",
+        "data fingerprint": dataset.fingerprint,
+        "feature fingerprint": dataset.summary.fingerprint_of(settings.feature),
+        "code fingerprint": compute_code_fingerprint(),
+        "run": outcome.run_id,
+    }
+    folded = {
+        "Settings of the training": {key: str(value) for key, value in flatten(to_plain(settings)).items()},
+        "Settings of the extraction": {
+            key: str(value) for key, value in flatten(dataset.summary.settings).items()
+        },
+        "Versions": {"deepsound": deepsound.__version__, **library_versions()},
+    }
+    return facts_section("Made of", facts, folded={name: pairs for name, pairs in folded.items() if pairs})

@@ -1,0 +1,148 @@
+"""Processes on this machine that judge settings side by side, for a search without Spark."""
+
+import json
+import os
+import pathlib
+import queue
+import signal
+import subprocess
+import sys
+from types import TracebackType
+from typing import Any, NoReturn
+
+import deepsound
+from deepsound.config import TrainSettings
+from deepsound.errors import SearchError
+from deepsound.settings import to_plain
+from deepsound.training.trials import FoldReporter
+
+_COMMAND = (sys.executable, "-m", "deepsound.training.worker")
+
+
+class WorkerPool:
+    """So many processes, each of which judges one trial at a time.
+
+    Called by as many threads; a :data:`deepsound.training.trials.Evaluator`. Threads alone would not do: Keras
+    keeps global state, and a training that runs out of memory takes its process along.
+
+    Parameters
+    ----------
+    features : str
+    settings : TrainSettings
+        What the data are read and divided by.
+    """
+
+    def __init__(self, features: str, *, settings: TrainSettings, n_workers: int) -> None:
+        self._start = {
+            "features": features,
+            "settings": to_plain(settings),
+            "n_threads": max(1, (os.cpu_count() or 1) // n_workers),
+        }
+        self._idle: queue.Queue[_Worker | None] = queue.Queue()
+        for _ in range(n_workers):
+            self._idle.put(None)
+        self._running: set[_Worker] = set()
+
+    def __call__(self, settings: TrainSettings, report_fold: FoldReporter) -> None:
+        """Judge settings in a process of their own.
+
+        Raises
+        ------
+        SearchError
+            If the training failed there, or the process ended.
+        KeyboardInterrupt
+            If the process was interrupted, as all are by the key.
+        """
+        worker = self._idle.get() or self._start_worker()
+        is_usable = False
+        try:
+            worker.evaluate(settings, report_fold)
+            is_usable = True
+        except SearchError:
+            is_usable = worker.is_alive
+            raise
+        finally:
+            if not is_usable:
+                self._running.discard(worker)
+                worker.close()
+            self._idle.put(worker if is_usable else None)
+
+    def __enter__(self) -> "WorkerPool":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self._running:
+            worker.close()
+
+    def _start_worker(self) -> "_Worker":
+        worker = _Worker(self._start)
+        self._running.add(worker)
+        return worker
+
+
+class _Worker:
+    """One process; see :mod:`deepsound.training.worker` for what is said."""
+
+    def __init__(self, start: dict[str, Any]) -> None:
+        package = str(pathlib.Path(deepsound.__file__).parents[1])
+        paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+        self._process = subprocess.Popen(
+            _COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # TensorFlow's own announcements; what a training dies of comes as a message.
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        )
+        self._send(start)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def evaluate(self, settings: TrainSettings, report_fold: FoldReporter) -> None:
+        self._send({"settings": to_plain(settings)})
+        while True:
+            message = self._receive()
+            if "end" in message:
+                break
+            try:
+                report_fold(message["fold"], message["accuracy"])
+            except BaseException:
+                self._send({"go_on": False})
+                self._receive()
+                raise
+            self._send({"go_on": True})
+        if message["end"] == "failed":
+            raise SearchError(message["reason"])
+
+    def close(self) -> None:
+        """End the process, whatever it is doing."""
+        self._process.kill()
+        self._process.communicate()
+
+    def _send(self, message: dict[str, Any]) -> None:
+        stream = self._process.stdin
+        try:
+            if stream is not None:
+                stream.write(json.dumps(message) + "\n")
+                stream.flush()
+        except BrokenPipeError:
+            self._raise_ended()
+
+    def _receive(self) -> dict[str, Any]:
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        if not line:
+            self._raise_ended()
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def _raise_ended(self) -> NoReturn:
+        code = self._process.wait()
+        if code in (-signal.SIGINT, 130):
+            raise KeyboardInterrupt
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        raise SearchError(f"the process of the trial ended {how}; was there too little memory?")

@@ -1,0 +1,147 @@
+"""Labels to outcomes."""
+
+import pickle
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepsound.errors import LabelMapError
+from deepsound.label_maps import (
+    AMBIGUOUS,
+    MAPPED,
+    UNLABELLED,
+    UNMAPPED,
+    LabelCounts,
+    LabelOutcome,
+    make_identity_map,
+    map_labels,
+    parse_label_map,
+)
+from deepsound.taxonomy import Taxonomy
+
+TAXONOMY = Taxonomy(("hiphop", "jazz", "rock"))
+MINE = parse_label_map(
+    """
+name: mine
+version: 3
+source: my shelf
+targets: [jazz, rock]
+map:
+  Rock: rock
+  Punk: rock
+  Jazz: jazz
+  Jazz/Rock: jazz          # not what its parts would say
+  Fusion: [jazz, rock]
+  Techno: unmapped
+  "(17)": rock
+""",
+    where="mine",
+)
+
+
+def outcome_of(label, label_map=MINE):
+    (outcome,) = map_labels([label], taxonomy=TAXONOMY, label_map=label_map).outcomes
+    return outcome.genre or outcome.outcome
+
+
+@pytest.mark.parametrize(
+    ("label", "outcome"),
+    [
+        ("rock", "rock"),
+        ("ROCK ", "rock"),
+        ("Techno", UNMAPPED),
+        ("Yodelling", UNMAPPED),
+        ("🎸", UNMAPPED),
+        ("Fusion", AMBIGUOUS),
+        (None, UNLABELLED),
+        ("", UNLABELLED),
+        (" ; \0", UNLABELLED),
+        ("Rock; Punk", "rock"),
+        ("Rock; Rock", "rock"),
+        ("Rock; Jazz", AMBIGUOUS),
+        ("Rock; Techno", AMBIGUOUS),
+        ("Rock; Yodelling", AMBIGUOUS),
+        ("Rock; Fusion", AMBIGUOUS),
+        ("Techno; Yodelling", UNMAPPED),
+        ("Fusion; Fusion", AMBIGUOUS),
+        ("Jazz/Rock", "jazz"),
+        ("Rock/Jazz", AMBIGUOUS),
+        ("Rock/Punk", "rock"),
+        ("Punk, Rock", "rock"),
+        ("Rock/Yodelling", AMBIGUOUS),
+        ("Techno/Yodelling", UNMAPPED),
+        ("/", UNMAPPED),
+        ("(17)Rock", "rock"),
+        ("(17)Punk; Rock", "rock"),
+        ("(17)Jazz", AMBIGUOUS),
+    ],
+)
+def test_outcomes(label, outcome):
+    assert outcome_of(label) == outcome
+
+
+def test_counts_and_order():
+    labels = ["Rock", None, "Techno", "jazz", "Fusion", "Rock", "x"]
+    mapped = map_labels(labels, taxonomy=TAXONOMY, label_map=MINE)
+    assert [o.genre for o in mapped.outcomes] == ["rock", None, None, "jazz", None, "rock", None]
+    assert mapped.counts == LabelCounts(n_mapped=3, n_unmapped=2, n_ambiguous=1, n_unlabelled=1)
+    assert map_labels([], taxonomy=TAXONOMY).counts == LabelCounts()
+
+
+@given(st.lists(st.one_of(st.none(), st.text(), st.sampled_from(["Rock", "jazz;rock", "Fusion", "Hip-Hop"]))))
+def test_every_label_has_one_outcome(labels):
+    for label_map in (MINE, None):
+        mapped = map_labels(labels, taxonomy=TAXONOMY, label_map=label_map)
+        tally = Counter(f"n_{o.outcome}" for o in mapped.outcomes)
+        assert sum(tally.values()) == len(labels)
+        assert tally == Counter({name: n for name, n in vars(mapped.counts).items() if n})
+        for outcome in mapped.outcomes:
+            assert (outcome.genre is not None) == (outcome.outcome == MAPPED)
+            assert outcome.genre is None or outcome.genre in TAXONOMY
+
+
+@pytest.mark.parametrize(
+    ("label", "outcome"),
+    [
+        ("hiphop", "hiphop"),
+        ("Hip-Hop", "hiphop"),
+        ("Jazz ", "jazz"),
+        ("Jazz/Rock", AMBIGUOUS),
+        ("live [1999]", UNMAPPED),
+        (None, UNLABELLED),
+    ],
+)
+def test_without_a_map_a_genre_is_known_by_its_name_in_any_spelling(label, outcome):
+    assert outcome_of(label, None) == outcome
+
+
+def test_genres_that_differ_in_spelling_only_are_told_apart_by_it():
+    taxonomy = Taxonomy(("Rock", "rock", "🎸", "🎷"))
+    labels = ["Rock", "rock", "ROCK", "🎸", "🥁"]
+    outcomes = map_labels(labels, taxonomy=taxonomy).outcomes
+    assert [o.genre for o in outcomes] == ["Rock", "rock", None, "🎸", None]
+
+
+def test_targets_that_the_model_does_not_know_are_refused():
+    with pytest.raises(LabelMapError, match=r"mine has targets .* not know: rock; it knows hiphop, jazz\. Take"):
+        map_labels(["x"], taxonomy=Taxonomy(("hiphop", "jazz")), label_map=MINE)
+
+
+def test_what_is_said_and_written_about_a_map():
+    assert MINE.describe(TAXONOMY) == "labels by the map mine, version 3; no label goes to hiphop"
+    assert MINE.describe(Taxonomy(("jazz", "rock"))) == "labels by the map mine, version 3"
+    assert make_identity_map(TAXONOMY).describe(TAXONOMY) == "labels by the map identity, version 1"
+    identity = MINE.identity()
+    assert (identity["name"], identity["version"], len(identity["fingerprint"])) == ("mine", 3, 64)
+    other = parse_label_map(
+        "name: mine\nversion: 3\nsource: x\ntargets: [jazz, rock]\nmap: {Rock: jazz}", where="other"
+    )
+    assert other.identity()["fingerprint"] != identity["fingerprint"]
+
+
+def test_a_map_travels_to_workers():
+    again = pickle.loads(pickle.dumps(MINE))
+    assert again == MINE
+    assert again.resolve("Punk") == LabelOutcome(MAPPED, "rock")

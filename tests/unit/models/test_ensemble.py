@@ -1,0 +1,42 @@
+import keras
+import numpy as np
+import pytest
+
+from deepsound.config import TrainSettings
+from deepsound.errors import ParameterError
+from deepsound.models.architectures import build_model
+from deepsound.models.ensemble import average_heads
+from deepsound.models.export import export_onnx
+from deepsound.models.head import Head, HeadSpec
+
+
+def build_members(architecture, n):
+    settings, members = TrainSettings(feature="x", architecture=architecture), []
+    for seed in range(n):
+        keras.utils.set_random_seed(seed)
+        members.append(build_model(settings, shape=(6, 8), n_genres=3))
+    return members
+
+
+@pytest.mark.parametrize("architecture", ["cnn", "lstm"])
+def test_one_head_one_file_one_session(architecture, tmp_path):
+    members = build_members(architecture, 3)
+    together = average_heads(members)
+    segments = np.random.default_rng(0).normal(size=(7, 6, 8)).astype(np.float32)
+    expected = np.mean([member(segments, training=False) for member in members], axis=0)
+    np.testing.assert_allclose(together(segments, training=False), expected, atol=1e-6)
+    spec = HeadSpec(genres=("a", "b", "c"), shape=(6, 8), mean=(0.0,) * 8, std=(1.0,) * 8, temperature=1.0)
+    head = Head(spec, export_onnx(together, probe=segments))
+    np.testing.assert_allclose(head.compute_logits(segments), expected, atol=1e-5)
+    own = [keras.Model(m.input, m.get_layer("penultimate").output)(segments, training=False) for m in members]
+    np.testing.assert_allclose(head.compute_penultimate(segments), np.concatenate(own, axis=1), atol=1e-5)
+    together.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_allclose(again(segments, training=False), expected, atol=1e-6)
+
+
+def test_one_member_is_itself_and_none_is_refused():
+    (member,) = build_members("mlp", 1)
+    assert average_heads([member]) is member
+    with pytest.raises(ParameterError, match="at least one"):
+        average_heads([])
