@@ -168,6 +168,7 @@ def head_weights() -> np.ndarray:
 @pytest.fixture
 def tiny_bundle(head_weights: np.ndarray) -> Any:
     """A bundle on the feature ``toy`` with a linear head, temperature 2 and a known standardisation."""
+    from deepsound.evaluation.ood import OodRule
     from deepsound.models.bundle import Bundle
     from deepsound.models.head import HeadSpec, PackedHead
 
@@ -185,8 +186,7 @@ def tiny_bundle(head_weights: np.ndarray) -> Any:
         feature="toy",
         feature_fingerprint=FINGERPRINT,
         extract_settings={},
-        ood_threshold=-1.0,
-        ood_false_alarm_rate=0.05,
+        ood=OodRule(score="energy", thresholds={"energy": -1.0}, false_alarm_rate=0.05, n_tracks=None),
         train_settings={},
         data_fingerprint="d" * 64,
         run_id=None,

@@ -24,6 +24,7 @@ from deepsound.config.networks import (
     TransformerSettings,
     check_n_steps,
 )
+from deepsound.config.ood import OOD_SCORES, OodSettings
 from deepsound.config.score import ScoreSettings
 from deepsound.config.search import SearchSettings
 from deepsound.config.split import SPLIT_NAMES, SplitFiles, SplitSettings
@@ -36,6 +37,7 @@ __all__ = [
     "DEFAULT_VGGISH",
     "LABEL_SOURCES",
     "NORMALIZATIONS",
+    "OOD_SCORES",
     "SPLIT_NAMES",
     "SUITED_TO_EMBEDDINGS",
     "SUITED_TO_MFCC",
@@ -50,6 +52,7 @@ __all__ = [
     "Mlp",
     "MlpSettings",
     "Network",
+    "OodSettings",
     "ScoreSettings",
     "SearchSettings",
     "SplitFiles",

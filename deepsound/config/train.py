@@ -14,6 +14,7 @@ from deepsound.config.networks import (
     Network,
     TransformerSettings,
 )
+from deepsound.config.ood import OodSettings
 from deepsound.config.search import SearchSettings
 from deepsound.config.split import SPLIT_NAMES, SplitSettings
 
@@ -57,6 +58,7 @@ class TrainSettings:
     # Train once more, as long, on the training and validation tracks together.
     refit: bool = False
     search: SearchSettings = field(default_factory=SearchSettings)
+    ood: OodSettings = field(default_factory=OodSettings)
     # Share of in-distribution tracks that may be called out-of-distribution.
     ood_false_alarm_rate: float = 0.05
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset
 import pyarrow.fs
 import pyarrow.parquet as pq
 
@@ -118,6 +119,22 @@ def read_tracks(features: str, *, columns: Sequence[str] = _TRACK_COLUMNS) -> pa
         If the table or a column of the contract is missing.
     """
     return _read_table(features, "tracks", list(columns))
+
+
+def read_known_tracks(features: str, *, columns: Sequence[str]) -> pa.Table:
+    """track_id and those of ``columns`` that the ``tracks/`` table has: not every writer knows them all.
+
+    Raises
+    ------
+    SchemaMismatchError
+        If the table is missing.
+    """
+    file_system, path = _locate(features)
+    try:
+        schema = pyarrow.dataset.dataset(posixpath.join(path, "tracks"), filesystem=file_system).schema
+    except (OSError, pa.ArrowException) as exc:
+        raise SchemaMismatchError(f"cannot read {features}/tracks: {' '.join(str(exc).split())[:200]}") from exc
+    return read_tracks(features, columns=["track_id", *(name for name in columns if name in schema.names)])
 
 
 def read_given_splits(features: str) -> dict[str, frozenset[str]]:

@@ -2,12 +2,15 @@
 
 ::
 
-    bundle.json      format, taxonomy, feature, standardisation, temperature, OOD threshold, settings
-    head.onnx        the network, raw standardised features to logits
+    bundle.json      format, taxonomy, feature, standardisation, temperature, OOD rule, validation confusion
+    head.onnx        the network, standardised features to logits and the penultimate numbers
+    ood.npz          where the training segments lie in the penultimate layer
+    drift.json       what the training tracks are like, in bins
     model.keras      the same network with its Keras weights, for further training
     split.parquet    track_id, genre, artist, split: which tracks the model has seen
 
-Nothing in it is pickled. JSON and ONNX are parsed, never executed.
+Nothing in it is pickled. JSON, arrays and ONNX are parsed, never executed. Format 1 had neither ood.npz nor
+drift.json nor a confusion matrix: its bundles are read as before, and know the energy alone.
 """
 
 import hashlib
@@ -17,17 +20,21 @@ import shutil
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from deepsound import __version__
-from deepsound.errors import BundleError, SplitError
-from deepsound.models.head import HeadSpec, PackedHead
+from deepsound.errors import BundleError, ParameterError, SplitError
+from deepsound.evaluation.drift import DriftReference, pack_reference, unpack_reference
+from deepsound.evaluation.ood import OodRule
+from deepsound.models.head import HeadSpec, PackedHead, load_head
 from deepsound.taxonomy import Taxonomy
 
-FORMAT_VERSION = 1
-_MANIFEST = "bundle.json"
+FORMAT_VERSION = 2
+_MANIFEST, _HEAD, _OOD, _DRIFT = "bundle.json", "head.onnx", "ood.npz", "drift.json"
+_CHECKED = (_HEAD, _OOD, _DRIFT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +50,12 @@ class Bundle:
         Where the weights of the feature's own network came from; None for a feature that has none.
     extract_settings : dict
         Resolved settings of the extraction, to treat new audio the same way.
-    ood_threshold, ood_false_alarm_rate : float
-        A track whose mean energy lies above the threshold is called out-of-distribution.
+    ood : OodRule
+        From which score on a track is called out-of-distribution.
+    validation_confusion : np.ndarray [shape=(n_genres, n_genres), int], rows true, or None
+        Of the validation tracks; None in bundles of format 1.
+    drift : DriftReference or None
+        What the training tracks were like; None in bundles of format 1.
     train_settings, data_fingerprint, run_id
         Where the model comes from; ``run_id`` is None outside MLflow.
     split : pa.Table
@@ -56,8 +67,9 @@ class Bundle:
     feature_fingerprint: str
     network: str | None = None
     extract_settings: dict[str, Any]
-    ood_threshold: float
-    ood_false_alarm_rate: float
+    ood: OodRule
+    validation_confusion: np.ndarray | None = None
+    drift: DriftReference | None = None
     train_settings: dict[str, Any]
     data_fingerprint: str
     run_id: str | None
@@ -85,8 +97,53 @@ class Bundle:
 def write_bundle(bundle: Bundle, *, folder: pathlib.Path, keras_weights: pathlib.Path) -> None:
     """Write the bundle into a new folder; ``keras_weights`` is a ``.keras`` file."""
     folder.mkdir(parents=True)
-    spec = bundle.head.spec
-    manifest = {
+    files = {_HEAD: bundle.head.onnx_bytes}
+    if bundle.head.ood_bytes is not None:
+        files[_OOD] = bundle.head.ood_bytes
+    if bundle.drift is not None:
+        files[_DRIFT] = pack_reference(bundle.drift)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    shutil.copyfile(keras_weights, folder / "model.keras")
+    pq.write_table(bundle.split, folder / "split.parquet")
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    manifest = {**_to_manifest(bundle), "files_sha256": digests}
+    # The manifest comes last: a folder without one is not a bundle.
+    (folder / _MANIFEST).write_text(json.dumps(manifest, indent=2, allow_nan=False), encoding="utf-8")
+
+
+def read_bundle(folder: pathlib.Path) -> Bundle:
+    """Read and check a bundle folder.
+
+    Raises
+    ------
+    BundleError
+        No bundle there, damaged, without a taxonomy, or of a newer format than this version knows.
+    """
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise BundleError(f"{folder} is no model bundle: it holds no readable {_MANIFEST}") from exc
+    except ValueError as exc:
+        raise BundleError(f"{folder / _MANIFEST} is not JSON: {exc}") from exc
+    version = manifest.get("format_version") if isinstance(manifest, dict) else None
+    if not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
+        raise BundleError(
+            f"{folder} has bundle format {version!r}; deepsound {__version__} reads formats 1 to {FORMAT_VERSION}"
+        )
+    if not manifest.get("taxonomy"):
+        raise BundleError(f"the model bundle {folder} has no taxonomy: nobody knows what its numbers mean")
+    try:
+        return _parse(manifest, folder, version=version)
+    except BundleError as exc:
+        raise BundleError(f"the model bundle {folder} is damaged: {exc}") from exc
+    except (KeyError, TypeError, ValueError, AttributeError, OSError, pa.ArrowException) as exc:
+        raise BundleError(f"the model bundle {folder} is damaged: {exc!r}") from exc
+
+
+def _to_manifest(bundle: Bundle) -> dict[str, Any]:
+    spec, confusion = bundle.head.spec, bundle.validation_confusion
+    return {
         "format_version": FORMAT_VERSION,
         "deepsound_version": __version__,
         "taxonomy": list(spec.genres),
@@ -100,51 +157,21 @@ def write_bundle(bundle: Bundle, *, folder: pathlib.Path, keras_weights: pathlib
         "standardization": {"transform": spec.transform, "mean": list(spec.mean), "std": list(spec.std)},
         "temperature": spec.temperature,
         "ood": {
-            "score": "energy",
-            "threshold": bundle.ood_threshold,
-            "false_alarm_rate": bundle.ood_false_alarm_rate,
+            "score": bundle.ood.score,
+            "thresholds": dict(bundle.ood.thresholds),
+            "false_alarm_rate": bundle.ood.false_alarm_rate,
+            "n_tracks": bundle.ood.n_tracks,
         },
+        "validation_confusion": None if confusion is None else np.asarray(confusion).tolist(),
         "train_settings": bundle.train_settings,
         "data_fingerprint": bundle.data_fingerprint,
         "run_id": bundle.run_id,
-        "head_sha256": hashlib.sha256(bundle.head.onnx_bytes).hexdigest(),
     }
-    (folder / "head.onnx").write_bytes(bundle.head.onnx_bytes)
-    shutil.copyfile(keras_weights, folder / "model.keras")
-    pq.write_table(bundle.split, folder / "split.parquet")
-    # The manifest comes last: a folder without one is not a bundle.
-    (folder / _MANIFEST).write_text(json.dumps(manifest, indent=2, allow_nan=False), encoding="utf-8")
 
 
-def read_bundle(folder: pathlib.Path) -> Bundle:
-    """Read and check a bundle folder.
-
-    Raises
-    ------
-    BundleError
-        No bundle there, damaged, or of a newer format than this version knows.
-    """
-    try:
-        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise BundleError(f"{folder} is no model bundle: it holds no readable {_MANIFEST}") from exc
-    except ValueError as exc:
-        raise BundleError(f"{folder / _MANIFEST} is not JSON: {exc}") from exc
-    version = manifest.get("format_version") if isinstance(manifest, dict) else None
-    if version != FORMAT_VERSION:
-        raise BundleError(
-            f"{folder} has bundle format {version!r}; deepsound {__version__} reads format {FORMAT_VERSION}"
-        )
-    try:
-        return _parse(manifest, folder)
-    except (KeyError, TypeError, ValueError, OSError, pa.ArrowException) as exc:
-        raise BundleError(f"the model bundle {folder} is damaged: {exc!r}") from exc
-
-
-def _parse(manifest: dict[str, Any], folder: pathlib.Path) -> Bundle:
-    onnx_bytes = (folder / "head.onnx").read_bytes()
-    if hashlib.sha256(onnx_bytes).hexdigest() != manifest["head_sha256"]:
-        raise ValueError("head.onnx is not the file the bundle was written with")
+def _parse(manifest: dict[str, Any], folder: pathlib.Path, *, version: int) -> Bundle:
+    digests = {_HEAD: manifest["head_sha256"]} if version == 1 else manifest["files_sha256"]
+    files = {name: _read_checked(folder / name, digests[name]) for name in _CHECKED if name in digests}
     n_frames, n_dims = manifest["feature"]["shape"]
     spec = HeadSpec(
         genres=tuple(manifest["taxonomy"]),
@@ -155,16 +182,48 @@ def _parse(manifest: dict[str, Any], folder: pathlib.Path) -> Bundle:
         # Bundles of before there were transforms name none.
         transform=str(manifest["standardization"].get("transform", "none")),
     )
+    head = PackedHead(spec, files[_HEAD], files.get(_OOD))
     return Bundle(
-        head=PackedHead(spec, onnx_bytes),
+        head=head,
         feature=manifest["feature"]["name"],
         feature_fingerprint=manifest["feature"]["fingerprint"],
         network=manifest["feature"].get("network"),
         extract_settings=manifest["extract_settings"],
-        ood_threshold=float(manifest["ood"]["threshold"]),
-        ood_false_alarm_rate=float(manifest["ood"]["false_alarm_rate"]),
+        ood=_parse_rule(manifest["ood"], head=head, version=version),
+        validation_confusion=_parse_confusion(manifest.get("validation_confusion"), n_genres=len(spec.genres)),
+        drift=unpack_reference(files[_DRIFT], n_dims=spec.shape[1]) if _DRIFT in files else None,
         train_settings=manifest["train_settings"],
         data_fingerprint=manifest["data_fingerprint"],
         run_id=manifest["run_id"],
         split=pq.read_table(folder / "split.parquet"),
     )
+
+
+def _read_checked(path: pathlib.Path, sha256: str) -> bytes:
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError(f"{path.name} is not the file the bundle was written with")
+    return content
+
+
+def _parse_rule(plain: dict[str, Any], *, head: PackedHead, version: int) -> OodRule:
+    thresholds = {plain["score"]: plain["threshold"]} if version == 1 else plain["thresholds"]
+    rule = OodRule(
+        score=str(plain["score"]),
+        thresholds={str(name): float(threshold) for name, threshold in thresholds.items()},
+        false_alarm_rate=float(plain["false_alarm_rate"]),
+        n_tracks=None if plain.get("n_tracks") is None else int(plain["n_tracks"]),
+    )
+    # Found here, and not by every executor: a rule on a score that the head cannot compute.
+    if rule.score not in load_head(head).ood_scores:
+        raise ValueError(f"its out-of-distribution score {rule.score!r} needs statistics that it does not have")
+    return rule
+
+
+def _parse_confusion(plain: Any, *, n_genres: int) -> np.ndarray | None:
+    if plain is None:
+        return None
+    confusion = np.array(plain, np.int64)
+    if confusion.shape != (n_genres, n_genres) or (confusion < 0).any():
+        raise ParameterError(f"a confusion matrix of shape {confusion.shape} for {n_genres} genres")
+    return confusion

@@ -1,11 +1,12 @@
 """A trained head as it runs everywhere but in training: ONNX Runtime, no TensorFlow.
 
-A head is self-contained: a :class:`HeadSpec` (JSON) and the ONNX bytes. Spark broadcasts both and each Python
-worker builds one :class:`Head` through :func:`load_head`.
+A head is self-contained: a :class:`HeadSpec` (JSON), the ONNX bytes and those of the training segments'
+statistics. Spark broadcasts them and each Python worker builds one :class:`Head` through :func:`load_head`.
 """
 
 import functools
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ import onnxruntime
 import scipy.special
 
 from deepsound.errors import BundleError, ParameterError
-from deepsound.evaluation.ood import compute_energy
+from deepsound.evaluation.ood import available_scores, compute_ood_score, unpack_statistics
 from deepsound.models.transform import apply_transform
 
 # The second are the numbers that the last dense layer sees; heads of old bundles have the first alone.
@@ -50,10 +51,18 @@ class HeadSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentScores:
-    """probabilities : np.ndarray [shape=(n_segments, n_genres), float64]; energy : np.ndarray [(n_segments,)]."""
+    """What a head says of segments.
+
+    Attributes
+    ----------
+    probabilities : np.ndarray [shape=(n_segments, n_genres), float64]
+        Calibrated.
+    ood : dict of str to np.ndarray [shape=(n_segments,), float64]
+        The out-of-distribution scores that were asked for, by name; higher is farther from home.
+    """
 
     probabilities: np.ndarray
-    energy: np.ndarray
+    ood: dict[str, np.ndarray]
 
 
 class Head:
@@ -63,14 +72,19 @@ class Head:
     ----------
     onnx : bytes or str
         The network, or the path of its file.
+    ood_bytes : bytes or None
+        From :func:`~deepsound.evaluation.ood.pack_statistics`; without them there are only the scores of the
+        logits.
 
     Raises
     ------
     BundleError
-        If that is no ONNX model, or one that does not fit ``spec``.
+        If that is no ONNX model, or one that does not fit ``spec``, or the statistics do not fit it.
     """
 
-    def __init__(self, spec: HeadSpec, onnx: bytes | str, *, n_threads: int = 1) -> None:
+    def __init__(
+        self, spec: HeadSpec, onnx: bytes | str, *, ood_bytes: bytes | None = None, n_threads: int = 1
+    ) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = n_threads
         options.inter_op_num_threads = 1
@@ -88,6 +102,16 @@ class Head:
         shapes = self._session.get_inputs()[0].shape[1:], outputs[self._logits_name]
         if shapes != (list(spec.shape), [len(spec.genres)]):
             raise BundleError(f"the head maps {shapes[0]} to {shapes[1]}; its bundle says {spec}")
+        self._statistics = None
+        if ood_bytes is not None:
+            if not self._has_penultimate:
+                raise BundleError("the head has statistics of a penultimate layer, but gives no such numbers")
+            self._statistics = unpack_statistics(ood_bytes, n_units=int(outputs[OUTPUT_NAMES[1]][0]))
+
+    @property
+    def ood_scores(self) -> tuple[str, ...]:
+        """Names of the out-of-distribution scores that this head can compute."""
+        return available_scores(self._statistics)
 
     def compute_logits(self, features: np.ndarray) -> np.ndarray:
         """Logits of segments, from raw (not yet standardised) features.
@@ -105,7 +129,7 @@ class Head:
         ParameterError
             If the features are of another shape.
         """
-        logits: np.ndarray = self._run(features, self._logits_name)
+        (logits,) = self._run(features, self._logits_name)
         return logits
 
     def compute_penultimate(self, features: np.ndarray) -> np.ndarray:
@@ -120,27 +144,53 @@ class Head:
         """
         if not self._has_penultimate:
             raise BundleError("this head gives no penultimate numbers: it is of an older bundle; train it again")
-        penultimate: np.ndarray = self._run(features, OUTPUT_NAMES[1])
+        (penultimate,) = self._run(features, OUTPUT_NAMES[1])
         return penultimate
 
-    def score(self, features: np.ndarray) -> SegmentScores:
-        """Calibrated probabilities and energy of segments; features as :meth:`compute_logits` wants them."""
-        logits = self.compute_logits(features).astype(np.float64)
+    def score(self, features: np.ndarray, *, ood_scores: Sequence[str] = ("energy",)) -> SegmentScores:
+        """Probabilities and out-of-distribution scores of segments, from one run of the network.
+
+        Parameters
+        ----------
+        features : np.ndarray
+            As :meth:`compute_logits` wants them.
+        ood_scores : sequence of str
+            Of :attr:`ood_scores`.
+
+        Raises
+        ------
+        ParameterError
+            If the features are of another shape, or a score cannot be computed.
+        """
+        outputs = [self._logits_name, OUTPUT_NAMES[1]] if self._has_penultimate else [self._logits_name]
+        logits, *penultimate = self._run(features, *outputs)
+        logits = logits.astype(np.float64)
+        probabilities = scipy.special.softmax(logits / self.spec.temperature, axis=1)
         return SegmentScores(
-            probabilities=scipy.special.softmax(logits / self.spec.temperature, axis=1),
-            energy=compute_energy(logits),
+            probabilities=probabilities,
+            ood={
+                name: compute_ood_score(
+                    name,
+                    logits=logits,
+                    probabilities=probabilities,
+                    penultimate=penultimate[0] if penultimate else None,
+                    statistics=self._statistics,
+                )
+                for name in ood_scores
+            },
         )
 
-    def _run(self, features: np.ndarray, output: str) -> np.ndarray:
+    def _run(self, features: np.ndarray, *outputs: str) -> list[np.ndarray]:
         if features.ndim != 3 or features.shape[1:] != self.spec.shape:
             raise ParameterError(f"features of shape {features.shape}; this model wants (n, *{self.spec.shape})")
         n_at_a_time = max(1, _MAX_VALUES // (self.spec.shape[0] * self.spec.shape[1]))
         starts = range(0, max(len(features), 1), n_at_a_time)
-        return np.concatenate([self._run_at_once(features[i : i + n_at_a_time], output) for i in starts])
+        batches = [self._run_at_once(features[i : i + n_at_a_time], outputs) for i in starts]
+        return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
-    def _run_at_once(self, features: np.ndarray, output: str) -> np.ndarray:
+    def _run_at_once(self, features: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:
         standardized = (apply_transform(features, self.spec.transform) - self._mean) / self._std
-        values: np.ndarray = self._session.run([output], {self._input_name: standardized})[0]
+        values: list[np.ndarray] = self._session.run(list(outputs), {self._input_name: standardized})
         return values
 
 
@@ -150,20 +200,21 @@ class PackedHead:
 
     spec: HeadSpec
     onnx_bytes: bytes
+    ood_bytes: bytes | None = None
 
     @property
     def digest(self) -> str:
         """sha256 of the network and of all that stands beside it."""
-        return hashlib.sha256(self.onnx_bytes + repr(self.spec).encode()).hexdigest()
+        return hashlib.sha256(self.onnx_bytes + repr(self.spec).encode() + (self.ood_bytes or b"")).hexdigest()
 
 
 @functools.lru_cache(maxsize=4)
 def load_head(packed: PackedHead) -> Head:
     """The head, built once per process and found again by content at every later call."""
-    return Head(packed.spec, packed.onnx_bytes)
+    return Head(packed.spec, packed.onnx_bytes, ood_bytes=packed.ood_bytes)
 
 
 @functools.lru_cache(maxsize=4)
-def open_head(spec: HeadSpec, path: str) -> Head:
+def open_head(spec: HeadSpec, path: str, ood_bytes: bytes | None = None) -> Head:
     """The head whose network lies at a path, built once per process."""
-    return Head(spec, path)
+    return Head(spec, path, ood_bytes=ood_bytes)

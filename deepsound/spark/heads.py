@@ -15,17 +15,18 @@ _MAX_BROADCAST_BYTES = 32 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class ShippedHead:
-    """One of ``packed`` and ``file_name`` is set."""
+    """One of ``packed`` and ``file_name`` is set; beside a file, the statistics come with the closure."""
 
     spec: HeadSpec
     packed: Broadcast[PackedHead] | None = None
     file_name: str | None = None
+    ood_bytes: bytes | None = None
 
     def load(self) -> Head:
         """The head, built once per Python worker."""
         if self.packed is not None:
             return load_head(self.packed.value)
-        return open_head(self.spec, SparkFiles.get(str(self.file_name)))
+        return open_head(self.spec, SparkFiles.get(str(self.file_name)), self.ood_bytes)
 
 
 def ship_head(spark: SparkSession, head: PackedHead) -> ShippedHead:
@@ -37,4 +38,4 @@ def ship_head(spark: SparkSession, head: PackedHead) -> ShippedHead:
     if not path.exists():
         path.write_bytes(head.onnx_bytes)
         spark.sparkContext.addFile(str(path))
-    return ShippedHead(spec=head.spec, file_name=path.name)
+    return ShippedHead(spec=head.spec, file_name=path.name, ood_bytes=head.ood_bytes)

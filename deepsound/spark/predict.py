@@ -14,11 +14,11 @@ from deepsound.spark.heads import ShippedHead, ship_head
 
 
 def score_columns(n_genres: int) -> list[str]:
-    """Names of the segment scores: one probability per genre, then the energy."""
-    return [*(f"p{index}" for index in range(n_genres)), "energy"]
+    """Names of the segment scores: one probability per genre, then the out-of-distribution score."""
+    return [*(f"p{index}" for index in range(n_genres)), "ood"]
 
 
-def make_scorer(shipped: ShippedHead, *, n_genres: int):  # type: ignore[no-untyped-def]
+def make_scorer(shipped: ShippedHead, *, n_genres: int, ood_score: str):  # type: ignore[no-untyped-def]
     """A pandas UDF from a feature column (list<float>) to a struct of :func:`score_columns`, all double.
 
     The head travels once per executor and is built once per Python worker.
@@ -32,8 +32,8 @@ def make_scorer(shipped: ShippedHead, *, n_genres: int):  # type: ignore[no-unty
                 yield pd.DataFrame({name: np.zeros(0) for name in names})
                 continue
             features = np.stack(batch.tolist()).astype(np.float32, copy=False)
-            scores = head.score(features.reshape(len(batch), *head.spec.shape))
-            yield pd.DataFrame(np.column_stack([scores.probabilities, scores.energy]), columns=names)
+            scores = head.score(features.reshape(len(batch), *head.spec.shape), ood_scores=[ood_score])
+            yield pd.DataFrame(np.column_stack([scores.probabilities, scores.ood[ood_score]]), columns=names)
 
     result = T.StructType([T.StructField(name, T.DoubleType()) for name in names])
     return pandas_udf(score_batches, result)  # type: ignore[call-overload]
@@ -50,24 +50,24 @@ def predict_tracks(spark: SparkSession, segments: DataFrame, *, bundle: Bundle) 
     Returns
     -------
     DataFrame
-        track_id, probabilities (mean over segments, taxonomy order), ood_score (mean energy), n_scored_segments,
+        track_id, probabilities (mean over segments, taxonomy order), ood_score (mean too), n_scored_segments,
         is_finite (no segment gave NaN).
     """
     n_genres = len(bundle.taxonomy)
-    scorer = make_scorer(ship_head(spark, bundle.head), n_genres=n_genres)
+    scorer = make_scorer(ship_head(spark, bundle.head), n_genres=n_genres, ood_score=bundle.ood.score)
     scored = segments.select("track_id", scorer(F.col(bundle.feature)).alias("scores"))
     means = [F.avg(f"scores.{name}").alias(name) for name in score_columns(n_genres)]
     per_track = scored.groupBy("track_id").agg(
         *means,
         F.count("*").cast("int").alias("n_scored_segments"),
         # A NaN leaves a pandas UDF as null, which means would pass over in silence.
-        (F.count("*") == F.count("scores.energy")).alias("is_finite"),
+        (F.count("*") == F.count("scores.ood")).alias("is_finite"),
     )
     probabilities = F.array(*(F.col(f"p{index}") for index in range(n_genres)))
     return per_track.select(
         "track_id",
         probabilities.alias("probabilities"),
-        F.col("energy").alias("ood_score"),
+        F.col("ood").alias("ood_score"),
         "n_scored_segments",
         "is_finite",
     )
@@ -103,7 +103,7 @@ def to_predictions(tracks: DataFrame, scored: DataFrame, *, bundle: Bundle) -> D
         if_scored(confidence).alias("confidence"),
         if_scored(F.col("probabilities")).alias("probabilities"),
         if_scored(F.col("ood_score")).alias("ood_score"),
-        if_scored(F.col("ood_score") > bundle.ood_threshold).alias("is_ood"),
+        if_scored(F.col("ood_score") > bundle.ood.threshold).alias("is_ood"),
         F.coalesce("n_scored_segments", F.lit(0)).alias("n_segments"),
         F.when(~is_scored, reason).alias("error_code"),
     )

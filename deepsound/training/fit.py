@@ -12,16 +12,18 @@ import scipy.special
 from deepsound.config import TrainSettings
 from deepsound.evaluation.calibration import fit_temperature, mean_by_track
 from deepsound.evaluation.metrics import CollectionMetrics, compute_metrics, count_confusion
-from deepsound.evaluation.ood import compute_energy, fit_threshold
+from deepsound.evaluation.ood import OodRule, OodStatistics, pack_statistics
 from deepsound.models.architectures import build_model
 from deepsound.models.ensemble import average_heads
 from deepsound.models.export import export_onnx
 from deepsound.models.head import Head, HeadSpec, PackedHead
 from deepsound.models.transform import apply_transform, choose_transform
 from deepsound.taxonomy import Taxonomy
+from deepsound.training.calibrate import fit_ood_rule, locate_segments
 from deepsound.training.dataset import Subset, join_subsets
 from deepsound.training.epochs import EpochRecorder, EpochReporter, train_epochs
 from deepsound.training.finetune import finetune
+from deepsound.training.outputs import compute_logits, compute_outputs
 from deepsound.training.standardize import compute_standardization, standardize
 from deepsound.training.weights import weigh_segments
 
@@ -37,8 +39,6 @@ __all__ = [
     "train_model",
 ]
 _PROBE_SEGMENTS = 8
-# Values that a network takes at a time: 256 segments of MFCCs, 17 where the network is a whole VGGish.
-_BATCH_VALUES = 1 << 20
 # Far apart, so that the members of one seed are not those of the next.
 _SEED_STEP = 1_000_003
 
@@ -64,11 +64,12 @@ class TrainedModel:
     """A network after training, in Keras, with the transform and the standardisation that its inputs want.
 
     ``history`` has one mapping per epoch (loss, accuracy, val_loss, val_accuracy; of segments) of the first seed;
-    ``best_epoch`` (from 0) is the one whose weights were kept. ``validation_logits`` [shape=(n_segments,
-    n_genres)] are those of the validation segments before a refit, which learns from them.
+    ``best_epoch`` (from 0) is the one whose weights were kept. ``held_out`` is the network before a refit, which
+    learns from the validation tracks, ``validation_logits`` [shape=(n_segments, n_genres)] what it says of them.
     """
 
     model: keras.Model
+    held_out: keras.Model
     transform: str
     mean: np.ndarray
     std: np.ndarray
@@ -78,7 +79,7 @@ class TrainedModel:
 
     def compute_logits(self, values: np.ndarray) -> np.ndarray:
         """Logits [shape=(n_segments, n_genres)] of raw features [shape=(n_segments, n_frames, n_dims)]."""
-        return _compute_logits(self.model, self.prepare(values))
+        return compute_logits(self.model, self.prepare(values))
 
     def prepare(self, values: np.ndarray) -> np.ndarray:
         """Raw features as the network takes them."""
@@ -89,16 +90,18 @@ class TrainedModel:
 class FittedHead:
     """A trained head; ``model``, ``history`` and ``best_epoch`` as in :class:`TrainedModel`.
 
-    ``validation`` are the metrics of the validation tracks before a refit, ``is_refitted`` says whether the head
-    has learned from them since.
+    ``validation`` are the metrics of the validation tracks before a refit, ``confidences`` [shape=(n_tracks,)]
+    those of their predictions, ``ood`` is set on them too; ``is_refitted`` says whether the head has learned from
+    them since.
     """
 
     head: PackedHead
     model: keras.Model
     history: list[dict[str, float]]
     best_epoch: int
-    ood_threshold: float
+    ood: OodRule
     validation: CollectionMetrics
+    confidences: np.ndarray
     is_refitted: bool
 
 
@@ -120,17 +123,18 @@ def fit_head(data: TrainingData, *, settings: TrainSettings, report_epoch: Epoch
         temperature=compute_temperature(trained, data.validation),
         transform=trained.transform,
     )
+    rule, statistics = _find_home(trained, data, temperature=spec.temperature, settings=settings)
+    probabilities = _mean_of_tracks(
+        scipy.special.softmax(trained.validation_logits / spec.temperature, axis=1), data.validation
+    )
     return FittedHead(
-        head=PackedHead(spec, export_onnx(trained.model, probe=probe)),
+        head=PackedHead(spec, export_onnx(trained.model, probe=probe), pack_statistics(statistics)),
         model=trained.model,
         history=trained.history,
         best_epoch=trained.best_epoch,
-        ood_threshold=_fit_ood_threshold(trained, data.validation, settings),
-        validation=_judge(
-            scipy.special.softmax(trained.validation_logits / spec.temperature, axis=1),
-            data.validation,
-            data.taxonomy,
-        ),
+        ood=rule,
+        validation=_judge(probabilities, data.validation, data.taxonomy),
+        confidences=probabilities.max(axis=1),
         is_refitted=settings.refit,
     )
 
@@ -157,8 +161,8 @@ def train_model(data: TrainingData, *, settings: TrainSettings, report_epoch: Ep
         train_member(train, validation, number=number, recorder=recorder)
         for number, recorder in enumerate(recorders)
     ]
-    model = average_heads(members)
-    validation_logits = _compute_logits(model, standardize(validation.values, *scale))
+    model = held_out = average_heads(members)
+    validation_logits = compute_logits(model, standardize(validation.values, *scale))
     best_epochs = [recorder.best_epoch if settings.patience else settings.epochs - 1 for recorder in recorders]
     if settings.refit:
         everything = join_subsets(train, validation)
@@ -169,6 +173,7 @@ def train_model(data: TrainingData, *, settings: TrainSettings, report_epoch: Ep
         model = average_heads(members)
     return TrainedModel(
         model=model,
+        held_out=held_out,
         transform=transform,
         mean=scale[0],
         std=scale[1],
@@ -187,7 +192,7 @@ def compute_temperature(trained: TrainedModel, validation: Subset) -> float:
 
 def evaluate_head(head: Head, subset: Subset, *, taxonomy: Taxonomy) -> CollectionMetrics:
     """Metrics of tracks: the mean of their segments' probabilities decides."""
-    return _judge(head.score(subset.values).probabilities, subset, taxonomy)
+    return _judge(_mean_of_tracks(head.score(subset.values).probabilities, subset), subset, taxonomy)
 
 
 def save_keras(model: keras.Model, path: pathlib.Path) -> None:
@@ -239,38 +244,46 @@ def _train_pretrained(data: TrainingData, *, settings: TrainSettings, report_epo
     n_dims = data.train.values.shape[2]
     return TrainedModel(
         model=model,
+        held_out=model,
         transform="none",
         mean=np.zeros(n_dims),
         std=np.ones(n_dims),
         history=recorder.history,
         best_epoch=recorder.best_epoch,
-        validation_logits=_compute_logits(model, data.validation.values),
+        validation_logits=compute_logits(model, data.validation.values),
     )
 
 
-def _compute_logits(model: keras.Model, standardized: np.ndarray) -> np.ndarray:
-    n_segments = max(1, _BATCH_VALUES // standardized[:1].size)
-    batches = (standardized[i : i + n_segments] for i in range(0, len(standardized), n_segments))
-    # Called as it is: predict() would build, and for every fold build again, a graph of its own.
-    return np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
+def _find_home(
+    trained: TrainedModel, data: TrainingData, *, temperature: float, settings: TrainSettings
+) -> tuple[OodRule, OodStatistics]:
+    """The rule that tells foreign tracks, and the statistics of the network that will be asked.
 
-
-def _judge(segment_probabilities: np.ndarray, subset: Subset, taxonomy: Taxonomy) -> CollectionMetrics:
-    probabilities = mean_by_track(
-        segment_probabilities, track_indices=subset.track_indices, n_tracks=len(subset.genre_indices)
+    After a refit these are another network's than those the rule was set by. There are no tracks left to set
+    another one by, and distances are measured in units of each network's own spread.
+    """
+    train, validation = (
+        compute_outputs(trained.held_out, trained.prepare(subset.values))
+        for subset in (data.train, data.validation)
     )
+    statistics = locate_segments(train, data.train, settings=settings)
+    rule = fit_ood_rule(
+        validation, data.validation, statistics=statistics, temperature=temperature, settings=settings
+    )
+    if settings.refit:
+        refitted = compute_outputs(trained.model, trained.prepare(data.train.values))
+        statistics = locate_segments(refitted, data.train, settings=settings)
+    return rule, statistics
+
+
+def _judge(probabilities: np.ndarray, subset: Subset, taxonomy: Taxonomy) -> CollectionMetrics:
     predicted = probabilities.argmax(axis=1)
     confusion = count_confusion(list(subset.genre_indices), list(predicted), n_genres=len(taxonomy))
     return compute_metrics(confusion, genres=taxonomy.genres)
 
 
-def _fit_ood_threshold(trained: TrainedModel, validation: Subset, settings: TrainSettings) -> float:
-    energy = mean_by_track(
-        compute_energy(trained.validation_logits),
-        track_indices=validation.track_indices,
-        n_tracks=len(validation.genre_indices),
-    )
-    return fit_threshold(energy, false_alarm_rate=settings.ood_false_alarm_rate)
+def _mean_of_tracks(values: np.ndarray, subset: Subset) -> np.ndarray:
+    return mean_by_track(values, track_indices=subset.track_indices, n_tracks=len(subset.genre_indices))
 
 
 def _say_nothing(epoch: int, figures: dict[str, float]) -> None:

@@ -17,7 +17,7 @@ from deepsound.models.head import load_head
 
 
 class GenreModel(PythonModel):  # type: ignore[misc]
-    """Segments (n, n_frames, n_dims) float32 to one row each: genre, confidence, energy, p_<genre>."""
+    """Segments (n, n_frames, n_dims) float32 to one row each: genre, confidence, ood_score, p_<genre>."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Open the bundle that was logged as the artifact ``bundle``."""
@@ -30,12 +30,13 @@ class GenreModel(PythonModel):  # type: ignore[misc]
         params: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> pd.DataFrame:
         """Calibrated probabilities of each segment."""
-        scores = load_head(self._bundle.head).score(np.asarray(model_input, np.float32))
+        name = self._bundle.ood.score
+        scores = load_head(self._bundle.head).score(np.asarray(model_input, np.float32), ood_scores=[name])
         genres = self._bundle.taxonomy.genres
         table = pd.DataFrame(scores.probabilities, columns=[f"p_{genre}" for genre in genres])
         table.insert(0, "predicted_genre", [genres[index] for index in scores.probabilities.argmax(axis=1)])
         table.insert(1, "confidence", scores.probabilities.max(axis=1))
-        table.insert(2, "ood_score", scores.energy)
+        table.insert(2, "ood_score", scores.ood[name])
         return table
 
 

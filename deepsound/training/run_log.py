@@ -44,6 +44,7 @@ def _log_figures(outcome: TrainingOutcome) -> None:
     tracking.log_metrics(calibration, prefix="test_")
     fitted = outcome.fitted
     tracking.log_metrics({"temperature": fitted.head.spec.temperature, "best_epoch": fitted.best_epoch})
+    tracking.log_metrics({f"ood_threshold_{name}": value for name, value in fitted.ood.thresholds.items()})
     folds = outcome.folds
     if folds is None:
         return

@@ -18,6 +18,7 @@ from deepsound.training import tracking
 from deepsound.training.audit import refuse_leaks
 from deepsound.training.crossval import CrossValidation, cross_validate
 from deepsound.training.dataset import Dataset, load_dataset
+from deepsound.training.drift_reference import build_drift_reference
 from deepsound.training.finetune import prepare_pretrained
 from deepsound.training.fit import EpochReporter, FittedHead, fit_head, save_keras
 from deepsound.training.predictions import predict_tracks
@@ -76,10 +77,12 @@ def train(features: str, *, settings: TrainSettings, report: Report, promote: bo
             dataset, features, settings=settings, champion=champion, run_id=run_id, promote=promote, report=report
         )
         log_outcome(outcome, described=_describe_data(dataset, settings))
-        model = _log_bundle(outcome.fitted, dataset, settings=settings, run_id=run_id)
+        bundle = _make_bundle(outcome.fitted, dataset, features, settings=settings, run_id=run_id)
+        model = _log_bundle(bundle, outcome.fitted)
         if outcome.promotion.is_promoted:
             tracking.promote(model, former=champion)
     report(f"test tracks: {describe_accuracy(outcome.test)}")
+    report(f"out-of-distribution: {bundle.ood.describe()}")
     report(f"{model.name} version {model.version} {outcome.promotion.describe()}")
     return TrainResult(
         run_id=run_id,
@@ -191,25 +194,29 @@ def _log_data(dataset: Dataset, features: str) -> None:
         tracking.log_rows(leak_rows(dataset.audit.leaks), "leaks.json")
 
 
-def _log_bundle(
-    fitted: FittedHead, dataset: Dataset, *, settings: TrainSettings, run_id: str
-) -> tracking.RegisteredModel:
-    bundle = Bundle(
+def _make_bundle(
+    fitted: FittedHead, dataset: Dataset, features: str, *, settings: TrainSettings, run_id: str
+) -> Bundle:
+    return Bundle(
         head=fitted.head,
         feature=settings.feature,
         feature_fingerprint=dataset.summary.fingerprint_of(settings.feature),
         network=_network_of(dataset, settings),
         extract_settings=dataset.summary.settings,
-        ood_threshold=fitted.ood_threshold,
-        ood_false_alarm_rate=settings.ood_false_alarm_rate,
+        ood=fitted.ood,
+        validation_confusion=fitted.validation.confusion,
+        drift=build_drift_reference(features, dataset, feature=settings.feature, confidences=fitted.confidences),
         train_settings=to_plain(settings),
         data_fingerprint=dataset.fingerprint,
         run_id=run_id,
         split=dataset.split_as_learned(is_refitted=fitted.is_refitted),
     )
+
+
+def _log_bundle(bundle: Bundle, fitted: FittedHead) -> tracking.RegisteredModel:
     with tempfile.TemporaryDirectory(prefix="deepsound-") as scratch:
         weights = pathlib.Path(scratch) / "model.keras"
         save_keras(fitted.model, weights)
         folder = pathlib.Path(scratch) / "bundle"
         write_bundle(bundle, folder=folder, keras_weights=weights)
-        return tracking.log_model(folder, feature=settings.feature, shape=fitted.head.spec.shape)
+        return tracking.log_model(folder, feature=bundle.feature, shape=bundle.head.spec.shape)

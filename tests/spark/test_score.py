@@ -72,7 +72,7 @@ def test_predictions_equal_numpy(spark, tiny_bundle, head_weights, write_feature
         assert row["predicted_genre"] == GENRES[int(np.argmax(expected))]
         assert row["confidence"] == pytest.approx(expected.max(), abs=1e-5)
         assert row["ood_score"] == pytest.approx(energy, abs=1e-4)
-        assert row["is_ood"] == (energy > tiny_bundle.ood_threshold)
+        assert row["is_ood"] == (energy > tiny_bundle.ood.threshold)
         assert (row["n_segments"], row["error_code"]) == (len(track["values"]), None)
     assert len({row["is_ood"] for row in rows.values()}) == 2
 
@@ -204,7 +204,7 @@ def test_second_run_replaces_the_first(spark, tiny_bundle, write_features, tmp_p
 
 def test_the_head_is_built_once_per_worker(spark, tiny_bundle, count_loads):
     """Many batches and several tasks, but one construction in each Python process."""
-    scorer = make_scorer(ship_head(spark, tiny_bundle.head), n_genres=3)
+    scorer = make_scorer(ship_head(spark, tiny_bundle.head), n_genres=3, ood_score="energy")
     before = spark.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch")
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "5")
     rows = spark.createDataFrame([([float(i)] * 12,) for i in range(60)], "toy array<float>").repartition(4)

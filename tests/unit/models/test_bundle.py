@@ -22,7 +22,7 @@ def test_round_trip(folder, tiny_bundle):
     again = read_bundle(folder)
     assert again.head == tiny_bundle.head
     assert again.split.equals(tiny_bundle.split)
-    assert (again.ood_threshold, again.feature_fingerprint) == (-1.0, tiny_bundle.feature_fingerprint)
+    assert (again.ood, again.feature_fingerprint) == (tiny_bundle.ood, tiny_bundle.feature_fingerprint)
 
 
 def test_damage_is_noticed(folder):
@@ -32,7 +32,7 @@ def test_damage_is_noticed(folder):
         read_bundle(folder)
     manifest = json.loads((folder / "bundle.json").read_text())
     (folder / "bundle.json").write_text(json.dumps({**manifest, "format_version": 99}))
-    with pytest.raises(BundleError, match="bundle format 99"):
+    with pytest.raises(BundleError, match="bundle format 99; deepsound"):
         read_bundle(folder)
     (folder / "bundle.json").write_text("{")
     with pytest.raises(BundleError, match="is not JSON"):
@@ -47,7 +47,7 @@ def test_head_equals_numpy(tiny_bundle, head_weights):
     scores = Head(tiny_bundle.head.spec, tiny_bundle.head.onnx_bytes).score(features)
     logits = ((features - [0, 1, -1]) / [1, 2, 0.5]).reshape(6, -1) @ head_weights
     np.testing.assert_allclose(scores.probabilities, scipy.special.softmax(logits / 2, axis=1), atol=1e-5)
-    np.testing.assert_allclose(scores.energy, -scipy.special.logsumexp(logits, axis=1), atol=1e-4)
+    np.testing.assert_allclose(scores.ood["energy"], -scipy.special.logsumexp(logits, axis=1), atol=1e-4)
 
 
 def test_many_segments_go_through_the_network_in_parts(tiny_bundle, monkeypatch):

@@ -67,7 +67,7 @@ def test_a_head_is_standardised_on_train_calibrated_on_validation_and_the_same_a
     assert [epoch for epoch, _ in reported] == list(range(len(fitted.history)))
     assert fitted.history[fitted.best_epoch]["val_loss"] == min(epoch["val_loss"] for epoch in fitted.history)
     energies = -scipy.special.logsumexp(logits, axis=1).reshape(-1, 2).mean(axis=1)
-    assert (energies > fitted.ood_threshold + 1e-4).mean() <= 0.05
+    assert (energies > fitted.ood.thresholds["energy"] + 1e-4).mean() <= 0.05
     assert (
         fitted.validation.accuracy == evaluate_head(head, DATA.validation, taxonomy=DATA.taxonomy).accuracy > 0.9
     )
@@ -109,7 +109,7 @@ def test_a_refit_learns_from_validation_tracks_and_judges_them_by_who_had_not():
     # Everything that validation says is said by the network that had not learned from it.
     assert refitted.validation.per_genre[2].recall == 0
     assert refitted.head.spec == plain.head.spec
-    assert refitted.ood_threshold == plain.ood_threshold
+    assert refitted.ood == plain.ood
     assert refitted.history == plain.history
 
 

@@ -1,0 +1,17 @@
+"""Settings of what tells foreign tracks from those of home."""
+
+from dataclasses import dataclass
+
+from deepsound.config.check import check_setting
+
+OOD_SCORES = ("energy", "max_softmax", "mahalanobis", "relative_mahalanobis", "knn")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OodSettings:
+    """Which score decides; :mod:`deepsound.evaluation.ood` says what each is and how the default was chosen."""
+
+    score: str = "knn"
+
+    def __post_init__(self) -> None:
+        check_setting(self.score in OOD_SCORES, "ood.score", self.score, f"one of {', '.join(OOD_SCORES)}")

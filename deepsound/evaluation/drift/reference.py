@@ -1,0 +1,222 @@
+"""What the training tracks were like, small enough to keep in a bundle, and the counts to compare with it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.fft
+
+from deepsound.audio.mel import hz_to_mel
+from deepsound.errors import BundleError, ParameterError
+from deepsound.evaluation.drift.bins import BinnedQuantities, count_bins, fit_bins
+
+# Columns of tracks/, the confidence of the prediction, and what can be computed from the feature.
+TRACK_QUANTITIES = ("rms_dbfs", "peak", "duration_s", "sample_rate_hz")
+CONFIDENCE, TREBLE = "confidence", "treble_db"
+_TREBLE_HZ, _MIDDLE_HZ = (5000.0, 11025.0), (200.0, 2000.0)
+# How deepsound's own mfcc is defined; another feature of that name has no treble that we know of.
+_N_MFCC, _N_MELS, _MFCC_NYQUIST_HZ = 13, 128, 11025.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftReference:
+    """The training tracks in bins.
+
+    Attributes
+    ----------
+    feature : str
+    features : BinnedQuantities
+        One quantity a dimension of the feature: the track's mean over frames and segments.
+    tracks : BinnedQuantities
+        Quantities of a track that are known: of ``TRACK_QUANTITIES``, ``confidence`` (of validation tracks, as a
+        network is surer of those it was trained on) and, for mfcc, ``treble_db``.
+    containers : dict of str to int
+        Tracks in each container; empty where that is not known.
+    """
+
+    feature: str
+    features: BinnedQuantities
+    tracks: BinnedQuantities
+    containers: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftCounts:
+    """Tracks of a collection in the bins of a reference; the counts of parts add up to those of the whole."""
+
+    features: np.ndarray
+    tracks: np.ndarray
+    containers: dict[str, int]
+
+    def __add__(self, other: "DriftCounts") -> "DriftCounts":
+        names = {**self.containers, **other.containers}
+        return DriftCounts(
+            features=self.features + other.features,
+            tracks=self.tracks + other.tracks,
+            containers={name: self.containers.get(name, 0) + other.containers.get(name, 0) for name in names},
+        )
+
+
+def build_reference(
+    feature: str,
+    *,
+    feature_means: np.ndarray,
+    columns: Mapping[str, np.ndarray],
+    confidences: np.ndarray,
+    containers: Iterable[str | None] = (),
+) -> DriftReference:
+    """Bins from the training tracks.
+
+    Parameters
+    ----------
+    feature_means : np.ndarray [shape=(n_tracks, n_dims), float]
+        Mean of each track's feature over frames and segments.
+    columns : mapping of str to np.ndarray [shape=(n_tracks,), float]
+        Those of ``TRACK_QUANTITIES`` that are known; NaN where a track's value is not.
+    confidences : np.ndarray [shape=(n_validation_tracks,), float]
+        Of predictions of tracks that the model was not trained on.
+    """
+    known = {name: columns[name] for name in TRACK_QUANTITIES if name in columns}
+    if feature == "mfcc" and feature_means.shape[1] == _N_MFCC:
+        known[TREBLE] = compute_treble(feature_means)
+    known[CONFIDENCE] = confidences
+    values = np.full((max(map(len, known.values())), len(known)), np.nan)
+    for column, of_tracks in zip(values.T, known.values(), strict=True):
+        column[: len(of_tracks)] = of_tracks
+    names = [f"{feature}[{dim}]" for dim in range(feature_means.shape[1])]
+    return DriftReference(
+        feature=feature,
+        features=fit_bins(feature_means, names=names),
+        tracks=fit_bins(values, names=tuple(known)),
+        containers=_count_names(containers),
+    )
+
+
+def count_tracks(
+    reference: DriftReference,
+    *,
+    feature_means: np.ndarray,
+    columns: Mapping[str, np.ndarray],
+    containers: Iterable[str | None] = (),
+) -> DriftCounts:
+    """Tracks of a collection, or of a part of one, in the reference's bins.
+
+    Parameters
+    ----------
+    feature_means : np.ndarray [shape=(n_tracks, n_dims), float]
+        As in :func:`build_reference`.
+    columns : mapping of str to np.ndarray [shape=(n_tracks,), float]
+        ``confidence`` and columns of ``tracks/``; what is not there, or is NaN, is not counted.
+    """
+    if feature_means.ndim != 2:
+        raise ParameterError(f"feature means of shape {feature_means.shape}; wanted (n_tracks, n_dims)")
+    known = dict(columns)
+    if TREBLE in reference.tracks.names:
+        known[TREBLE] = compute_treble(feature_means)
+    values = np.full((len(feature_means), len(reference.tracks.names)), np.nan)
+    for column, name in zip(values.T, reference.tracks.names, strict=True):
+        if name in known:
+            column[:] = known[name]
+    return DriftCounts(
+        features=count_bins(feature_means, reference.features),
+        tracks=count_bins(values, reference.tracks),
+        containers=_count_names(containers),
+    )
+
+
+def compute_treble(mfcc_means: np.ndarray) -> np.ndarray:
+    """How far the treble (5 to 11 kHz) lies above the middle (0.2 to 2 kHz), in dB [shape=(n_tracks,)].
+
+    Thirteen coefficients hold the smoothed log-mel spectrum: undoing their cosine transform gives it back, in
+    decibels a band. What was cut off by an old MP3 encoder, a telephone or a worn tape is missing there.
+
+    Parameters
+    ----------
+    mfcc_means : np.ndarray [shape=(n_tracks, 13), float]
+        Means of :class:`deepsound.features.mfcc.MfccExtractor`'s numbers over a track.
+    """
+    if mfcc_means.shape[1:] != (_N_MFCC,):
+        raise ParameterError(f"MFCC means of shape {mfcc_means.shape}; wanted (n_tracks, {_N_MFCC})")
+    bands_db = scipy.fft.idct(mfcc_means.astype(np.float64), type=2, n=_N_MELS, axis=1, norm="ortho")
+    treble, middle = (bands_db[:, _bands_between(*range_hz)].mean(axis=1) for range_hz in (_TREBLE_HZ, _MIDDLE_HZ))
+    difference: np.ndarray = treble - middle
+    return difference
+
+
+def pack_reference(reference: DriftReference) -> bytes:
+    """The reference as JSON."""
+    document = {
+        "feature": reference.feature,
+        "features": _bins_to_plain(reference.features),
+        "tracks": _bins_to_plain(reference.tracks),
+        "containers": reference.containers,
+    }
+    return json.dumps(document, allow_nan=False).encode()
+
+
+def unpack_reference(content: bytes, *, n_dims: int) -> DriftReference:
+    """The inverse of :func:`pack_reference`.
+
+    Parameters
+    ----------
+    n_dims : int
+        Dimensions of the feature that it must be of.
+
+    Raises
+    ------
+    BundleError
+        If it is not what was written, or of another feature.
+    """
+    try:
+        document = json.loads(content)
+        reference = DriftReference(
+            feature=str(document["feature"]),
+            features=_bins_from_plain(document["features"]),
+            tracks=_bins_from_plain(document["tracks"]),
+            containers={str(name): int(n) for name, n in document["containers"].items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as exc:
+        raise BundleError(f"the drift reference is damaged: {exc!r}") from exc
+    if len(reference.features.names) != n_dims:
+        raise BundleError(f"the drift reference has {len(reference.features.names)} dimensions; wanted {n_dims}")
+    return reference
+
+
+def _bins_to_plain(bins: BinnedQuantities) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "edges": row[np.isfinite(row)].tolist(),
+            "counts": counts[: np.isfinite(row).sum() + 1].tolist(),
+        }
+        for name, row, counts in zip(bins.names, bins.edges, bins.counts, strict=True)
+    ]
+
+
+def _bins_from_plain(rows: list[dict[str, Any]]) -> BinnedQuantities:
+    n_edges = max((len(row["edges"]) for row in rows), default=0)
+    edges = np.full((len(rows), n_edges), np.inf)
+    counts = np.zeros((len(rows), n_edges + 1), np.int64)
+    for i, row in enumerate(rows):
+        if len(row["counts"]) != len(row["edges"]) + 1 or not np.isfinite(row["edges"]).all():
+            raise ValueError(f"{row['name']} has {len(row['edges'])} edges and {len(row['counts'])} counts")
+        edges[i, : len(row["edges"])] = row["edges"]
+        counts[i, : len(row["counts"])] = row["counts"]
+    return BinnedQuantities(names=tuple(str(row["name"]) for row in rows), edges=edges, counts=counts)
+
+
+def _bands_between(low_hz: float, high_hz: float) -> slice:
+    """Mel bands whose centres lie in a range."""
+    centres_mel = np.arange(1, _N_MELS + 1) / (_N_MELS + 1) * hz_to_mel(np.asarray(_MFCC_NYQUIST_HZ))
+    first, last = np.searchsorted(centres_mel, hz_to_mel(np.array([low_hz, high_hz])))
+    return slice(int(first), int(last))
+
+
+def _count_names(names: Iterable[str | None]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for name in names:
+        if name is not None:
+            counts[name] = counts.get(name, 0) + 1
+    return dict(sorted(counts.items()))

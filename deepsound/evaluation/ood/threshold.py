@@ -1,0 +1,146 @@
+"""From which score on a track is called out-of-distribution, and what the tracks it was set on can promise."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import scipy.stats
+
+from deepsound.errors import ParameterError
+
+
+@dataclass(frozen=True, kw_only=True)
+class OodRule:
+    """Which score decides, and from where on.
+
+    Attributes
+    ----------
+    score : str
+        The one that decides, of those in ``thresholds``.
+    thresholds : mapping
+        Score to threshold: a track whose mean over its segments lies above is called out-of-distribution.
+    false_alarm_rate : float
+        The share of tracks of home that was to be called so at most.
+    n_tracks : int or None
+        How many held-out tracks of home the thresholds were set on; None where a bundle of format 1 forgot.
+
+    Notes
+    -----
+    A threshold is the conformal quantile of n held-out scores: of rank ``ceil((n + 1) (1 - rate))``, and never
+    above the highest. If tracks of home are exchangeable, a new one lies above it with probability
+    ``expected_rate``, whatever the scores' distribution; for one set of n tracks the true rate is a draw from a
+    beta distribution. Sources: V. Vovk, A. Gammerman and G. Shafer, Algorithmic Learning in a Random World,
+    2005, section 2.2; V. Vovk, "Conditional validity of inductive conformal predictors", ACML 2012, proposition
+    2.
+    """
+
+    score: str
+    thresholds: Mapping[str, float] = field(hash=False)
+    false_alarm_rate: float
+    n_tracks: int | None
+
+    def __post_init__(self) -> None:
+        if self.score not in self.thresholds or not all(map(math.isfinite, self.thresholds.values())):
+            raise ParameterError(f"a rule on the score {self.score!r} with the thresholds {dict(self.thresholds)}")
+
+    @property
+    def threshold(self) -> float:
+        """That of the score that decides."""
+        return self.thresholds[self.score]
+
+    @property
+    def expected_rate(self) -> float | None:
+        """Share of new tracks of home that will be called out-of-distribution, on average; None if unknown."""
+        if self.n_tracks is None:
+            return None
+        return self._n_above / (self.n_tracks + 1)
+
+    @property
+    def highest_rate(self) -> float | None:
+        """What the share stays below with 95 % confidence in the luck of the n tracks; None if unknown."""
+        if self.n_tracks is None:
+            return None
+        return float(scipy.stats.beta.ppf(0.95, self._n_above, self.n_tracks + 1 - self._n_above))
+
+    def describe(self) -> str:
+        """What may be promised, in one line."""
+        asked = f"{self.score} above {self.threshold:.4g}"
+        if self.expected_rate is None or self.highest_rate is None or self.n_tracks is None:
+            return f"{asked}; set for {self.false_alarm_rate:.1%} false alarms, on how many tracks is not known"
+        line = (
+            f"{asked}; set on {self.n_tracks} held-out tracks: {self.expected_rate:.1%} false alarms expected, "
+            f"with 95 % confidence below {self.highest_rate:.1%}"
+        )
+        n_needed = tracks_needed(self.false_alarm_rate)
+        if self.n_tracks < n_needed:
+            line += f"; {self.false_alarm_rate:.1%}, as asked for, would take {n_needed} tracks"
+        return line
+
+    @property
+    def _n_above(self) -> int:
+        n_tracks = self.n_tracks or 0
+        return n_tracks + 1 - _rank(n_tracks, self.false_alarm_rate)
+
+
+def fit_rule(scores: Mapping[str, np.ndarray], *, decides: str, false_alarm_rate: float) -> OodRule:
+    """Thresholds from tracks of home that the model was not trained on.
+
+    Parameters
+    ----------
+    scores : mapping
+        Name of a score to its values [shape=(n_tracks,), float].
+    decides : str
+        The score that the rule goes by.
+
+    Raises
+    ------
+    ParameterError
+        From :func:`fit_threshold`, or if the score that decides is not there.
+    """
+    thresholds = {
+        name: fit_threshold(values, false_alarm_rate=false_alarm_rate) for name, values in scores.items()
+    }
+    n_tracks = {len(values) for values in scores.values()}
+    if len(n_tracks) != 1:
+        raise ParameterError(f"scores of {sorted(n_tracks)} tracks; wanted every score of the same tracks")
+    return OodRule(
+        score=decides, thresholds=thresholds, false_alarm_rate=false_alarm_rate, n_tracks=n_tracks.pop()
+    )
+
+
+def fit_threshold(in_distribution_scores: np.ndarray, *, false_alarm_rate: float) -> float:
+    """The conformal quantile of held-out scores; see :class:`OodRule`.
+
+    Parameters
+    ----------
+    in_distribution_scores : np.ndarray [shape=(n_tracks,), float]
+    false_alarm_rate : float
+        Share of new tracks of home that may lie above the threshold.
+
+    Raises
+    ------
+    ParameterError
+        If there is no score, one is not finite, or the rate is not in (0, 1).
+    """
+    n_tracks = len(in_distribution_scores)
+    if not n_tracks or not 0 < false_alarm_rate < 1 or not np.isfinite(in_distribution_scores).all():
+        raise ParameterError(
+            f"threshold from {n_tracks} scores at a false-alarm rate of {false_alarm_rate}; "
+            "wanted at least one score, all finite, and a rate in (0, 1)"
+        )
+    return float(np.sort(in_distribution_scores)[_rank(n_tracks, false_alarm_rate) - 1])
+
+
+def tracks_needed(false_alarm_rate: float) -> int:
+    """How many held-out tracks it takes until a rate can be promised at all: 19 for 5 %."""
+    return _ceil(1 / false_alarm_rate) - 1
+
+
+def _rank(n_tracks: int, false_alarm_rate: float) -> int:
+    return max(1, min(n_tracks, _ceil((n_tracks + 1) * (1 - false_alarm_rate))))
+
+
+def _ceil(value: float) -> int:
+    # 20 * 0.95 is 19, whatever floats make of it.
+    return math.ceil(round(value, 9))

@@ -1,0 +1,62 @@
+"""What a trained head learns last: which tracks are too far from home."""
+
+import numpy as np
+import scipy.special
+
+from deepsound.config import TrainSettings
+from deepsound.evaluation.calibration import mean_by_track
+from deepsound.evaluation.ood import OOD_SCORES, OodRule, OodStatistics, compute_ood_score, fit_rule
+from deepsound.evaluation.ood.fitting import fit_statistics
+from deepsound.models.head import Head
+from deepsound.training.dataset import Subset
+from deepsound.training.outputs import SegmentOutputs
+
+
+def locate_segments(outputs: SegmentOutputs, train: Subset, *, settings: TrainSettings) -> OodStatistics:
+    """Where the training segments lie, from what the network gives for them."""
+    return fit_statistics(outputs.penultimate, segment_genres=train.segment_genres, seed=settings.seed)
+
+
+def fit_ood_rule(
+    outputs: SegmentOutputs,
+    validation: Subset,
+    *,
+    statistics: OodStatistics,
+    temperature: float,
+    settings: TrainSettings,
+) -> OodRule:
+    """From which score on a track is foreign, by tracks that the network has not learned from.
+
+    Training tracks would not do: a network puts them nearer to each other than it does any new ones.
+
+    Parameters
+    ----------
+    outputs : SegmentOutputs
+        Of the validation segments.
+    statistics : OodStatistics
+        Of the training segments, by the same network.
+    """
+    probabilities = scipy.special.softmax(outputs.logits.astype(np.float64) / temperature, axis=1)
+    scores = {
+        name: compute_ood_score(
+            name,
+            logits=outputs.logits,
+            probabilities=probabilities,
+            penultimate=outputs.penultimate,
+            statistics=statistics,
+        )
+        for name in OOD_SCORES
+    }
+    per_track = {name: _mean_of_tracks(values, validation) for name, values in scores.items()}
+    return fit_rule(per_track, decides=settings.ood.score, false_alarm_rate=settings.ood_false_alarm_rate)
+
+
+def score_tracks(head: Head, subset: Subset) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Probabilities [shape=(n_tracks, n_genres)] and all out-of-distribution scores [shape=(n_tracks,)]."""
+    scores = head.score(subset.values, ood_scores=head.ood_scores)
+    ood = {name: _mean_of_tracks(values, subset) for name, values in scores.ood.items()}
+    return _mean_of_tracks(scores.probabilities, subset), ood
+
+
+def _mean_of_tracks(values: np.ndarray, subset: Subset) -> np.ndarray:
+    return mean_by_track(values, track_indices=subset.track_indices, n_tracks=len(subset.genre_indices))

@@ -1,0 +1,43 @@
+"""What the training tracks are like, for the bundle to tell later how other collections differ."""
+
+import numpy as np
+
+from deepsound.data.store import read_known_tracks
+from deepsound.evaluation.calibration import mean_by_track
+from deepsound.evaluation.drift import TRACK_QUANTITIES, DriftReference, build_reference
+from deepsound.training.dataset import Dataset
+
+
+def build_drift_reference(
+    features: str, dataset: Dataset, *, feature: str, confidences: np.ndarray
+) -> DriftReference:
+    """Bins of the training split's tracks.
+
+    Parameters
+    ----------
+    features : str
+        The FEATURES folder that the dataset was loaded from.
+    confidences : np.ndarray [shape=(n_validation_tracks,), float]
+        Of the validation tracks: the model is surer of its training tracks than of any others.
+    """
+    train = dataset.train
+    means = mean_by_track(
+        train.values.mean(axis=1, dtype=np.float64),
+        track_indices=train.track_indices,
+        n_tracks=len(train.genre_indices),
+    )
+    table = read_known_tracks(features, columns=(*TRACK_QUANTITIES, "container"))
+    rows = dict(zip(table["track_id"].to_pylist(), table.to_pylist(), strict=True))
+    is_train = [split == "train" for split in dataset.split["split"].to_pylist()]
+    known = [rows[t.track_id] for t, is_in in zip(dataset.tracks, is_train, strict=True) if is_in]
+    return build_reference(
+        feature,
+        feature_means=means,
+        columns={
+            name: np.array([row[name] for row in known], np.float64)
+            for name in TRACK_QUANTITIES
+            if name in table.column_names
+        },
+        confidences=confidences,
+        containers=[row.get("container") for row in known],
+    )

@@ -1,0 +1,45 @@
+"""What a Keras network gives for segments, a few at a time."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+# Values that a network takes at a time: 256 segments of MFCCs, 17 where the network is a whole VGGish.
+_BATCH_VALUES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentOutputs:
+    """What a network gives for segments.
+
+    Attributes
+    ----------
+    logits : np.ndarray [shape=(n_segments, n_genres), float]
+    penultimate : np.ndarray [shape=(n_segments, n_units), float]
+    """
+
+    logits: np.ndarray
+    penultimate: np.ndarray
+
+
+def compute_logits(model: keras.Model, standardized: np.ndarray) -> np.ndarray:
+    """Logits [shape=(n_segments, n_genres)] of inputs as the network takes them."""
+    return _in_batches(model, standardized)[0]
+
+
+def compute_outputs(model: keras.Model, standardized: np.ndarray) -> SegmentOutputs:
+    """Logits and penultimate numbers of inputs as the network takes them."""
+    both = keras.Model(model.input, [model.output, model.get_layer("penultimate").output])
+    logits, penultimate = _in_batches(both, standardized)
+    return SegmentOutputs(logits=logits, penultimate=penultimate)
+
+
+def _in_batches(model: keras.Model, standardized: np.ndarray) -> list[np.ndarray]:
+    """Each output of the model for all segments."""
+    n_segments = max(1, _BATCH_VALUES // standardized[:1].size)
+    starts = range(0, len(standardized), n_segments)
+    # Called as it is: predict() would build, and for every fold build again, a graph of its own.
+    batches = [model(standardized[i : i + n_segments], training=False) for i in starts]
+    batches = [batch if isinstance(batch, list | tuple) else [batch] for batch in batches]
+    return [np.concatenate([np.asarray(part) for part in parts]) for parts in zip(*batches, strict=True)]

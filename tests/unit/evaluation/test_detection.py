@@ -1,0 +1,106 @@
+"""AUROC against counting pairs and scikit-learn; its interval against the literature's formulas and simulation."""
+
+import numpy as np
+import pytest
+import scipy.stats
+import sklearn.metrics
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deepsound.errors import ParameterError
+from deepsound.evaluation.detection import auroc_interval, compute_auroc, compute_fpr95, evaluate_detection
+
+SCORES = st.lists(st.sampled_from([-1.0, 0.0, 0.5, 2.0, np.inf]), min_size=1, max_size=12)
+
+
+@given(SCORES, SCORES)
+@settings(max_examples=100, deadline=None)
+def test_auroc_is_the_share_of_pairs_in_order(home, foreign):
+    pairs = [1.0 if f > h else 0.5 if f == h else 0.0 for h in home for f in foreign]
+    home, foreign = np.array(home), np.array(foreign)
+    assert compute_auroc(home, foreign) == pytest.approx(np.mean(pairs))
+    finite = np.concatenate([home, foreign])
+    finite[np.isinf(finite)] = 99
+    truth = np.repeat([0, 1], [len(home), len(foreign)])
+    assert compute_auroc(home, foreign) == pytest.approx(sklearn.metrics.roc_auc_score(truth, finite))
+
+
+@pytest.mark.parametrize("auroc", [0.0, 0.2, 0.5, 0.85, 0.99, 1.0])
+@pytest.mark.parametrize(("n_home", "n_foreign"), [(1, 1), (10, 3), (60, 12), (300, 400)])
+def test_bounds_of_the_interval_lie_two_deviations_away(auroc, n_home, n_foreign):
+    """At each bound, Hanley and McNeil's deviation, written as they do, with the mean of both sizes."""
+    n_mean = (n_home + n_foreign) / 2
+    low, high = auroc_interval(auroc, n_home=n_home, n_foreign=n_foreign)
+    assert 0 <= low <= auroc <= high <= 1
+    for bound in {low, high} - {0.0, 1.0}:
+        q1, q2 = bound / (2 - bound), 2 * bound**2 / (1 + bound)
+        variance = bound * (1 - bound) + (n_mean - 1) * (q1 + q2 - 2 * bound**2)
+        deviation = np.sqrt(variance / (n_home * n_foreign))
+        assert abs(auroc - bound) == pytest.approx(scipy.stats.norm.ppf(0.975) * deviation, rel=1e-6)
+    assert (low == 0) == (auroc == 0)
+    assert (high == 1) == (auroc == 1)
+    mirrored = auroc_interval(1 - auroc, n_home=n_foreign, n_foreign=n_home)
+    assert mirrored == pytest.approx((1 - high, 1 - low), abs=1e-9)
+
+
+@pytest.mark.parametrize(("n_home", "n_foreign", "shift"), [(12, 20, 1.0), (60, 12, 2.5), (60, 60, 0.0)])
+def test_intervals_hold_the_truth_as_often_as_they_say(n_home, n_foreign, shift):
+    rng = np.random.default_rng(n_home + n_foreign)
+    auroc = scipy.stats.norm.cdf(shift / np.sqrt(2))
+    fpr95 = scipy.stats.norm.cdf(scipy.stats.norm.ppf(0.95) - shift)
+    n_trials, n_held, n_held_fpr = 400, 0, 0
+    for _ in range(n_trials):
+        home, foreign = rng.normal(size=n_home), rng.normal(shift, 1, size=n_foreign)
+        low, high = auroc_interval(compute_auroc(home, foreign), n_home=n_home, n_foreign=n_foreign)
+        n_held += low <= auroc <= high
+        if n_foreign == 12:
+            _, low, high = compute_fpr95(home, foreign)
+            n_held_fpr += low <= fpr95 <= high
+    assert 0.93 <= n_held / n_trials <= 0.99
+    assert n_foreign != 12 or n_held_fpr / n_trials >= 0.92
+
+
+def test_fpr95_is_the_share_of_foreign_tracks_that_pass():
+    home = np.random.default_rng(0).permutation(np.arange(1.0, 101))
+    foreign = np.array([50.0, 95.0, 95.5, 200.0])
+    value, low, high = compute_fpr95(home, foreign)
+    assert value == 0.5  # 95 of 100 lie at or below 95, and so do two foreign ones
+    assert 0 < low < 0.5 < high < 1
+    assert compute_fpr95(home, foreign) == (value, low, high)
+    value, low, high = compute_fpr95(home, foreign + 1000)
+    assert (value, low) == (0, 0)
+    assert 0 < high < 0.6
+    more = compute_fpr95(home, np.tile(foreign + 1000, 50))
+    assert more[2] < 0.05
+
+
+def test_nobody_knows_where_95_percent_of_a_few_tracks_end():
+    foreign = np.arange(5.0)
+    assert compute_fpr95(np.arange(19.0), foreign) is None
+    detection = evaluate_detection(np.arange(19.0), foreign)
+    assert (detection.fpr95, detection.fpr95_low, detection.fpr95_high) == (None, None, None)
+    assert evaluate_detection(np.arange(20.0), foreign).fpr95 == 1
+
+
+def test_all_figures():
+    rng = np.random.default_rng(2)
+    home, foreign = rng.normal(size=50), rng.normal(1, 1, size=30)
+    detection = evaluate_detection(home, foreign)
+    assert (detection.n_home, detection.n_foreign) == (50, 30)
+    assert detection.auroc == compute_auroc(home, foreign)
+    expected = auroc_interval(detection.auroc, n_home=50, n_foreign=30)
+    assert (detection.auroc_low, detection.auroc_high) == expected
+    assert (detection.fpr95, detection.fpr95_low, detection.fpr95_high) == compute_fpr95(home, foreign)
+
+
+def test_refuses():
+    some, none = np.zeros(2), np.zeros(0)
+    for home, foreign in ((some, none), (none, some)):
+        for figure in (compute_auroc, compute_fpr95, evaluate_detection):
+            with pytest.raises(ParameterError, match="wanted some of each"):
+                figure(home, foreign)
+    with pytest.raises(ParameterError, match="a score is NaN"):
+        compute_auroc(some, np.array([np.nan]))
+    for auroc, n_home, n_foreign in ((0.5, 0, 1), (0.5, 1, 0), (1.5, 1, 1), (-0.1, 1, 1), (np.nan, 1, 1)):
+        with pytest.raises(ParameterError, match="interval of an AUROC"):
+            auroc_interval(auroc, n_home=n_home, n_foreign=n_foreign)

@@ -1,0 +1,262 @@
+"""Out-of-distribution scores against scipy and scikit-learn, and the promise of a threshold against simulation."""
+
+import io
+
+import numpy as np
+import pytest
+import scipy.spatial.distance
+import scipy.special
+import scipy.stats
+import sklearn.covariance
+import sklearn.neighbors
+
+from deepsound.config import OOD_SCORES
+from deepsound.errors import BundleError, ParameterError
+from deepsound.evaluation.ood import (
+    OodRule,
+    available_scores,
+    compute_ood_score,
+    fit_rule,
+    fit_threshold,
+    pack_statistics,
+    tracks_needed,
+    unpack_statistics,
+)
+from deepsound.evaluation.ood.fitting import fit_statistics
+
+N_UNITS = 6
+
+
+@pytest.fixture
+def training():
+    """Penultimate numbers of three genres far from the origin, and their genres; one unit is dead."""
+    rng = np.random.default_rng(3)
+    genres = np.repeat([0, 1, 2], [50, 30, 10])
+    centres = 100 + 3 * rng.normal(size=(3, N_UNITS))
+    values = centres[genres] + rng.normal(size=(90, N_UNITS)) * [1, 2, 3, 0.5, 1, 0]
+    values[:, -1] = 7.0
+    return values.astype(np.float32), genres
+
+
+@pytest.fixture
+def segments():
+    return (100 + 5 * np.random.default_rng(4).normal(size=(40, N_UNITS))).astype(np.float32)
+
+
+def compute(name, penultimate, statistics, n_genres=3):
+    logits = np.random.default_rng(0).normal(size=(len(penultimate), n_genres))
+    probabilities = scipy.special.softmax(logits, axis=1)
+    return compute_ood_score(
+        name, logits=logits, probabilities=probabilities, penultimate=penultimate, statistics=statistics
+    )
+
+
+def inverse_covariance(residuals):
+    return np.linalg.inv(sklearn.covariance.LedoitWolf(assume_centered=True).fit(residuals).covariance_)
+
+
+def mahalanobis(values, centre, inverse):
+    return np.array([scipy.spatial.distance.mahalanobis(row, centre, inverse) ** 2 for row in values])
+
+
+def test_scores_of_logits():
+    logits = np.log([[1.0, 3.0], [8.0, 8.0]])
+    probabilities = np.array([[0.25, 0.75], [0.5, 0.5]])
+    given = {"logits": logits, "probabilities": probabilities, "penultimate": None, "statistics": None}
+    np.testing.assert_allclose(compute_ood_score("energy", **given), [-np.log(4), -np.log(16)])
+    np.testing.assert_allclose(compute_ood_score("max_softmax", **given), [0.25, 0.5])
+
+
+def test_mahalanobis_equals_scipy(training, segments):
+    values, genres = training
+    values = values.astype(np.float64)
+    means = [values[genres == genre].mean(axis=0) for genre in range(3)]
+    inverse = inverse_covariance(values - np.array(means)[genres])
+    expected = np.min([mahalanobis(segments, mean, inverse) for mean in means], axis=0)
+    statistics = fit_statistics(training[0], segment_genres=genres, seed=0)
+    np.testing.assert_allclose(compute("mahalanobis", segments, statistics), expected, rtol=1e-5)
+    overall = values.mean(axis=0)
+    expected -= mahalanobis(segments, overall, inverse_covariance(values - overall))
+    np.testing.assert_allclose(compute("relative_mahalanobis", segments, statistics), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("n_neighbours", [1, 4, 90])
+def test_knn_equals_scikit_learn(training, segments, n_neighbours):
+    values, genres = training
+    statistics = fit_statistics(values - 100, segment_genres=genres, seed=0, n_neighbours=n_neighbours)
+    unit = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (values - 100, segments - 100)]
+    nearest = sklearn.neighbors.NearestNeighbors(n_neighbors=n_neighbours).fit(unit[0])
+    expected = nearest.kneighbors(unit[1])[0][:, -1]
+    many = np.tile(segments - 100, (30, 1))
+    np.testing.assert_allclose(compute("knn", many, statistics), np.tile(expected, 30), atol=1e-3)
+
+
+def test_a_segment_without_any_activity_is_far_from_all(training):
+    values, genres = training
+    statistics = fit_statistics(values, segment_genres=genres, seed=0)
+    (distance,) = compute("knn", np.zeros((1, N_UNITS), np.float32), statistics)
+    assert distance == pytest.approx(np.sqrt(2))
+
+
+def test_no_segments_have_no_scores(training):
+    statistics = fit_statistics(training[0], segment_genres=training[1], seed=0)
+    for name in OOD_SCORES:
+        assert compute(name, np.zeros((0, N_UNITS), np.float32), statistics).shape == (0,)
+
+
+def test_every_score_finds_what_lies_elsewhere():
+    rng = np.random.default_rng(7)
+    genres = rng.integers(0, 3, 300)
+    centres = np.eye(3, 8) * 10
+    home = rng.normal(size=(300, 8)) + centres[genres]
+    statistics = fit_statistics(home, segment_genres=genres, seed=0)
+    new, foreign = (rng.normal(size=(50, 8)) + 10 * np.eye(8)[k] for k in (0, 6))
+    for name in ("mahalanobis", "relative_mahalanobis", "knn"):
+        assert compute(name, new, statistics).max() < compute(name, foreign, statistics).min()
+
+
+def test_the_bank_is_a_bounded_sample_with_all_of_the_rare_genres():
+    rng = np.random.default_rng(0)
+    genres = rng.permutation(np.repeat([0, 1, 3], [500, 10, 300]))
+    # Which segment a vector is can be told from its direction.
+    angles = np.arange(len(genres)) / len(genres)
+    values = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+    def chosen(seed, max_bank):
+        bank = fit_statistics(values, segment_genres=genres, seed=seed, max_bank=max_bank).bank.vectors
+        return [round(float(np.arctan2(y, x)) * len(genres)) for x, y in bank]
+
+    picked = chosen(0, 100)
+    assert len(set(picked)) == 100
+    assert np.bincount(genres[picked]).tolist() == [45, 10, 0, 45]
+    assert chosen(0, 100) == picked != chosen(1, 100)
+    assert sorted(chosen(0, 2000)) == list(range(len(genres)))
+
+
+def test_statistics_refuse():
+    with pytest.raises(ParameterError, match="of 0 segments"):
+        fit_statistics(np.zeros((0, 3)), segment_genres=np.zeros(0, int), seed=0)
+    with pytest.raises(ParameterError, match="of 4 segments with 3 genres"):
+        fit_statistics(np.zeros((4, 3)), segment_genres=np.zeros(3, int), seed=0)
+
+
+def test_one_segment_is_enough_for_finite_scores(segments):
+    statistics = fit_statistics(segments[:1], segment_genres=np.array([2]), seed=0)
+    for name in OOD_SCORES:
+        assert np.isfinite(compute(name, segments, statistics)).all()
+
+
+def test_without_statistics_there_are_the_scores_of_the_logits(segments):
+    assert available_scores(None) == ("energy", "max_softmax")
+    for name in set(OOD_SCORES) - set(available_scores(None)):
+        with pytest.raises(ParameterError, match="bundles of format 1 do not have"):
+            compute(name, segments, None)
+    with pytest.raises(ParameterError, match="no out-of-distribution score is called 'gut feeling'"):
+        compute("gut feeling", segments, None)
+
+
+def test_packed_statistics_give_the_same_scores(training, segments):
+    statistics = fit_statistics(training[0], segment_genres=training[1], seed=0, n_neighbours=3)
+    again = unpack_statistics(pack_statistics(statistics), n_units=N_UNITS)
+    assert available_scores(again) == OOD_SCORES
+    for name in OOD_SCORES:
+        np.testing.assert_array_equal(compute(name, segments, again), compute(name, segments, statistics))
+
+
+def repacked(content, **changed):
+    with np.load(io.BytesIO(content)) as file:
+        arrays = {name: file[name] for name in file.files} | changed
+    file = io.BytesIO()
+    np.savez(file, **{name: array for name, array in arrays.items() if array is not None})
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"bank": None}, "damaged: KeyError"),
+        ({"bank": np.zeros((3, N_UNITS + 1))}, "'bank' as float64 of shape"),
+        ({"bank": np.zeros((0, N_UNITS))}, "0 segments"),
+        ({"centres": np.zeros((0, N_UNITS))}, "0 centres"),
+        ({"centres": np.full((2, N_UNITS), np.nan)}, "'centres'"),
+        ({"within": np.full((N_UNITS, N_UNITS), np.inf)}, "'within'"),
+        ({"overall": np.zeros(N_UNITS)}, "'overall'"),
+        ({"origin": np.array(["a"] * N_UNITS)}, "'origin' as <U1"),
+        ({"origin": np.array([None] * N_UNITS)}, "damaged: ValueError"),
+        ({"n_neighbours": np.int64(0)}, "neighbour 0 counts"),
+        ({"n_neighbours": np.int64(91)}, "neighbour 91 counts"),
+        ({"n_neighbours": np.array([1, 2])}, "'n_neighbours'"),
+    ],
+    ids=lambda case: str(case)[:30],
+)
+def test_other_arrays_are_refused(training, changed, said):
+    content = pack_statistics(fit_statistics(training[0], segment_genres=training[1], seed=0))
+    unpack_statistics(content, n_units=N_UNITS)
+    with pytest.raises(BundleError, match=said):
+        unpack_statistics(repacked(content, **changed), n_units=N_UNITS)
+
+
+def test_damaged_or_foreign_files_are_refused(training):
+    content = pack_statistics(fit_statistics(training[0], segment_genres=training[1], seed=0))
+    for damaged in (b"", b"no zip", content[: len(content) // 2], content[:-30], content[:400] + b"\0" * 400):
+        with pytest.raises(BundleError, match="statistics are damaged"):
+            unpack_statistics(damaged, n_units=N_UNITS)
+    with pytest.raises(BundleError, match="penultimate layer has 5 units"):
+        unpack_statistics(content, n_units=5)
+
+
+@pytest.mark.parametrize(
+    ("n_tracks", "rate", "rank"), [(19, 0.05, 19), (99, 0.05, 95), (100, 0.05, 96), (9, 0.5, 5)]
+)
+def test_the_threshold_is_the_conformal_quantile(n_tracks, rate, rank):
+    scores = np.random.default_rng(0).permutation(np.arange(1.0, n_tracks + 1))
+    assert fit_threshold(scores, false_alarm_rate=rate) == rank
+    rule = fit_rule({"knn": scores}, decides="knn", false_alarm_rate=rate)
+    assert rule.threshold == rank
+    assert rule.expected_rate == pytest.approx((n_tracks + 1 - rank) / (n_tracks + 1))
+    assert rule.expected_rate <= rate + 1e-12
+
+
+@pytest.mark.parametrize("n_tracks", [10, 19, 45, 200])
+def test_the_promised_rates_hold(n_tracks):
+    """Over many validation sets: the mean false-alarm rate, and the rate that 95 % of them stay below."""
+    rng = np.random.default_rng(n_tracks)
+    rule = fit_rule({"energy": np.zeros(n_tracks)}, decides="energy", false_alarm_rate=0.05)
+    thresholds = [fit_threshold(rng.gamma(2, size=n_tracks), false_alarm_rate=0.05) for _ in range(4000)]
+    rates = scipy.stats.gamma(2).sf(thresholds)
+    assert rates.mean() == pytest.approx(rule.expected_rate, rel=0.06)
+    assert np.mean(rates <= rule.highest_rate) == pytest.approx(0.95, abs=0.012)
+
+
+def test_a_rule_says_what_it_can_promise():
+    assert (tracks_needed(0.05), tracks_needed(0.1), tracks_needed(0.3)) == (19, 9, 3)
+    few = fit_rule({"knn": np.arange(10.0)}, decides="knn", false_alarm_rate=0.05)
+    assert few.describe() == (
+        "knn above 9; set on 10 held-out tracks: 9.1% false alarms expected, with 95 % confidence below 25.9%; "
+        "5.0%, as asked for, would take 19 tracks"
+    )
+    enough = fit_rule({"knn": np.arange(19.0)}, decides="knn", false_alarm_rate=0.05)
+    assert "would take" not in enough.describe()
+    old = OodRule(score="energy", thresholds={"energy": -1.0}, false_alarm_rate=0.05, n_tracks=None)
+    assert (old.expected_rate, old.highest_rate) == (None, None)
+    assert old.describe().endswith("on how many tracks is not known")
+
+
+def test_a_rule_has_a_threshold_for_every_score():
+    scores = {"energy": np.arange(20.0), "knn": -np.arange(20.0)}
+    rule = fit_rule(scores, decides="energy", false_alarm_rate=0.1)
+    assert rule.thresholds == {"energy": 18.0, "knn": -1.0}
+    assert rule.n_tracks == 20
+
+
+def test_thresholds_refuse():
+    for scores in (np.zeros(0), np.array([1.0, np.nan]), np.array([np.inf])):
+        with pytest.raises(ParameterError, match="wanted at least one score, all finite"):
+            fit_threshold(scores, false_alarm_rate=0.05)
+    for rate in (0.0, 1.0):
+        with pytest.raises(ParameterError, match="a rate in"):
+            fit_threshold(np.zeros(3), false_alarm_rate=rate)
+    with pytest.raises(ParameterError, match="a rule on the score 'knn'"):
+        fit_rule({"energy": np.zeros(3)}, decides="knn", false_alarm_rate=0.05)
+    with pytest.raises(ParameterError, match="every score of the same tracks"):
+        fit_rule({"energy": np.zeros(3), "knn": np.zeros(4)}, decides="knn", false_alarm_rate=0.05)

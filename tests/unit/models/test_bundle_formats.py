@@ -1,0 +1,197 @@
+"""Bundles as earlier versions wrote them, and as nobody should have; tests/data/bundles holds one a format."""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+
+from deepsound.config import OOD_SCORES
+from deepsound.errors import BundleError
+from deepsound.evaluation.ood import OodRule
+from deepsound.models.bundle import FORMAT_VERSION, read_bundle, write_bundle
+from deepsound.models.head import load_head
+
+FROZEN = pathlib.Path(__file__).resolve().parents[2] / "data" / "bundles"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A copy of the newest frozen bundle, to damage."""
+    return shutil.copytree(FROZEN / f"v{FORMAT_VERSION}", tmp_path / "bundle")
+
+
+def change_manifest(folder, **changed):
+    manifest = json.loads((folder / "bundle.json").read_text())
+    manifest = {key: value for key, value in {**manifest, **changed}.items() if value is not None}
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+
+
+def change_file(folder, name, content):
+    """A file that is another, but as the manifest says: what a forger would do."""
+    (folder / name).write_bytes(content)
+    digests = json.loads((folder / "bundle.json").read_text())["files_sha256"]
+    change_manifest(folder, files_sha256={**digests, name: hashlib.sha256(content).hexdigest()})
+
+
+@pytest.mark.parametrize("version", range(1, FORMAT_VERSION + 1))
+def test_every_format_gives_the_numbers_of_its_day(version):
+    bundle = read_bundle(FROZEN / f"v{version}")
+    head = load_head(bundle.head)
+    with np.load(FROZEN / f"v{version}" / "expected.npz") as expected:
+        scores = head.score(expected["segments"], ood_scores=[name for name in OOD_SCORES if name in expected])
+        assert bundle.ood.score in scores.ood
+        np.testing.assert_allclose(scores.probabilities, expected["probabilities"], atol=1e-5)
+        for name, values in scores.ood.items():
+            np.testing.assert_allclose(values, expected[name], rtol=1e-4, atol=1e-4)
+    assert bundle.taxonomy.genres == ("bells", "drums", "flutes")
+    assert len(bundle.tracks_in("test")) >= 20
+
+
+def test_format_1_knows_the_energy_alone():
+    bundle = read_bundle(FROZEN / "v1")
+    assert bundle.ood.score == "energy"
+    assert bundle.ood.threshold == json.loads((FROZEN / "v1" / "bundle.json").read_text())["ood"]["threshold"]
+    assert (bundle.ood.n_tracks, bundle.ood.expected_rate) == (None, None)
+    assert (bundle.drift, bundle.validation_confusion, bundle.head.ood_bytes) == (None, None, None)
+    assert load_head(bundle.head).ood_scores == ("energy", "max_softmax")
+
+
+def test_format_2_knows_all_scores_and_where_it_comes_from():
+    bundle = read_bundle(FROZEN / "v2")
+    assert load_head(bundle.head).ood_scores == OOD_SCORES
+    assert set(bundle.ood.thresholds) == set(OOD_SCORES)
+    n_validation = len(bundle.tracks_in("validation"))
+    assert bundle.ood.n_tracks == bundle.validation_confusion.sum() == n_validation
+    assert bundle.drift.feature == "toy"
+    assert bundle.drift.features.counts.sum(axis=1).tolist() == [len(bundle.tracks_in("train"))] * 3
+    assert bundle.drift.containers == {"wav": len(bundle.tracks_in("train"))}
+    known = ("rms_dbfs", "peak", "duration_s", "sample_rate_hz", "confidence")
+    assert bundle.drift.tracks.names == known
+    assert bundle.drift.tracks.counts.sum(axis=1).tolist()[-1] == n_validation
+
+
+def test_what_is_written_is_read(tmp_path):
+    bundle = read_bundle(FROZEN / "v2")
+    write_bundle(bundle, folder=tmp_path / "again", keras_weights=FROZEN / "v2" / "model.keras")
+    again = read_bundle(tmp_path / "again")
+    assert again.head == bundle.head
+    assert again.ood == bundle.ood
+    np.testing.assert_array_equal(again.validation_confusion, bundle.validation_confusion)
+    for part in ("features", "tracks"):
+        ours, theirs = getattr(again.drift, part), getattr(bundle.drift, part)
+        np.testing.assert_array_equal(ours.edges, theirs.edges)
+        np.testing.assert_array_equal(ours.counts, theirs.counts)
+    old = read_bundle(FROZEN / "v1")
+    write_bundle(old, folder=tmp_path / "newer", keras_weights=FROZEN / "v1" / "model.keras")
+    newer = read_bundle(tmp_path / "newer")
+    assert (newer.head, newer.ood, newer.drift) == (old.head, old.ood, None)
+
+
+@pytest.mark.parametrize("version", [3, 0, -1, "2", 1.5, None, [1]])
+def test_other_formats_are_refused_by_name(folder, version):
+    change_manifest(folder, format_version=version)
+    with pytest.raises(BundleError, match="reads formats 1 to 2") as caught:
+        read_bundle(folder)
+    assert f"bundle format {version!r}" in str(caught.value)
+
+
+@pytest.mark.parametrize("taxonomy", [None, []])
+def test_without_a_taxonomy_a_bundle_is_refused(folder, taxonomy):
+    change_manifest(folder, taxonomy=taxonomy)
+    with pytest.raises(BundleError, match="has no taxonomy"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize("name", ["head.onnx", "ood.npz", "drift.json"])
+def test_files_that_are_not_those_that_were_written_are_refused(folder, name):
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(BundleError, match=f"{name} is not the file the bundle was written with"):
+        read_bundle(folder)
+    (folder / name).unlink()
+    with pytest.raises(BundleError, match="is damaged"):
+        read_bundle(folder)
+
+
+def test_damage_behind_a_right_digest_is_refused(folder):
+    whole = (folder / "ood.npz").read_bytes()
+    change_file(folder, "ood.npz", whole[: len(whole) // 2])
+    with pytest.raises(BundleError, match="out-of-distribution statistics are damaged"):
+        read_bundle(folder)
+    change_file(folder, "ood.npz", whole)
+    read_bundle(folder)
+    drift = json.loads((folder / "drift.json").read_text())
+    change_file(folder, "drift.json", json.dumps({**drift, "features": drift["features"][:2]}).encode())
+    with pytest.raises(BundleError, match="has 2 dimensions; wanted 3"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"validation_confusion": [[1, 2], [3, 4]]}, "confusion matrix of shape"),
+        ({"validation_confusion": [[1, 0, 0], [0, -1, 0], [0, 0, 1]]}, "confusion matrix"),
+        (
+            {"ood": {"score": "knn", "thresholds": {}, "false_alarm_rate": 0.05, "n_tracks": 9}},
+            "a rule on the score",
+        ),
+        ({"files_sha256": {}}, "KeyError"),
+        ({"standardization": None}, "KeyError"),
+    ],
+    ids=["confusion of another shape", "negative confusion", "no threshold", "no files", "no standardisation"],
+)
+def test_damaged_manifests_are_refused(folder, changed, said):
+    change_manifest(folder, **changed)
+    with pytest.raises(BundleError, match=f"is damaged: .*{said}"):
+        read_bundle(folder)
+
+
+def test_a_rule_on_a_score_that_the_head_cannot_compute_is_refused(tiny_bundle, tmp_path):
+    """Before any executor has to find out."""
+    rule = OodRule(score="knn", thresholds={"knn": 1.0}, false_alarm_rate=0.05, n_tracks=20)
+    (tmp_path / "w.keras").write_bytes(b"weights")
+    bundle = dataclasses.replace(tiny_bundle, ood=rule)
+    write_bundle(bundle, folder=tmp_path / "bundle", keras_weights=tmp_path / "w.keras")
+    with pytest.raises(BundleError, match="'knn' needs statistics that it does not have"):
+        read_bundle(tmp_path / "bundle")
+
+
+def test_a_head_whose_layer_is_not_that_of_the_statistics_is_refused(tiny_bundle):
+    statistics = read_bundle(FROZEN / "v2").head.ood_bytes
+    with pytest.raises(BundleError, match="gives no such numbers"):
+        load_head(dataclasses.replace(tiny_bundle.head, ood_bytes=statistics))
+
+
+def test_the_statistics_are_part_of_the_heads_identity():
+    packed = read_bundle(FROZEN / "v2").head
+    without = dataclasses.replace(packed, ood_bytes=None)
+    assert packed.digest != without.digest
+    assert load_head(packed) is not load_head(without)
+
+
+def test_all_scores_come_from_one_run_of_the_network(monkeypatch):
+    bundle = read_bundle(FROZEN / "v2")
+    head = load_head(bundle.head)
+    runs = []
+
+    class Counting:
+        def __init__(self, session):
+            self._session = session
+
+        def run(self, *arguments):
+            runs.append(arguments[0])
+            return self._session.run(*arguments)
+
+    monkeypatch.setattr(head, "_session", Counting(head._session))
+    monkeypatch.setattr("deepsound.models.head._MAX_VALUES", 512 * 12)
+    segments = np.random.default_rng(0).normal(size=(1100, 4, 3)).astype(np.float32)
+    scores = head.score(segments, ood_scores=OOD_SCORES)
+    assert runs == [["logits", "penultimate"]] * 3  # 1,100 segments, 512 at a time
+    one_by_one = [head.score(segments[i : i + 1], ood_scores=OOD_SCORES) for i in (0, 511, 512, 1099)]
+    for name in OOD_SCORES:
+        expected = [scores.ood[name][i] for i in (0, 511, 512, 1099)]
+        np.testing.assert_allclose([one.ood[name][0] for one in one_by_one], expected, rtol=1e-4, atol=1e-5)
