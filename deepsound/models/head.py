@@ -14,7 +14,7 @@ import onnxruntime
 import scipy.special
 
 from deepsound.errors import BundleError, ParameterError
-from deepsound.evaluation.ood import available_scores, compute_ood_score, unpack_statistics
+from deepsound.evaluation.ood import SegmentOutputs, available_scores, compute_ood_score, unpack_statistics
 from deepsound.models.transform import apply_transform
 
 # The second are the numbers that the last dense layer sees; heads of old bundles have the first alone.
@@ -106,7 +106,8 @@ class Head:
         if ood_bytes is not None:
             if not self._has_penultimate:
                 raise BundleError("the head has statistics of a penultimate layer, but gives no such numbers")
-            self._statistics = unpack_statistics(ood_bytes, n_units=int(outputs[OUTPUT_NAMES[1]][0]))
+            n_units = int(outputs[OUTPUT_NAMES[1]][0])
+            self._statistics = unpack_statistics(ood_bytes, n_units=n_units, n_dims=spec.shape[1])
 
     @property
     def ood_scores(self) -> tuple[str, ...]:
@@ -129,7 +130,7 @@ class Head:
         ParameterError
             If the features are of another shape.
         """
-        (logits,) = self._run(features, self._logits_name)
+        logits, _ = self._run(features, self._logits_name)
         return logits
 
     def compute_penultimate(self, features: np.ndarray) -> np.ndarray:
@@ -144,7 +145,7 @@ class Head:
         """
         if not self._has_penultimate:
             raise BundleError("this head gives no penultimate numbers: it is of an older bundle; train it again")
-        (penultimate,) = self._run(features, OUTPUT_NAMES[1])
+        penultimate, _ = self._run(features, OUTPUT_NAMES[1])
         return penultimate
 
     def score(self, features: np.ndarray, *, ood_scores: Sequence[str] = ("energy",)) -> SegmentScores:
@@ -162,25 +163,22 @@ class Head:
         ParameterError
             If the features are of another shape, or a score cannot be computed.
         """
-        outputs = [self._logits_name, OUTPUT_NAMES[1]] if self._has_penultimate else [self._logits_name]
-        logits, *penultimate = self._run(features, *outputs)
-        logits = logits.astype(np.float64)
-        probabilities = scipy.special.softmax(logits / self.spec.temperature, axis=1)
+        names = [self._logits_name, OUTPUT_NAMES[1]] if self._has_penultimate else [self._logits_name]
+        logits, *penultimate, feature_means = self._run(features, *names)
+        outputs = SegmentOutputs(
+            logits=logits, penultimate=penultimate[0] if penultimate else None, feature_means=feature_means
+        )
+        temperature = self.spec.temperature
         return SegmentScores(
-            probabilities=probabilities,
+            probabilities=scipy.special.softmax(logits.astype(np.float64) / temperature, axis=1),
             ood={
-                name: compute_ood_score(
-                    name,
-                    logits=logits,
-                    probabilities=probabilities,
-                    penultimate=penultimate[0] if penultimate else None,
-                    statistics=self._statistics,
-                )
+                name: compute_ood_score(name, outputs, temperature=temperature, statistics=self._statistics)
                 for name in ood_scores
             },
         )
 
     def _run(self, features: np.ndarray, *outputs: str) -> list[np.ndarray]:
+        """Outputs of the network by name, and as the last its inputs' means over frames."""
         if features.ndim != 3 or features.shape[1:] != self.spec.shape:
             raise ParameterError(f"features of shape {features.shape}; this model wants (n, *{self.spec.shape})")
         n_at_a_time = max(1, _MAX_VALUES // (self.spec.shape[0] * self.spec.shape[1]))
@@ -191,7 +189,7 @@ class Head:
     def _run_at_once(self, features: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:
         standardized = (apply_transform(features, self.spec.transform) - self._mean) / self._std
         values: list[np.ndarray] = self._session.run(list(outputs), {self._input_name: standardized})
-        return values
+        return [*values, standardized.mean(axis=1)]
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,25 @@
 """What a trained head learns last: which tracks are too far from home."""
 
 import numpy as np
-import scipy.special
 
 from deepsound.config import TrainSettings
 from deepsound.evaluation.calibration import mean_by_track
-from deepsound.evaluation.ood import OOD_SCORES, OodRule, OodStatistics, compute_ood_score, fit_rule
+from deepsound.evaluation.ood import (
+    OOD_SCORES,
+    OodRule,
+    OodStatistics,
+    SegmentOutputs,
+    compute_ood_score,
+    fit_rule,
+)
 from deepsound.evaluation.ood.fitting import fit_statistics
 from deepsound.models.head import Head
 from deepsound.training.dataset import Subset
-from deepsound.training.outputs import SegmentOutputs
 
 
 def locate_segments(outputs: SegmentOutputs, train: Subset, *, settings: TrainSettings) -> OodStatistics:
     """Where the training segments lie, from what the network gives for them."""
-    return fit_statistics(outputs.penultimate, segment_genres=train.segment_genres, seed=settings.seed)
+    return fit_statistics(outputs, segment_genres=train.segment_genres, seed=settings.seed)
 
 
 def fit_ood_rule(
@@ -36,15 +41,8 @@ def fit_ood_rule(
     statistics : OodStatistics
         Of the training segments, by the same network.
     """
-    probabilities = scipy.special.softmax(outputs.logits.astype(np.float64) / temperature, axis=1)
     scores = {
-        name: compute_ood_score(
-            name,
-            logits=outputs.logits,
-            probabilities=probabilities,
-            penultimate=outputs.penultimate,
-            statistics=statistics,
-        )
+        name: compute_ood_score(name, outputs, temperature=temperature, statistics=statistics)
         for name in OOD_SCORES
     }
     per_track = {name: _mean_of_tracks(values, validation) for name, values in scores.items()}

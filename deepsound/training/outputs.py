@@ -1,26 +1,12 @@
 """What a Keras network gives for segments, a few at a time."""
 
-from dataclasses import dataclass
-
 import keras
 import numpy as np
 
+from deepsound.evaluation.ood import SegmentOutputs
+
 # Values that a network takes at a time: 256 segments of MFCCs, 17 where the network is a whole VGGish.
 _BATCH_VALUES = 1 << 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class SegmentOutputs:
-    """What a network gives for segments.
-
-    Attributes
-    ----------
-    logits : np.ndarray [shape=(n_segments, n_genres), float]
-    penultimate : np.ndarray [shape=(n_segments, n_units), float]
-    """
-
-    logits: np.ndarray
-    penultimate: np.ndarray
 
 
 def compute_logits(model: keras.Model, standardized: np.ndarray) -> np.ndarray:
@@ -29,10 +15,10 @@ def compute_logits(model: keras.Model, standardized: np.ndarray) -> np.ndarray:
 
 
 def compute_outputs(model: keras.Model, standardized: np.ndarray) -> SegmentOutputs:
-    """Logits and penultimate numbers of inputs as the network takes them."""
+    """What out-of-distribution scores are computed from, of inputs as the network takes them."""
     both = keras.Model(model.input, [model.output, model.get_layer("penultimate").output])
     logits, penultimate = _in_batches(both, standardized)
-    return SegmentOutputs(logits=logits, penultimate=penultimate)
+    return SegmentOutputs(logits=logits, penultimate=penultimate, feature_means=standardized.mean(axis=1))
 
 
 def _in_batches(model: keras.Model, standardized: np.ndarray) -> list[np.ndarray]:

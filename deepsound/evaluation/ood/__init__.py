@@ -24,6 +24,7 @@ from deepsound.config import OOD_SCORES
 from deepsound.evaluation.ood.logits import compute_doubt, compute_energy
 from deepsound.evaluation.ood.statistics import (
     OodStatistics,
+    SegmentOutputs,
     available_scores,
     compute_ood_score,
     pack_statistics,
@@ -35,6 +36,7 @@ __all__ = [
     "OOD_SCORES",
     "OodRule",
     "OodStatistics",
+    "SegmentOutputs",
     "available_scores",
     "compute_doubt",
     "compute_energy",

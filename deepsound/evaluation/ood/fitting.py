@@ -6,7 +6,7 @@ import sklearn.covariance
 
 from deepsound.errors import ParameterError
 from deepsound.evaluation.ood.distances import Gaussian, NeighbourBank, normalize_rows
-from deepsound.evaluation.ood.statistics import OodStatistics
+from deepsound.evaluation.ood.statistics import OodStatistics, SegmentOutputs
 
 # Bounds what an executor compares each segment with: at 128 units, 2,000 vectors are 1 MB and half a megaflop.
 MAX_BANK = 2000
@@ -16,19 +16,19 @@ _SMALLEST_VARIANCE = 1e-12
 
 
 def fit_statistics(
-    penultimate: np.ndarray,
+    outputs: SegmentOutputs,
     *,
     segment_genres: np.ndarray,
     seed: int,
     n_neighbours: int = _N_NEIGHBOURS,
     max_bank: int = MAX_BANK,
 ) -> OodStatistics:
-    """The place of the training segments in the penultimate layer.
+    """The place of the training segments in the penultimate layer and among the features.
 
     Parameters
     ----------
-    penultimate : np.ndarray [shape=(n_segments, n_units), float]
-        Of the training split only.
+    outputs : SegmentOutputs
+        Of the training split only, with penultimate numbers.
     segment_genres : np.ndarray [shape=(n_segments,), int]
         Class index of each.
     seed : int
@@ -39,29 +39,37 @@ def fit_statistics(
     Raises
     ------
     ParameterError
-        If there is no segment, or not one genre each.
+        If there is no segment, not one genre each, or no penultimate numbers.
 
     Notes
     -----
-    Covariances are shrunk towards a multiple of the identity: O. Ledoit and M. Wolf, "A well-conditioned estimator
-    for large-dimensional covariance matrices", J. Multivar. Anal. 88 (2004) 365-411. A collection of a hundred
-    tracks has hardly more segments than the layer has units.
+    Covariances are shrunk towards a multiple of the identity: O. Ledoit and M. Wolf, "A well-conditioned
+    estimator for large-dimensional covariance matrices", J. Multivar. Anal. 88 (2004) 365-411. A collection of a
+    hundred tracks has hardly more segments than the layer has units.
     """
-    if not len(penultimate) or len(penultimate) != len(segment_genres):
-        raise ParameterError(f"statistics of {len(penultimate)} segments with {len(segment_genres)} genres")
+    penultimate = outputs.penultimate
+    if penultimate is None or not len(penultimate) or len(penultimate) != len(segment_genres):
+        n_segments = None if penultimate is None else len(penultimate)
+        raise ParameterError(f"statistics of {n_segments} segments with {len(segment_genres)} genres")
     values = penultimate.astype(np.float64)
-    genres = np.unique(segment_genres)
-    means = np.stack([values[segment_genres == genre].mean(axis=0) for genre in genres])
-    residuals = values - means[np.searchsorted(genres, segment_genres)]
     origin = values.mean(axis=0)
-    within = _whitening(residuals)
     return OodStatistics(
-        genres=Gaussian(origin=origin, whitening=within, centres=(means - origin) @ within.T),
+        genres=_fit_genres(values, segment_genres),
         everything=Gaussian(
             origin=origin, whitening=_whitening(values - origin), centres=np.zeros((1, len(origin)))
         ),
         bank=_fill_bank(penultimate, segment_genres, seed=seed, n_neighbours=n_neighbours, max_bank=max_bank),
+        features=_fit_genres(outputs.feature_means.astype(np.float64), segment_genres),
     )
+
+
+def _fit_genres(values: np.ndarray, segment_genres: np.ndarray) -> Gaussian:
+    """A centre for each genre that is there, and the covariance within genres."""
+    genres = np.unique(segment_genres)
+    means = np.stack([values[segment_genres == genre].mean(axis=0) for genre in genres])
+    origin = values.mean(axis=0)
+    whitening = _whitening(values - means[np.searchsorted(genres, segment_genres)])
+    return Gaussian(origin=origin, whitening=whitening, centres=(means - origin) @ whitening.T)
 
 
 def _whitening(centred: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ import zipfile
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.special
 
 from deepsound.config import OOD_SCORES
 from deepsound.errors import BundleError, ParameterError
@@ -12,12 +13,31 @@ from deepsound.evaluation.ood.distances import Gaussian, NeighbourBank
 from deepsound.evaluation.ood.logits import compute_doubt, compute_energy
 
 _FROM_LOGITS = ("energy", "max_softmax")
-_ARRAYS = ("origin", "within", "centres", "overall", "bank", "n_neighbours")
+_FEATURE_ARRAYS = ("feature_origin", "feature_within", "feature_centres")
+_ARRAYS = ("origin", "within", "centres", "overall", "bank", "n_neighbours", *_FEATURE_ARRAYS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentOutputs:
+    """What the scores of segments are computed from.
+
+    Attributes
+    ----------
+    logits : np.ndarray [shape=(n_segments, n_genres), float]
+    penultimate : np.ndarray [shape=(n_segments, n_units), float], or None
+        None for heads that give no such numbers.
+    feature_means : np.ndarray [shape=(n_segments, n_dims), float]
+        Mean over frames of the features as the network takes them, transformed and standardised.
+    """
+
+    logits: np.ndarray
+    penultimate: np.ndarray | None
+    feature_means: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
 class OodStatistics:
-    """The training segments' place in the penultimate layer.
+    """The training segments' place in the penultimate layer and among the features.
 
     Attributes
     ----------
@@ -27,11 +47,14 @@ class OodStatistics:
         One centre and the covariance of all training segments, whatever their genre.
     bank : NeighbourBank
         A bounded sample of the training segments.
+    features : Gaussian
+        As ``genres``, of the means of the features.
     """
 
     genres: Gaussian
     everything: Gaussian
     bank: NeighbourBank
+    features: Gaussian
 
     @property
     def n_units(self) -> int:
@@ -45,20 +68,14 @@ def available_scores(statistics: OodStatistics | None) -> tuple[str, ...]:
 
 
 def compute_ood_score(
-    name: str,
-    *,
-    logits: np.ndarray,
-    probabilities: np.ndarray,
-    penultimate: np.ndarray | None,
-    statistics: OodStatistics | None,
+    name: str, outputs: SegmentOutputs, *, temperature: float, statistics: OodStatistics | None
 ) -> np.ndarray:
     """One out-of-distribution score of segments; higher is farther from home for all of them.
 
     Parameters
     ----------
-    logits, probabilities : np.ndarray [shape=(n_segments, n_genres), float]
-    penultimate : np.ndarray [shape=(n_segments, n_units), float], or None
-        None only for the scores that are computed from the logits.
+    temperature : float
+        Divides the logits before the softmax; the energy is of the logits as they are.
 
     Returns
     -------
@@ -70,20 +87,22 @@ def compute_ood_score(
         If nobody knows the score, or it needs statistics that are not there.
     """
     if name == "energy":
-        return compute_energy(logits)
+        return compute_energy(outputs.logits)
     if name == "max_softmax":
-        return compute_doubt(probabilities)
+        return compute_doubt(scipy.special.softmax(outputs.logits.astype(np.float64) / temperature, axis=1))
     if name not in OOD_SCORES:
         raise ParameterError(f"no out-of-distribution score is called {name!r}; known: {', '.join(OOD_SCORES)}")
-    if statistics is None or penultimate is None:
+    if statistics is None or outputs.penultimate is None:
         raise ParameterError(
             f"the score {name!r} needs statistics of the training segments, which bundles of format 1 do not "
             f"have; without them there are {', '.join(_FROM_LOGITS)}"
         )
+    if name == "feature_mahalanobis":
+        return statistics.features.distance(outputs.feature_means)
     if name == "knn":
-        return statistics.bank.distance(penultimate)
-    distance = statistics.genres.distance(penultimate)
-    return distance if name == "mahalanobis" else distance - statistics.everything.distance(penultimate)
+        return statistics.bank.distance(outputs.penultimate)
+    distance = statistics.genres.distance(outputs.penultimate)
+    return distance if name == "mahalanobis" else distance - statistics.everything.distance(outputs.penultimate)
 
 
 def pack_statistics(statistics: OodStatistics) -> bytes:
@@ -97,17 +116,20 @@ def pack_statistics(statistics: OodStatistics) -> bytes:
         overall=statistics.everything.whitening,
         bank=statistics.bank.vectors,
         n_neighbours=np.int64(statistics.bank.n_neighbours),
+        feature_origin=statistics.features.origin,
+        feature_within=statistics.features.whitening,
+        feature_centres=statistics.features.centres,
     )
     return file.getvalue()
 
 
-def unpack_statistics(content: bytes, *, n_units: int) -> OodStatistics:
+def unpack_statistics(content: bytes, *, n_units: int, n_dims: int) -> OodStatistics:
     """The inverse of :func:`pack_statistics`.
 
     Parameters
     ----------
-    n_units : int
-        Width of the penultimate layer that the statistics must be of.
+    n_units, n_dims : int
+        Width of the penultimate layer and of the feature that the statistics must be of.
 
     Raises
     ------
@@ -119,37 +141,42 @@ def unpack_statistics(content: bytes, *, n_units: int) -> OodStatistics:
             arrays = {name: file[name] for name in _ARRAYS}
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as exc:
         raise BundleError(f"the out-of-distribution statistics are damaged: {exc!r}") from exc
-    _check_arrays(arrays, n_units)
-    origin = arrays["origin"].astype(np.float64)
+    _check_arrays(arrays, n_units=n_units, n_dims=n_dims)
+    bank, n_neighbours = arrays.pop("bank"), int(arrays.pop("n_neighbours"))
+    origin, within, centres, overall, *of_features = (
+        arrays[name].astype(np.float64) for name in _ARRAYS if name in arrays
+    )
     return OodStatistics(
-        genres=Gaussian(
-            origin=origin,
-            whitening=arrays["within"].astype(np.float64),
-            centres=arrays["centres"].astype(np.float64),
-        ),
-        everything=Gaussian(
-            origin=origin, whitening=arrays["overall"].astype(np.float64), centres=np.zeros((1, n_units))
-        ),
-        bank=NeighbourBank(
-            vectors=np.ascontiguousarray(arrays["bank"], np.float32), n_neighbours=int(arrays["n_neighbours"])
-        ),
+        genres=Gaussian(origin=origin, whitening=within, centres=centres),
+        everything=Gaussian(origin=origin, whitening=overall, centres=np.zeros((1, n_units))),
+        bank=NeighbourBank(vectors=np.ascontiguousarray(bank, np.float32), n_neighbours=n_neighbours),
+        features=Gaussian(origin=of_features[0], whitening=of_features[1], centres=of_features[2]),
     )
 
 
-def _check_arrays(arrays: dict[str, np.ndarray], n_units: int) -> None:
-    shapes = {"origin": (n_units,), "within": (n_units, n_units), "overall": (n_units, n_units)}
-    shapes |= {name: (len(np.atleast_1d(arrays[name])), n_units) for name in ("centres", "bank")}
-    shapes["n_neighbours"] = ()
+def _check_arrays(arrays: dict[str, np.ndarray], *, n_units: int, n_dims: int) -> None:
+    shapes: dict[str, tuple[int, ...]] = {
+        "origin": (n_units,),
+        "within": (n_units, n_units),
+        "overall": (n_units, n_units),
+        "feature_origin": (n_dims,),
+        "feature_within": (n_dims, n_dims),
+        "n_neighbours": (),
+    }
+    for name, width in (("centres", n_units), ("bank", n_units), ("feature_centres", n_dims)):
+        shapes[name] = (len(np.atleast_1d(arrays[name])), width)
     for name, shape in shapes.items():
         found = arrays[name]
         if found.shape != shape or found.dtype.kind not in "fi" or not np.isfinite(found).all():
             raise BundleError(
                 f"the out-of-distribution statistics hold '{name}' as {found.dtype} of shape {found.shape}; "
-                f"wanted finite numbers of shape {shape}: the penultimate layer has {n_units} units"
+                f"wanted finite numbers of shape {shape}: the penultimate layer has {n_units} units, the feature "
+                f"{n_dims} dimensions"
             )
+    n_centres = min(len(arrays["centres"]), len(arrays["feature_centres"]))
     n_bank, n_neighbours = len(arrays["bank"]), int(arrays["n_neighbours"])
-    if not len(arrays["centres"]) or not 1 <= n_neighbours <= n_bank:
+    if not n_centres or not 1 <= n_neighbours <= n_bank:
         raise BundleError(
-            f"the out-of-distribution statistics hold {len(arrays['centres'])} centres and {n_bank} segments, of "
-            f"which neighbour {n_neighbours} counts; wanted at least one of each"
+            f"the out-of-distribution statistics hold {n_centres} centres and {n_bank} segments, of which "
+            f"neighbour {n_neighbours} counts; wanted at least one of each"
         )

@@ -5,7 +5,6 @@ import io
 import numpy as np
 import pytest
 import scipy.spatial.distance
-import scipy.special
 import scipy.stats
 import sklearn.covariance
 import sklearn.neighbors
@@ -14,6 +13,7 @@ from deepsound.config import OOD_SCORES
 from deepsound.errors import BundleError, ParameterError
 from deepsound.evaluation.ood import (
     OodRule,
+    SegmentOutputs,
     available_scores,
     compute_ood_score,
     fit_rule,
@@ -43,12 +43,19 @@ def segments():
     return (100 + 5 * np.random.default_rng(4).normal(size=(40, N_UNITS))).astype(np.float32)
 
 
-def compute(name, penultimate, statistics, n_genres=3):
-    logits = np.random.default_rng(0).normal(size=(len(penultimate), n_genres))
-    probabilities = scipy.special.softmax(logits, axis=1)
-    return compute_ood_score(
-        name, logits=logits, probabilities=probabilities, penultimate=penultimate, statistics=statistics
-    )
+def make_outputs(penultimate, feature_means=None):
+    """Logits at random; the features are the penultimate numbers too, but for a shift, unless given."""
+    logits = np.random.default_rng(0).normal(size=(len(penultimate), 3))
+    means = penultimate[:, :4] + 1 if feature_means is None else feature_means
+    return SegmentOutputs(logits=logits, penultimate=penultimate, feature_means=means)
+
+
+def compute(name, penultimate, statistics):
+    return compute_ood_score(name, make_outputs(penultimate), temperature=1.0, statistics=statistics)
+
+
+def fit(penultimate, **how):
+    return fit_statistics(make_outputs(penultimate), **how)
 
 
 def inverse_covariance(residuals):
@@ -60,10 +67,10 @@ def mahalanobis(values, centre, inverse):
 
 
 def test_scores_of_logits():
-    logits = np.log([[1.0, 3.0], [8.0, 8.0]])
-    probabilities = np.array([[0.25, 0.75], [0.5, 0.5]])
-    given = {"logits": logits, "probabilities": probabilities, "penultimate": None, "statistics": None}
-    np.testing.assert_allclose(compute_ood_score("energy", **given), [-np.log(4), -np.log(16)])
+    logits = np.log([[1.0, 9.0], [8.0, 8.0]])
+    outputs = SegmentOutputs(logits=logits, penultimate=None, feature_means=np.zeros((2, 1)))
+    given = {"outputs": outputs, "temperature": 2.0, "statistics": None}
+    np.testing.assert_allclose(compute_ood_score("energy", **given), [-np.log(10), -np.log(16)])
     np.testing.assert_allclose(compute_ood_score("max_softmax", **given), [0.25, 0.5])
 
 
@@ -73,17 +80,30 @@ def test_mahalanobis_equals_scipy(training, segments):
     means = [values[genres == genre].mean(axis=0) for genre in range(3)]
     inverse = inverse_covariance(values - np.array(means)[genres])
     expected = np.min([mahalanobis(segments, mean, inverse) for mean in means], axis=0)
-    statistics = fit_statistics(training[0], segment_genres=genres, seed=0)
+    statistics = fit(training[0], segment_genres=genres, seed=0)
     np.testing.assert_allclose(compute("mahalanobis", segments, statistics), expected, rtol=1e-5)
     overall = values.mean(axis=0)
     expected -= mahalanobis(segments, overall, inverse_covariance(values - overall))
     np.testing.assert_allclose(compute("relative_mahalanobis", segments, statistics), expected, rtol=1e-4)
 
 
+def test_distance_of_features_equals_scipy(training, segments):
+    values, genres = training
+    features = np.random.default_rng(8).normal(size=(90, 3)) * [1, 5, 0.1]
+    statistics = fit_statistics(make_outputs(values, features), segment_genres=genres, seed=0)
+    new = np.random.default_rng(9).normal(size=(40, 3))
+    means = [features[genres == genre].mean(axis=0) for genre in range(3)]
+    inverse = inverse_covariance(features - np.array(means)[genres])
+    expected = np.min([mahalanobis(new, mean, inverse) for mean in means], axis=0)
+    outputs = make_outputs(segments, new)
+    score = compute_ood_score("feature_mahalanobis", outputs, temperature=1.0, statistics=statistics)
+    np.testing.assert_allclose(score, expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("n_neighbours", [1, 4, 90])
 def test_knn_equals_scikit_learn(training, segments, n_neighbours):
     values, genres = training
-    statistics = fit_statistics(values - 100, segment_genres=genres, seed=0, n_neighbours=n_neighbours)
+    statistics = fit(values - 100, segment_genres=genres, seed=0, n_neighbours=n_neighbours)
     unit = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (values - 100, segments - 100)]
     nearest = sklearn.neighbors.NearestNeighbors(n_neighbors=n_neighbours).fit(unit[0])
     expected = nearest.kneighbors(unit[1])[0][:, -1]
@@ -93,13 +113,13 @@ def test_knn_equals_scikit_learn(training, segments, n_neighbours):
 
 def test_a_segment_without_any_activity_is_far_from_all(training):
     values, genres = training
-    statistics = fit_statistics(values, segment_genres=genres, seed=0)
+    statistics = fit(values, segment_genres=genres, seed=0)
     (distance,) = compute("knn", np.zeros((1, N_UNITS), np.float32), statistics)
     assert distance == pytest.approx(np.sqrt(2))
 
 
 def test_no_segments_have_no_scores(training):
-    statistics = fit_statistics(training[0], segment_genres=training[1], seed=0)
+    statistics = fit(training[0], segment_genres=training[1], seed=0)
     for name in OOD_SCORES:
         assert compute(name, np.zeros((0, N_UNITS), np.float32), statistics).shape == (0,)
 
@@ -109,7 +129,7 @@ def test_every_score_finds_what_lies_elsewhere():
     genres = rng.integers(0, 3, 300)
     centres = np.eye(3, 8) * 10
     home = rng.normal(size=(300, 8)) + centres[genres]
-    statistics = fit_statistics(home, segment_genres=genres, seed=0)
+    statistics = fit(home, segment_genres=genres, seed=0)
     new, foreign = (rng.normal(size=(50, 8)) + 10 * np.eye(8)[k] for k in (0, 6))
     for name in ("mahalanobis", "relative_mahalanobis", "knn"):
         assert compute(name, new, statistics).max() < compute(name, foreign, statistics).min()
@@ -123,7 +143,7 @@ def test_the_bank_is_a_bounded_sample_with_all_of_the_rare_genres():
     values = np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
     def chosen(seed, max_bank):
-        bank = fit_statistics(values, segment_genres=genres, seed=seed, max_bank=max_bank).bank.vectors
+        bank = fit(values, segment_genres=genres, seed=seed, max_bank=max_bank).bank.vectors
         return [round(float(np.arctan2(y, x)) * len(genres)) for x, y in bank]
 
     picked = chosen(0, 100)
@@ -135,13 +155,16 @@ def test_the_bank_is_a_bounded_sample_with_all_of_the_rare_genres():
 
 def test_statistics_refuse():
     with pytest.raises(ParameterError, match="of 0 segments"):
-        fit_statistics(np.zeros((0, 3)), segment_genres=np.zeros(0, int), seed=0)
+        fit(np.zeros((0, 3)), segment_genres=np.zeros(0, int), seed=0)
     with pytest.raises(ParameterError, match="of 4 segments with 3 genres"):
-        fit_statistics(np.zeros((4, 3)), segment_genres=np.zeros(3, int), seed=0)
+        fit(np.zeros((4, 3)), segment_genres=np.zeros(3, int), seed=0)
+    outputs = SegmentOutputs(logits=np.zeros((4, 3)), penultimate=None, feature_means=np.zeros((4, 2)))
+    with pytest.raises(ParameterError, match="of None segments"):
+        fit_statistics(outputs, segment_genres=np.zeros(4, int), seed=0)
 
 
 def test_one_segment_is_enough_for_finite_scores(segments):
-    statistics = fit_statistics(segments[:1], segment_genres=np.array([2]), seed=0)
+    statistics = fit(segments[:1], segment_genres=np.array([2]), seed=0)
     for name in OOD_SCORES:
         assert np.isfinite(compute(name, segments, statistics)).all()
 
@@ -156,8 +179,8 @@ def test_without_statistics_there_are_the_scores_of_the_logits(segments):
 
 
 def test_packed_statistics_give_the_same_scores(training, segments):
-    statistics = fit_statistics(training[0], segment_genres=training[1], seed=0, n_neighbours=3)
-    again = unpack_statistics(pack_statistics(statistics), n_units=N_UNITS)
+    statistics = fit(training[0], segment_genres=training[1], seed=0, n_neighbours=3)
+    again = unpack_statistics(pack_statistics(statistics), n_units=N_UNITS, n_dims=4)
     assert available_scores(again) == OOD_SCORES
     for name in OOD_SCORES:
         np.testing.assert_array_equal(compute(name, segments, again), compute(name, segments, statistics))
@@ -183,6 +206,10 @@ def repacked(content, **changed):
         ({"overall": np.zeros(N_UNITS)}, "'overall'"),
         ({"origin": np.array(["a"] * N_UNITS)}, "'origin' as <U1"),
         ({"origin": np.array([None] * N_UNITS)}, "damaged: ValueError"),
+        ({"feature_centres": np.zeros((0, 4))}, "0 centres"),
+        ({"feature_centres": np.zeros((2, 5))}, "'feature_centres'"),
+        ({"feature_within": np.full((4, 4), np.nan)}, "'feature_within'"),
+        ({"feature_origin": None}, "damaged: KeyError"),
         ({"n_neighbours": np.int64(0)}, "neighbour 0 counts"),
         ({"n_neighbours": np.int64(91)}, "neighbour 91 counts"),
         ({"n_neighbours": np.array([1, 2])}, "'n_neighbours'"),
@@ -190,19 +217,21 @@ def repacked(content, **changed):
     ids=lambda case: str(case)[:30],
 )
 def test_other_arrays_are_refused(training, changed, said):
-    content = pack_statistics(fit_statistics(training[0], segment_genres=training[1], seed=0))
-    unpack_statistics(content, n_units=N_UNITS)
+    content = pack_statistics(fit(training[0], segment_genres=training[1], seed=0))
+    unpack_statistics(content, n_units=N_UNITS, n_dims=4)
     with pytest.raises(BundleError, match=said):
-        unpack_statistics(repacked(content, **changed), n_units=N_UNITS)
+        unpack_statistics(repacked(content, **changed), n_units=N_UNITS, n_dims=4)
 
 
 def test_damaged_or_foreign_files_are_refused(training):
-    content = pack_statistics(fit_statistics(training[0], segment_genres=training[1], seed=0))
+    content = pack_statistics(fit(training[0], segment_genres=training[1], seed=0))
     for damaged in (b"", b"no zip", content[: len(content) // 2], content[:-30], content[:400] + b"\0" * 400):
         with pytest.raises(BundleError, match="statistics are damaged"):
-            unpack_statistics(damaged, n_units=N_UNITS)
+            unpack_statistics(damaged, n_units=N_UNITS, n_dims=4)
     with pytest.raises(BundleError, match="penultimate layer has 5 units"):
-        unpack_statistics(content, n_units=5)
+        unpack_statistics(content, n_units=5, n_dims=4)
+    with pytest.raises(BundleError, match="the feature 3 dimensions"):
+        unpack_statistics(content, n_units=N_UNITS, n_dims=3)
 
 
 @pytest.mark.parametrize(

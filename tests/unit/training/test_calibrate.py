@@ -8,11 +8,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from deepsound.config import OOD_SCORES, OodSettings, TrainSettings
 from deepsound.errors import ConfigError
-from deepsound.evaluation.ood import compute_energy, fit_threshold, pack_statistics
+from deepsound.evaluation.ood import SegmentOutputs, compute_energy, fit_threshold, pack_statistics
 from deepsound.models.head import HeadSpec, PackedHead, load_head
 from deepsound.training.calibrate import fit_ood_rule, locate_segments, score_tracks
 from deepsound.training.dataset import Subset
-from deepsound.training.outputs import SegmentOutputs
 
 SHAPE, N_GENRES = (2, 4), 3
 
@@ -57,7 +56,8 @@ TRAIN, VALIDATION = make_subset(60, seed=1, spread=0.3), make_subset(30, seed=2)
 def give(subset, weights):
     """What the network gives for segments."""
     penultimate = subset.values.reshape(-1, 8)
-    return SegmentOutputs(logits=penultimate @ weights, penultimate=penultimate)
+    means = subset.values.mean(axis=1)
+    return SegmentOutputs(logits=penultimate @ weights, penultimate=penultimate, feature_means=means)
 
 
 def calibrate(weights, *, temperature=2.0, **settings):
@@ -94,7 +94,7 @@ def test_few_tracks_of_home_are_called_foreign_and_most_foreign_ones(weights):
     _, scores = score_tracks(head, foreign)
     for name, threshold in rule.thresholds.items():
         assert np.mean(home[name] > threshold) < 0.17, name
-    for name in ("mahalanobis", "relative_mahalanobis", "knn"):
+    for name in ("mahalanobis", "relative_mahalanobis", "knn", "feature_mahalanobis"):
         assert np.mean(scores[name] > rule.thresholds[name]) > 0.9, name
         assert training[name].max() < rule.thresholds[name]
 
