@@ -60,7 +60,7 @@ def test_what_is_no_file_is_listed_with_its_problem(tmp_path):
 
 
 def test_names_of_every_kind(tmp_path):
-    names = ["ünïcödé ♫.wav", "a\nb.wav", "it's \"it\".wav", "-rf.wav", "x" * 240 + ".wav"]
+    names = ["ünïcödé ♫.wav", "a\nb.wav", 'it\'s "it".wav', "-rf.wav", "x" * 240 + ".wav"]
     for name in names:
         put(tmp_path / name)
     raw = os.fsencode(tmp_path) + b"/latin-\xe9.wav"
