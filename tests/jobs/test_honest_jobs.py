@@ -3,7 +3,6 @@
 import json
 import pathlib
 import socket
-import time
 
 import mlflow
 import numpy as np
@@ -212,15 +211,13 @@ def test_near_duplicates_that_part_in_the_folds_are_refused_too(job, write_as, c
     expect_refusal(capsys, "leakage", "near-duplicate", "(fold ")
 
 
-def test_an_absent_server_is_known_within_seconds(job, write_as, monkeypatch, capsys):
+def test_an_absent_server_is_known_before_training(job, write_as, monkeypatch, capsys):
     features = write_as(make_rows(), feature="early")
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{unused.getsockname()[1]}"
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-        started = time.monotonic()
         assert job("train")(["--features", features, "--set", "feature=early"]) == 2
-    assert time.monotonic() - started < 30
     said = capsys.readouterr().err
     assert f"error [tracking]: the MLflow store {address} cannot be used" in said
     assert "epoch 1" not in said

