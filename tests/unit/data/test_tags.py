@@ -199,6 +199,13 @@ def test_id3v1_and_apev2_fill_what_is_missing():
     assert read(all_three) == TrackTags(genre="Jazz", artist="Ape", title="Old title")
 
 
+def test_chunks_of_odd_size_have_a_byte_behind_them():
+    tag = id3(id3_frames({"genre": ["Rock"]}))
+    for form, order in ((b"RIFF\0\0\0\0WAVE", "little"), (b"FORM\0\0\0\0AIFF", "big")):
+        odd = b"abcd" + (3).to_bytes(4, order) + b"xyz\0"
+        assert read(form + odd + b"ID3 " + len(tag).to_bytes(4, order) + tag).genre == "Rock"
+
+
 def test_flac_behind_id3():
     front = id3(id3_frames({"genre": ["Pop"], "title": ["Front"]}))
     assert read(front + tagged("flac", genre=["Rock"])) == TrackTags(genre="Rock", title="Front")
@@ -292,6 +299,9 @@ def test_a_storage_that_fails_is_not_a_file_without_tags():
         read_tags(BrokenFile(content, first_bad=0))
     with pytest.raises(OSError, match="the disk is on fire"):
         read_tags(BrokenFile(tagged("m4a", genre=["Rock"]), first_bad=10))
+    # Also where mutagen makes an error of its own of it: at the end, where the last kinds of tags would be.
+    with pytest.raises(OSError, match="the disk is on fire"):
+        read_tags(BrokenFile(content + bytes(10_000), first_bad=len(content) + 9_990))
 
 
 def flac_block(code, data, *, is_last=False):
