@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from deepsound.commands.networks import prepare_networks
 from deepsound.commands.running import add_settings_options, reports_errors, say
 from deepsound.config import ScoreSettings
-from deepsound.errors import TooManyFailuresError
+from deepsound.errors import ConfigError, TooManyFailuresError
 from deepsound.settings import read_settings
 
 
@@ -27,6 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the job; prints the scorecard."""
     args = build_parser().parse_args(argv)
     settings = read_settings(ScoreSettings, section="score", path=args.config, overrides=args.overrides)
+    if settings.labels.map is not None:
+        raise ConfigError(
+            f"'labels.map' is {settings.labels.map!r}, but this version scores with no label map yet"
+        )
     from deepsound.evaluation.report import format_scorecard
     from deepsound.spark.score import score
     from deepsound.spark.session import open_session

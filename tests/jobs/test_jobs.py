@@ -280,3 +280,10 @@ def test_tracks_tells_of_failures(features, tmp_path, capsys):
     expect_refusal(capsys, "parameter", "--limit is -1")
     assert cli.main(["tracks", str(tmp_path)]) == 2
     expect_refusal(capsys, "input", "its extraction did not finish")
+
+
+def test_a_label_map_is_refused_until_it_is_applied(job, features, trained, tmp_path, capsys):
+    arguments = ["--input", str(features), "--model", trained, "--output", str(tmp_path / "s")]
+    assert job("score")([*arguments, "--set", "labels.map=fma"]) == 2
+    expect_refusal(capsys, "config", "labels.map", "no label map yet")
+    assert not (tmp_path / "s").exists()

@@ -127,7 +127,8 @@ def test_files_that_kill_or_hang_their_decoder_fail_alone(start, collection, cli
     trapped = os.pathsep.join([str(tmp_path / "trap"), *filter(None, sys.path)])
     soundfile.write(collection / "high" / "locked.wav", clip("high", 1), 22050)
     (collection / "high" / "locked.wav").chmod(0)
-    process = start(collection, "--set", "decode_timeout_s=2", PYTHONPATH=trapped)
+    settings = ("--set", "decode_timeout_s=2", "--set", "max_failure_fraction=1")
+    process = start(collection, *settings, PYTHONPATH=trapped)
     assert process.wait(300) == 0, (tmp_path / "said.txt").read_text()[-3000:]
     failed = {row["track_id"]: row for row in rows_of(tmp_path / "f")[0] if row["status"] == "failed"}
     assert {name: row["error_code"] for name, row in failed.items()} == {
