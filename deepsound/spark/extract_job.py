@@ -232,7 +232,7 @@ class ExtractJob:
         revision = self._store.next_shard()
         for some in cut_into_shards(track_ids, shard_files=shard_files):
             with extracted(self._spark, listing, some, writer=writer, report=self._report) as rows:
-                n_bytes = segment_bytes * rows.segments.count()
+                n_bytes = segment_bytes * rows.n_segments
                 self._store.commit(revision, tracks=rows.tracks, segments=rows.segments, segment_bytes=n_bytes)
             revision = revision.next_shard()
 
@@ -252,7 +252,7 @@ def _updates(files: pd.DataFrame, stay: pd.DataFrame, labels_of: Callable[[str],
     """New values of :data:`UPDATED_COLUMNS` for those rows that stay in which one of them is another now."""
     now = files.merge(stay[["track_id"]], on="track_id")
     labels = [labels_of(track_id) for track_id in now["track_id"]]
-    for name in ("genre", "artist", "split"):
+    for name in LABEL_COLUMNS:
         now[name] = pd.Series([getattr(label, name) for label in labels], dtype="object", index=now.index)
     columns = ["track_id", *UPDATED_COLUMNS]
     before = now[["track_id"]].merge(stay[columns], on="track_id")

@@ -23,10 +23,11 @@ _TASKS_A_CORE = 8
 
 @dataclass(frozen=True, kw_only=True)
 class ShardOutcomes:
-    """Rows of ``tracks/`` and of ``segments/``."""
+    """Rows of ``tracks/`` and of ``segments/``, and how many the latter are."""
 
     tracks: DataFrame
     segments: DataFrame
+    n_segments: int
 
 
 @contextlib.contextmanager
@@ -45,33 +46,39 @@ def extracted(
     """
     files = to_sources(listing, track_ids)
     try:
-        outcomes = _compute(spark, listing, files, writer)
+        outcomes, n_rows = _compute(spark, listing, files, writer)
     except Exception as exc:
         if not any(sign in str(exc) for sign in _WORKER_LOST):
             raise
         report("a worker was lost several times over the same files: trying them one by one, each with care")
-        outcomes = _compute(spark, listing, files, replace(writer, is_careful=True))
+        outcomes, n_rows = _compute(spark, listing, files, replace(writer, is_careful=True))
     try:
-        tracks = outcomes.where("track is not null").select("track.*")
+        tracks, n_read = outcomes.where("track is not null").select("track.*"), len(files)
         if not listing.is_local:
-            tracks = tracks.unionByName(_unread_rows(spark, files, tracks, writer))
-        yield ShardOutcomes(tracks=tracks, segments=outcomes.where("segment is not null").select("segment.*"))
+            read = {row["path"] for row in tracks.select("path").collect()}
+            unread, n_read = [file for file in files if file.path not in read], len(read)
+            tracks = tracks.unionByName(_unread_rows(spark, unread, tracks, writer))
+        segments = outcomes.where("segment is not null").select("segment.*")
+        # A row of outcomes is a track or a segment: the segments need not be counted by a job of their own.
+        yield ShardOutcomes(tracks=tracks, segments=segments, n_segments=n_rows - n_read)
     finally:
         outcomes.unpersist()
 
 
 def _compute(
     spark: SparkSession, listing: AudioListing, files: list[SourceFile], writer: OutcomeWriter
-) -> DataFrame:
-    """Outcomes, computed. Decoding is the expensive part and both tables need it, so they are kept on disk."""
+) -> tuple[DataFrame, int]:
+    """Outcomes, computed, and the number of rows.
+
+    Decoding is the expensive part and both tables need it, so they are kept on disk.
+    """
     outcomes = _plan(spark, listing, files, writer).persist(StorageLevel.DISK_ONLY)
     try:
         with small_partitions(spark, files):
-            outcomes.count()
+            return outcomes, outcomes.count()
     except Exception:
         outcomes.unpersist()
         raise
-    return outcomes
 
 
 def to_sources(listing: AudioListing, track_ids: Collection[str]) -> list[SourceFile]:
@@ -116,11 +123,9 @@ def deal_by_size(files: Sequence[SourceFile], *, n_chunks: int) -> list[list[Sou
 
 
 def _unread_rows(
-    spark: SparkSession, files: list[SourceFile], tracks: DataFrame, writer: OutcomeWriter
+    spark: SparkSession, unread: list[SourceFile], tracks: DataFrame, writer: OutcomeWriter
 ) -> DataFrame:
     """Rows of the files that gave none: empty, too large, or not given by the storage."""
-    read = {row["path"] for row in tracks.select("path").collect()}
-    unread = [file for file in files if file.path not in read]
     batches = [batch for file in unread for batch in writer.write_unread(file)]
     table = pa.Table.from_batches(batches, schema=outcome_schema(writer.settings.features))
     rows = table["track"].to_pylist()

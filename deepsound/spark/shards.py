@@ -23,7 +23,7 @@ from pyspark.sql import functions as F
 from deepsound.data.ledger import LEDGER_COLUMNS
 from deepsound.errors import OutputError
 from deepsound.spark.hadoop import HadoopPath, storage_errors
-from deepsound.spark.output import OutputFolder
+from deepsound.spark.output import STAGING, OutputFolder
 
 _NAME = re.compile(r"shard-(\d+)-r(\d+)(?:-part-\d+)?\.parquet")
 _SEGMENT_FILE_BYTES = 128 * 1024 * 1024
@@ -67,7 +67,7 @@ class ShardStore:
         OutputError
             If the tables hold files of another kind.
         """
-        self._output.path.child("_staging").delete()
+        self._output.path.child(STAGING).delete()
         committed = {revision.stem for revision in self.committed()}
         for table in (self._tracks, self._segments):
             for name in _parquet_names(table):
