@@ -130,6 +130,6 @@ def _predict(
     trial = trials[0] if trials else None
     prediction = forecast.conclude(measured, settings=settings, trial=trial, n_cores=args.cores)
     lines = format_prediction(
-        prediction, input_path=args.input, n_sampled=len(measured.plan.files), n_files=measured.n_files
+        prediction, input_path=args.input, n_sampled=len(measured.plan.files), n_files=len(measured.sizes)
     )
     print("\n".join(lines))

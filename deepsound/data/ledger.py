@@ -5,12 +5,15 @@ modification are those of its row; where one differs, the hash of its content de
 touched or copied anew is not extracted again.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pandas as pd
 
 from deepsound.errors import AudioDuplicateError
+
+T = TypeVar("T")
 
 LISTING_COLUMNS = ("track_id", "path", "size_bytes", "modified_ms")
 LABEL_COLUMNS = ("genre", "artist", "split")
@@ -142,6 +145,21 @@ def describe_copy(original: str) -> str:
     return f"the same bytes as {original}"
 
 
-def cut_into_shards(track_ids: list[str], *, shard_files: int) -> list[list[str]]:
-    """Stretches of at most ``shard_files`` tracks, in their order."""
-    return [track_ids[first : first + shard_files] for first in range(0, len(track_ids), shard_files)]
+@dataclass(frozen=True, kw_only=True)
+class ShardLimits:
+    """What a shard holds at most; ``n_bytes`` of audio, or one file that is larger."""
+
+    n_files: int
+    n_bytes: int
+
+
+def cut_into_shards(files: Sequence[T], sizes: Sequence[int], *, limits: ShardLimits) -> Iterator[Sequence[T]]:
+    """Stretches of files, in their order, as long as the limits allow. ``sizes`` are bytes, one a file."""
+    first = n_bytes = 0
+    for last, size in enumerate(sizes):
+        if last > first and (last - first == limits.n_files or n_bytes + size > limits.n_bytes):
+            yield files[first:last]
+            first, n_bytes = last, 0
+        n_bytes += size
+    if first < len(files):
+        yield files[first:]

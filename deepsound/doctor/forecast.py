@@ -2,16 +2,16 @@
 
 import collections
 import contextlib
-import math
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
 
 from deepsound.config import ExtractSettings
+from deepsound.data.ledger import cut_into_shards
 from deepsound.doctor.check import OK, WARN, Check
 from deepsound.doctor.executors import count_tasks
 from deepsound.doctor.prediction import Prediction, predict
@@ -20,7 +20,7 @@ from deepsound.doctor.shards import ASSUMED, ShardCosts, measure_shards
 from deepsound.doctor.timing import Timings, time_files
 from deepsound.doctor.trial import Trial, copy_sample
 from deepsound.networks.engine import NetworkFile
-from deepsound.spark.extract_job import count_shard_files
+from deepsound.spark.extract_job import shard_limits
 from deepsound.spark.inputs import AudioListing, check_not_empty, list_audio
 from deepsound.spark.shard_job import to_sources
 
@@ -48,6 +48,8 @@ class Measured:
 
     Attributes
     ----------
+    sizes : sequence of int
+        Bytes of all files of the collection, in the order in which they are extracted.
     n_cores : int
         Tasks at a time.
     trial_input : str or None
@@ -59,7 +61,7 @@ class Measured:
     plan: SamplePlan
     timings: Timings
     shard_costs: ShardCosts
-    n_files: int
+    sizes: Sequence[int]
     n_cores: int
     trial_input: str | None
     more_listing_s: float
@@ -147,7 +149,7 @@ def measure_sample(
         plan=plan,
         timings=timings,
         shard_costs=shard_costs,
-        n_files=listing.n_files,
+        sizes=listing.audio.files["size_bytes"].tolist(),
         n_cores=n_cores,
         trial_input=trial_input,
         more_listing_s=more_listing_s,
@@ -159,13 +161,14 @@ def conclude(
 ) -> Prediction:
     """The prediction for ``n_cores`` cores, or for as many as were there."""
     n_cores = n_cores or measured.n_cores
+    shards = cut_into_shards(measured.sizes, measured.sizes, limits=shard_limits(settings, n_cores=n_cores))
     return predict(
         measured.plan,
         measured.timings,
         trial=trial,
         shard_costs=measured.shard_costs,
-        n_shards=math.ceil(measured.n_files / count_shard_files(settings, n_cores=n_cores)),
-        n_files=measured.n_files,
+        n_shards=sum(1 for _ in shards),
+        n_files=len(measured.sizes),
         n_trial_cores=measured.n_cores,
         n_cores=n_cores,
         more_listing_s=measured.more_listing_s,

@@ -17,7 +17,14 @@ from pyspark.sql import SparkSession
 
 from deepsound.config import ExtractSettings
 from deepsound.data.labels import Labeller, TrackLabels
-from deepsound.data.ledger import LABEL_COLUMNS, changed_among, cut_into_shards, plan_copies, plan_work
+from deepsound.data.ledger import (
+    LABEL_COLUMNS,
+    ShardLimits,
+    changed_among,
+    cut_into_shards,
+    plan_copies,
+    plan_work,
+)
 from deepsound.features.fingerprint import declare_features, fingerprint_of
 from deepsound.features.registry import check_segment_length, load_extractors
 from deepsound.networks.engine import NetworkFile
@@ -37,15 +44,22 @@ from deepsound.spark.summary import ExtractResult, count_tracks, library_version
 
 Report = Callable[[str], None]
 
-# Files committed together, where shard_files is left open: so many a core keep it busy to the end of a shard, and
-# with fewer than so many, more time would go into committing than into music.
+# Files committed together, where shard_files is left open. A commit takes about a second: with fewer files, short
+# ones would wait for it longer than a tenth of their own time. So many a core keep it busy to the end of a shard.
 _SHARD_FILES_A_CORE = 32
-_MIN_SHARD_FILES = 256
+_MIN_SHARD_FILES = 1024
+# Of long files fewer, so that a kill does not cost hours: 256 MB are 4 to 5 hours of compressed music, which take
+# a core minutes.
+_SHARD_BYTES_A_CORE = 256 << 20
+_MIN_SHARD_BYTES = 1 << 30
 
 
-def count_shard_files(settings: ExtractSettings, *, n_cores: int) -> int:
-    """Files that are committed together."""
-    return settings.shard_files or max(_MIN_SHARD_FILES, _SHARD_FILES_A_CORE * n_cores)
+def shard_limits(settings: ExtractSettings, *, n_cores: int) -> ShardLimits:
+    """What is committed together."""
+    return ShardLimits(
+        n_files=settings.shard_files or max(_MIN_SHARD_FILES, _SHARD_FILES_A_CORE * n_cores),
+        n_bytes=max(_MIN_SHARD_BYTES, _SHARD_BYTES_A_CORE * n_cores),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,10 +241,11 @@ class ExtractJob:
 
     def _extract(self, listing: AudioListing, track_ids: list[str], writer: OutcomeWriter) -> None:
         n_cores = max(1, self._spark.sparkContext.defaultParallelism)
-        shard_files = count_shard_files(self._settings, n_cores=n_cores)
+        limits = shard_limits(self._settings, n_cores=n_cores)
+        files = listing.files.set_index("track_id").loc[track_ids]
         segment_bytes = sum(4 * spec["shape"][0] * spec["shape"][1] for spec in self._extraction.features.values())
         revision = self._store.next_shard()
-        for some in cut_into_shards(track_ids, shard_files=shard_files):
+        for some in cut_into_shards(track_ids, files["size_bytes"].tolist(), limits=limits):
             with extracted(self._spark, listing, some, writer=writer, report=self._report) as rows:
                 n_bytes = segment_bytes * rows.n_segments
                 self._store.commit(revision, tracks=rows.tracks, segments=rows.segments, segment_bytes=n_bytes)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from deepsound.data.ledger import (
     LEDGER_COLUMNS,
     LISTING_COLUMNS,
+    ShardLimits,
     changed_among,
     cut_into_shards,
     describe_copy,
@@ -115,8 +116,13 @@ def test_every_file_is_in_at_most_one_list(files):
     assert set(lists[3]) == known - {name for name, *_ in files}
 
 
-@given(st.lists(st.text(), unique=True), st.integers(1, 5))
-def test_shards_keep_order_and_all(names, shard_files):
-    shards = cut_into_shards(names, shard_files=shard_files)
+@given(st.lists(st.integers(0, 9)), st.integers(1, 5), st.integers(1, 20))
+def test_shards_keep_order_and_all_and_are_as_long_as_their_limits_allow(sizes, n_files, n_bytes):
+    names = [f"{number}" for number in range(len(sizes))]
+    shards = list(cut_into_shards(names, sizes, limits=ShardLimits(n_files=n_files, n_bytes=n_bytes)))
     assert [name for shard in shards for name in shard] == names
-    assert all(0 < len(shard) <= shard_files for shard in shards)
+    for number, shard in enumerate(shards):
+        size = sum(sizes[int(name)] for name in shard)
+        assert len(shard) == 1 or (len(shard) <= n_files and size <= n_bytes)
+        if number + 1 < len(shards):
+            assert len(shard) == n_files or size + sizes[int(shards[number + 1][0])] > n_bytes
