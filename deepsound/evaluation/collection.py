@@ -1,0 +1,118 @@
+"""What a model made of a collection: how right, how sure, how far from home, and what the collection holds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepsound.evaluation.coverage import CoverageCurve
+from deepsound.evaluation.detection import Detection
+from deepsound.evaluation.drift import DriftReport
+from deepsound.evaluation.metrics import CollectionMetrics
+from deepsound.evaluation.ood import OodRule
+from deepsound.evaluation.quantification import Quantification
+from deepsound.evaluation.reliability import Reliability
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictedGenre:
+    """The scored tracks that were predicted as a genre, labelled or not.
+
+    Attributes
+    ----------
+    n_tracks, n_ood : int
+        All of them, and those called out-of-distribution.
+    mean_confidence : float or None
+        None where nothing was predicted as it.
+    calibration_error : float or None
+        Expected calibration error (15 bins of equal width) of those with a known genre; None without any.
+    """
+
+    genre: str
+    n_tracks: int
+    n_ood: int
+    mean_confidence: float | None
+    calibration_error: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distances:
+    """Out-of-distribution scores of the collection's tracks beside those of held-out tracks of home.
+
+    Attributes
+    ----------
+    rule : OodRule
+        The score and its threshold.
+    edges : np.ndarray [shape=(n_bins + 1,), float64] or None
+        Of the histogram; values outside are counted in the outermost bins. None where the bundle does not know
+        the scores of home (old bundles).
+    home, collection : np.ndarray [shape=(n_bins,), int64] or None
+        Tracks in each bin.
+    detection : mapping of str to Detection
+        How well the score tells tracks of home from: ``all`` tracks of the collection, those with a label in the
+        taxonomy (``known genres``), those with a label outside of it (``other labels``); only what there is.
+    n_ood, n_scored : int
+        Tracks called out-of-distribution, of all that were scored.
+    accepted_accuracy : (n_right, n_labelled)
+        Labelled tracks that were not called out-of-distribution, and the right ones among them.
+    """
+
+    rule: OodRule
+    edges: np.ndarray | None
+    home: np.ndarray | None
+    collection: np.ndarray | None
+    detection: Mapping[str, Detection]
+    n_ood: int
+    n_scored: int
+    accepted_accuracy: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blunder:
+    """A labelled track that the model was sure of and wrong about."""
+
+    track_id: str
+    true_genre: str
+    predicted_genre: str
+    confidence: float
+    is_ood: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectionEvaluation:
+    """Everything that one model's scores of a collection come to.
+
+    Attributes
+    ----------
+    metrics : CollectionMetrics
+        Of the scored tracks with a genre that the model knows.
+    n_tracks, n_scored : int
+    failures : mapping of str to int
+        Tracks without a prediction by error code.
+    labels : mapping of str to int
+        Scored tracks by what became of their label: mapped, unmapped, ambiguous, unlabelled.
+    genres : tuple of PredictedGenre, in the order of the taxonomy
+    reliability : Reliability or None
+        None without a labelled track; so is ``coverage``.
+    shares : Quantification or None
+        None where the bundle holds no validation confusion (old bundles), or nothing was scored.
+    drift : DriftReport or None
+        None where the bundle has no reference (old bundles).
+    """
+
+    metrics: CollectionMetrics
+    n_tracks: int
+    n_scored: int
+    failures: Mapping[str, int]
+    labels: Mapping[str, int]
+    genres: tuple[PredictedGenre, ...]
+    reliability: Reliability | None
+    coverage: CoverageCurve | None
+    distances: Distances
+    shares: Quantification | None
+    drift: DriftReport | None
+
+    @property
+    def n_failed(self) -> int:
+        """Tracks without a prediction."""
+        return self.n_tracks - self.n_scored
