@@ -7,6 +7,7 @@ of foreign tracks that pass for home where the threshold lets 95 % of home pass.
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import scipy.optimize
@@ -14,6 +15,7 @@ import scipy.stats
 
 from deepsound.errors import ParameterError
 
+SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 _HOME_KEPT = 0.95
 _FEWEST_HOME = 20
 _N_DRAWS = 10_000
@@ -50,12 +52,40 @@ def evaluate_detection(home: np.ndarray, foreign: np.ndarray) -> Detection:
     ParameterError
         If there is no track of home or no foreign one, or a score is not a number.
     """
-    auroc = compute_auroc(home, foreign)
-    auroc_low, auroc_high = auroc_interval(auroc, n_home=len(home), n_foreign=len(foreign))
-    fpr95, fpr95_low, fpr95_high = compute_fpr95(home, foreign) or (None, None, None)
+    _check(home, foreign)
+    ordered = np.sort(home)
+    counts = [np.bincount(np.searchsorted(ordered, foreign, s), minlength=len(home) + 1) for s in SIDES]
+    return detection_from_ranks(*counts)
+
+
+def detection_from_ranks(n_by_rank_below: np.ndarray, n_by_rank_up_to: np.ndarray) -> Detection:
+    """Every figure, from foreign tracks counted by where they stand among those of home.
+
+    Parameters
+    ----------
+    n_by_rank_below, n_by_rank_up_to : np.ndarray [shape=(n_home + 1,), int]
+        Foreign tracks by the number of home's scores that are lower than theirs, and that are no higher:
+        ``np.searchsorted`` on the :data:`SIDES`. Counts of parts add up to those of the whole.
+
+    Raises
+    ------
+    ParameterError
+        If there is no track of home or no foreign one, or the two count different tracks.
+    """
+    n_home, n_foreign = len(n_by_rank_below) - 1, int(n_by_rank_below.sum())
+    if n_home < 1 or n_foreign < 1 or n_by_rank_below.shape != n_by_rank_up_to.shape:
+        raise ParameterError(f"{n_foreign} foreign tracks by rank among {n_home} of home; wanted some of each")
+    if n_by_rank_up_to.sum() != n_foreign:
+        raise ParameterError(f"{n_by_rank_up_to.sum()} foreign tracks on one side, {n_foreign} on the other")
+    ranks = np.arange(n_home + 1)
+    auroc = float(((n_by_rank_below + n_by_rank_up_to) @ ranks) / (2 * n_home * n_foreign))
+    auroc_low, auroc_high = auroc_interval(auroc, n_home=n_home, n_foreign=n_foreign)
+    # A track passes the k-th lowest score of home if fewer than k of home's are lower.
+    n_passing = np.concatenate([[0], np.cumsum(n_by_rank_below[:-1])])
+    fpr95, fpr95_low, fpr95_high = _fpr95(n_passing, n_foreign=n_foreign) or (None, None, None)
     return Detection(
-        n_home=len(home),
-        n_foreign=len(foreign),
+        n_home=n_home,
+        n_foreign=n_foreign,
         auroc=auroc,
         auroc_low=auroc_low,
         auroc_high=auroc_high,
@@ -115,11 +145,15 @@ def compute_fpr95(home: np.ndarray, foreign: np.ndarray, *, seed: int = 0) -> tu
     holds the truth in 90 to 99 % of cases; of fewer, nobody knows where 95 % end, and the figure is None.
     """
     _check(home, foreign)
-    n_home, n_foreign = len(home), len(foreign)
+    n_passing = np.searchsorted(np.sort(foreign), np.sort(home), side="right")
+    return _fpr95(np.concatenate([[0], n_passing]), n_foreign=len(foreign), seed=seed)
+
+
+def _fpr95(n_passing: np.ndarray, *, n_foreign: int, seed: int = 0) -> tuple[float, float, float] | None:
+    """From how many foreign tracks pass no score of home, its lowest, and so on [shape=(n_home + 1,)]."""
+    n_home = len(n_passing) - 1
     if n_home < _FEWEST_HOME:
         return None
-    ordered = np.sort(home)
-    n_passing = np.searchsorted(np.sort(foreign), np.concatenate([[-np.inf], ordered]), side="right")
     value = n_passing[math.ceil(round(_HOME_KEPT * n_home, 9))] / n_foreign
     rng = np.random.default_rng(seed)
     # The quantile lies between two neighbours in rank: at one or the other, by a coin.
