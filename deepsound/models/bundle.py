@@ -156,17 +156,23 @@ def _to_manifest(bundle: Bundle) -> dict[str, Any]:
         "extract_settings": bundle.extract_settings,
         "standardization": {"transform": spec.transform, "mean": list(spec.mean), "std": list(spec.std)},
         "temperature": spec.temperature,
-        "ood": {
-            "score": bundle.ood.score,
-            "thresholds": dict(bundle.ood.thresholds),
-            "false_alarm_rate": bundle.ood.false_alarm_rate,
-            "n_tracks": bundle.ood.n_tracks,
-        },
+        "ood": _rule_to_plain(bundle.ood),
         "validation_confusion": None if confusion is None else np.asarray(confusion).tolist(),
         "train_settings": bundle.train_settings,
         "data_fingerprint": bundle.data_fingerprint,
         "run_id": bundle.run_id,
     }
+
+
+def _rule_to_plain(rule: OodRule) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "score": rule.score,
+        "thresholds": dict(rule.thresholds),
+        "false_alarm_rate": rule.false_alarm_rate,
+        "n_tracks": rule.n_tracks,
+    }
+    # Not a format of its own: who does not know the key loses nothing but a picture.
+    return plain if rule.home_scores is None else {**plain, "home_scores": list(rule.home_scores)}
 
 
 def _parse(manifest: dict[str, Any], folder: pathlib.Path, *, version: int) -> Bundle:
@@ -208,11 +214,13 @@ def _read_checked(path: pathlib.Path, sha256: str) -> bytes:
 
 def _parse_rule(plain: dict[str, Any], *, head: PackedHead, version: int) -> OodRule:
     thresholds = {plain["score"]: plain["threshold"]} if version == 1 else plain["thresholds"]
+    home = plain.get("home_scores")
     rule = OodRule(
         score=str(plain["score"]),
         thresholds={str(name): float(threshold) for name, threshold in thresholds.items()},
         false_alarm_rate=float(plain["false_alarm_rate"]),
         n_tracks=None if plain.get("n_tracks") is None else int(plain["n_tracks"]),
+        home_scores=None if home is None else tuple(map(float, home)),
     )
     # Found here, and not by every executor: a rule on a score that the head cannot compute.
     if rule.score not in load_head(head).ood_scores:

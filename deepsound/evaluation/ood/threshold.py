@@ -1,5 +1,6 @@
 """From which score on a track is called out-of-distribution, and what the tracks it was set on can promise."""
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,6 +9,9 @@ import numpy as np
 import scipy.stats
 
 from deepsound.errors import ParameterError
+
+# Enough to draw a histogram of home by, or to hold a collection against it, at 10 kB in a bundle.
+_MAX_HOME_SCORES = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +28,15 @@ class OodRule:
         The share of tracks of home that was to be called so at most.
     n_tracks : int or None
         How many held-out tracks of home the thresholds were set on; None where a bundle of format 1 forgot.
+    home_scores : tuple of float, or None
+        What those tracks have of the score that decides, rising; of more than 512, as many order statistics at
+        even steps, the first and the last among them. None in bundles of before they were kept.
+
+    Raises
+    ------
+    ParameterError
+        If the score that decides has no threshold, a threshold or a score of home is not finite, or those of
+        home do not rise or are none.
 
     Notes
     -----
@@ -39,10 +52,18 @@ class OodRule:
     thresholds: Mapping[str, float] = field(hash=False)
     false_alarm_rate: float
     n_tracks: int | None
+    home_scores: tuple[float, ...] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         if self.score not in self.thresholds or not all(map(math.isfinite, self.thresholds.values())):
             raise ParameterError(f"a rule on the score {self.score!r} with the thresholds {dict(self.thresholds)}")
+        home = self.home_scores
+        if home is None:
+            return
+        if not home or not all(map(math.isfinite, home)) or any(a > b for a, b in itertools.pairwise(home)):
+            raise ParameterError(
+                f"a rule with {len(home)} scores of home; wanted at least one, all finite, in rising order"
+            )
 
     @property
     def threshold(self) -> float:
@@ -104,8 +125,14 @@ def fit_rule(scores: Mapping[str, np.ndarray], *, decides: str, false_alarm_rate
     n_tracks = {len(values) for values in scores.values()}
     if len(n_tracks) != 1:
         raise ParameterError(f"scores of {sorted(n_tracks)} tracks; wanted every score of the same tracks")
+    if decides not in scores:
+        raise ParameterError(f"a rule on the score {decides!r}, which is none of {sorted(scores)}")
     return OodRule(
-        score=decides, thresholds=thresholds, false_alarm_rate=false_alarm_rate, n_tracks=n_tracks.pop()
+        score=decides,
+        thresholds=thresholds,
+        false_alarm_rate=false_alarm_rate,
+        n_tracks=n_tracks.pop(),
+        home_scores=_thin(scores[decides]),
     )
 
 
@@ -135,6 +162,13 @@ def fit_threshold(in_distribution_scores: np.ndarray, *, false_alarm_rate: float
 def tracks_needed(false_alarm_rate: float) -> int:
     """How many held-out tracks it takes until a rate can be promised at all: 19 for 5 %."""
     return _ceil(1 / false_alarm_rate) - 1
+
+
+def _thin(scores: np.ndarray) -> tuple[float, ...]:
+    """The scores in rising order, of more than 512 as many at even steps of rank."""
+    n_kept = min(len(scores), _MAX_HOME_SCORES)
+    ranks = np.round(np.linspace(0, len(scores) - 1, n_kept)).astype(int)
+    return tuple(np.sort(scores)[ranks].astype(np.float64).tolist())
 
 
 def _rank(n_tracks: int, false_alarm_rate: float) -> int:

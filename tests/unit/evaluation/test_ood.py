@@ -1,6 +1,8 @@
 """Out-of-distribution scores against scipy and scikit-learn, and the promise of a threshold against simulation."""
 
+import dataclasses
 import io
+import math
 
 import numpy as np
 import pytest
@@ -276,6 +278,28 @@ def test_a_rule_has_a_threshold_for_every_score():
     rule = fit_rule(scores, decides="energy", false_alarm_rate=0.1)
     assert rule.thresholds == {"energy": 18.0, "knn": -1.0}
     assert rule.n_tracks == 20
+
+
+def test_a_rule_remembers_the_scores_of_home():
+    scores = {"energy": np.array([3.0, -1.0, 2.0]), "knn": np.zeros(3)}
+    rule = fit_rule(scores, decides="energy", false_alarm_rate=0.1)
+    assert rule.home_scores == (-1.0, 2.0, 3.0)
+    assert hash(rule) == hash(dataclasses.replace(rule, home_scores=None))
+
+
+@pytest.mark.parametrize("n_tracks", [512, 513, 700, 5000])
+def test_of_many_scores_of_home_even_steps_are_kept(n_tracks):
+    scores = np.random.default_rng(0).permutation(np.arange(float(n_tracks)))
+    home = np.array(fit_rule({"knn": scores}, decides="knn", false_alarm_rate=0.05).home_scores)
+    assert (len(home), home[0], home[-1]) == (512, 0, n_tracks - 1)
+    np.testing.assert_allclose(home, np.linspace(0, n_tracks - 1, 512), atol=0.5)
+    assert len(np.unique(home)) == 512
+
+
+@pytest.mark.parametrize("home", [(), (1.0, 0.0), (0.0, math.nan), (0.0, math.inf)])
+def test_what_are_no_scores_of_home_is_refused(home):
+    with pytest.raises(ParameterError, match=f"{len(home)} scores of home; wanted at least one"):
+        OodRule(score="knn", thresholds={"knn": 1.0}, false_alarm_rate=0.05, n_tracks=len(home), home_scores=home)
 
 
 def test_thresholds_refuse():

@@ -91,6 +91,28 @@ def test_what_is_written_is_read(tmp_path):
     assert (newer.head, newer.ood, newer.drift) == (old.head, old.ood, None)
 
 
+def test_scores_of_home_are_kept_where_there_are_some(tmp_path):
+    bundle = read_bundle(FROZEN / "v2")
+    assert bundle.ood.home_scores is None
+    home = (-1.5, 0.1, 0.1, 1 / 3)
+    for number, scores in enumerate((home, None)):
+        changed = dataclasses.replace(bundle, ood=dataclasses.replace(bundle.ood, home_scores=scores))
+        folder = tmp_path / str(number)
+        write_bundle(changed, folder=folder, keras_weights=FROZEN / "v2" / "model.keras")
+        assert read_bundle(folder).ood == changed.ood
+        assert ("home_scores" in json.loads((folder / "bundle.json").read_text())["ood"]) is (scores is not None)
+
+
+@pytest.mark.parametrize("home", [[], [1, 0], [0, float("nan")], [0, float("inf")], ["x"], 3, {}])
+def test_damaged_scores_of_home_are_refused(folder, home):
+    rule = json.loads((folder / "bundle.json").read_text())["ood"]
+    change_manifest(folder, ood={**rule, "home_scores": [0, 0, 1]})
+    assert read_bundle(folder).ood.home_scores == (0, 0, 1)
+    change_manifest(folder, ood={**rule, "home_scores": home})
+    with pytest.raises(BundleError, match="is damaged"):
+        read_bundle(folder)
+
+
 @pytest.mark.parametrize("version", [3, 0, -1, "2", 1.5, None, [1]])
 def test_other_formats_are_refused_by_name(folder, version):
     change_manifest(folder, format_version=version)
