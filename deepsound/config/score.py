@@ -17,6 +17,8 @@ class ScoreSettings:
     subset: str = "all"
     # Where the model's network lies on this machine; None for where it lay when the model was trained.
     network: str | None = None
+    # Whether the scores of every segment are written: which genre when.
+    segments: bool = False
     batch_size: int = 256
     labels: LabelSettings = field(default_factory=LabelSettings)
     max_failure_fraction: float = 0.25

@@ -69,6 +69,20 @@ def compare_paired(is_right_a: np.ndarray, is_right_b: np.ndarray) -> PairedComp
     a, b = is_right_a.astype(bool), is_right_b.astype(bool)
     n_both, n_only_a, n_only_b = int((a & b).sum()), int((a & ~b).sum()), int((~a & b).sum())
     n_neither = len(a) - n_both - n_only_a - n_only_b
+    return compare_counts(n_both, n_only_a, n_only_b, n_neither)
+
+
+def compare_counts(n_both: int, n_only_a: int, n_only_b: int, n_neither: int) -> PairedComparison:
+    """The comparison of tracks that were counted by who is right.
+
+    Raises
+    ------
+    ParameterError
+        No track.
+    """
+    n_tracks = n_both + n_only_a + n_only_b + n_neither
+    if not n_tracks:
+        raise ParameterError("a comparison of two models on no track")
     low, high = newcombe_interval(n_both, n_only_a, n_only_b, n_neither)
     p_value, test = mcnemar_test(n_only_a, n_only_b)
     return PairedComparison(
@@ -76,7 +90,7 @@ def compare_paired(is_right_a: np.ndarray, is_right_b: np.ndarray) -> PairedComp
         n_only_a=n_only_a,
         n_only_b=n_only_b,
         n_neither=n_neither,
-        difference=(n_only_a - n_only_b) / len(a),
+        difference=(n_only_a - n_only_b) / n_tracks,
         low=low,
         high=high,
         p_value=p_value,

@@ -50,3 +50,25 @@ def outcome_schema(features: tuple[str, ...]) -> pa.Schema:
     return pa.schema(
         [pa.field("track", pa.struct(TRACK_FIELDS)), pa.field("segment", pa.struct(segment_fields(features)))]
     )
+
+
+PER_GENRE_FIELDS = [
+    pa.field("genre", _TEXT),
+    *(pa.field(name, pa.int64()) for name in ("n_true", "n_predicted", "n_correct")),
+    *(
+        pa.field(name, _NUMBER)
+        for name in (
+            *("precision", "recall", "f1", "recall_low", "recall_high"),
+            *("precision_low", "precision_high", "f1_low", "f1_high"),
+        )
+    ),
+    *(pa.field(name, pa.int64()) for name in ("n_scored_as", "n_ood")),
+    *(
+        pa.field(name, _NUMBER)
+        for name in (
+            *("mean_confidence", "calibration_error"),
+            *("predicted_share", "predicted_share_low", "predicted_share_high"),
+            *("estimated_share", "estimated_share_low", "estimated_share_high"),
+        )
+    ),
+]

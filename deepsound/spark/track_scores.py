@@ -73,7 +73,7 @@ class _Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class TrackJudge:
-    """Turns batches of tracks, each with the list of its parts, into :func:`judged_schema`. Pickled to executors."""
+    """Turns tracks, each with the list of its parts, into rows of :func:`judged_schema`. Pickled to executors."""
 
     models: tuple[TrackModel, ...]
 
@@ -94,8 +94,9 @@ class TrackJudge:
         rows += [
             (PAIRS, name, place, int(n)) for name, table in pairs.items() for place, n in enumerate(table) if n
         ]
-        columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), CELL_FIELDS)]
         if rows:
+            values = [[row[i] for row in rows] for i in range(len(CELL_FIELDS))]
+            columns = [pa.array(column, field.type) for column, field in zip(values, CELL_FIELDS, strict=True)]
             cells = pa.StructArray.from_arrays(columns, fields=CELL_FIELDS)
             yield pa.RecordBatch.from_arrays([pa.nulls(len(cells), schema.field(0).type), cells], schema=schema)
 

@@ -3,7 +3,7 @@
 import posixpath
 from typing import Any
 
-from deepsound.evaluation.metrics import CollectionMetrics
+from deepsound.evaluation.collection import CollectionEvaluation
 from deepsound.evaluation.pictures import draw_confusion, draw_predicted_genres
 from deepsound.evaluation.report import format_scorecard, headline_numbers
 from deepsound.models.bundle import Bundle
@@ -13,7 +13,7 @@ _COUNTS = ("n_tracks", "n_labelled", "n_scored", "n_failed", "n_ood")
 
 
 def log_scoring(
-    metrics: CollectionMetrics,
+    evaluation: CollectionEvaluation,
     *,
     summary: dict[str, Any],
     per_genre: list[dict[str, Any]],
@@ -40,6 +40,7 @@ def log_scoring(
         "deepsound.feature_fingerprint": bundle.feature_fingerprint,
     }
     settings = {**summary["settings"], "input": summary["input"], "model": summary["model"]}
+    metrics = evaluation.metrics
     with tracking.start_run(
         f"score-{bundle.feature}-{collection}-{subset}", tags=tags, settings=settings
     ) as run_id:

@@ -1,0 +1,164 @@
+"""What a scoring run starts from: features that lie there, or audio that is extracted for its models."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from deepsound.config import ExtractSettings, ScoreSettings
+from deepsound.errors import ConfigError, InputError, SchemaMismatchError
+from deepsound.features.fingerprint import declare_features
+from deepsound.features.registry import load_extractors
+from deepsound.models.bundle import Bundle
+from deepsound.models.compatibility import check_features, check_fingerprint
+from deepsound.networks.engine import NetworkFile
+from deepsound.settings import flatten, from_plain, to_plain
+from deepsound.spark.extract import extract
+from deepsound.spark.features import FeatureFrames, is_features_folder, read_features
+from deepsound.spark.hadoop import HadoopPath
+
+NetworkPreparer = Callable[[ExtractSettings], tuple[NetworkFile, ...]]
+# Settings of a model's extraction that are not those of the numbers in its feature.
+_NOT_COMPARED = ("features", "network", "labels", "duplicates", "shard_files", "max_failure_fraction")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedModel:
+    """A model: ``uri`` is how the user named it, ``name`` how its results are called."""
+
+    name: str
+    uri: str
+    bundle: Bundle
+
+
+def name_models(bundles: Sequence[tuple[str, Bundle]]) -> tuple[NamedModel, ...]:
+    """Models, from pairs of URI and bundle, named after their features; numbered where a feature repeats."""
+    features = [bundle.feature for _, bundle in bundles]
+    names = [
+        feature if features.count(feature) == 1 else f"{feature}-{features[:i].count(feature) + 1}"
+        for i, feature in enumerate(features)
+    ]
+    return tuple(NamedModel(name=name, uri=uri, bundle=b) for name, (uri, b) in zip(names, bundles, strict=True))
+
+
+def open_input(
+    spark: SparkSession,
+    input_path: str,
+    features_path: str,
+    *,
+    models: Sequence[NamedModel],
+    settings: ScoreSettings,
+    prepare: NetworkPreparer,
+    report: Callable[[str], None],
+) -> tuple[FeatureFrames, str]:
+    """The features, and where they lie; extracted to ``features_path`` where the input is audio.
+
+    Raises
+    ------
+    InputError, SchemaMismatchError, FingerprintMismatchError, ConfigError
+        They cannot be had, or are not what the models were trained on.
+    """
+    folder = HadoopPath(spark, input_path)
+    if not folder.exists():
+        raise InputError(f"the input {input_path} does not exist; wanted a FEATURES folder or a folder of audio")
+    if is_features_folder(spark, input_path):
+        frames, path = read_features(spark, input_path), input_path
+    elif folder.is_folder() and {"segments", "tracks"} <= set(folder.names()):
+        raise InputError(f"{input_path} has no extract.json: its extraction did not finish; run it again")
+    else:
+        report(f"{input_path} holds no extract.json: reading it as audio")
+        _extract(spark, input_path, features_path, models, settings=settings, prepare=prepare, report=report)
+        frames, path = read_features(spark, features_path), features_path
+    for model in models:
+        _check_compatible(frames, model.bundle)
+    return frames, path
+
+
+def _extract(
+    spark: SparkSession,
+    input_path: str,
+    features_path: str,
+    models: Sequence[NamedModel],
+    *,
+    settings: ScoreSettings,
+    prepare: NetworkPreparer,
+    report: Callable[[str], None],
+) -> None:
+    extract_settings = own_settings(models, settings)
+    networks = prepare(extract_settings)
+    extractors = load_extractors(extract_settings.features, networks=networks)
+    declared = declare_features(extractors, settings=extract_settings)
+    for model in models:
+        fingerprint = declared[model.bundle.feature]["fingerprint"]
+        check_fingerprint(model.bundle, fingerprint=fingerprint, where="this version of deepsound")
+    # Whether too many failed is judged once, by the score job, over the same tracks.
+    extract(spark, input_path, features_path, settings=extract_settings, networks=networks, report=report)
+
+
+def own_settings(models: Sequence[NamedModel], settings: ScoreSettings) -> ExtractSettings:
+    """How the models' own features were extracted, for new audio with labels and a network of its own.
+
+    Raises
+    ------
+    ConfigError
+        The models' features were extracted with different settings, so that no one extraction serves all.
+    """
+    first = models[0]
+    for other in models[1:]:
+        _check_same_settings(first, other)
+    labels = replace(settings.labels, map=None)  # applied to the predictions
+    features = list(dict.fromkeys(model.bundle.feature for model in models))
+    own = {**first.bundle.extract_settings, "features": features, "labels": to_plain(labels)}
+    own["duplicates"] = "keep"  # whoever asks for a score gets one
+    network = next((m.bundle.extract_settings["network"] for m in models if m.bundle.network), None)
+    if (settings.network or network) is not None:
+        own["network"] = settings.network or network
+    return from_plain(ExtractSettings, own, where="the model's settings")
+
+
+def _check_same_settings(a: NamedModel, b: NamedModel) -> None:
+    one, other = (
+        flatten({k: v for k, v in m.bundle.extract_settings.items() if k not in _NOT_COMPARED}) for m in (a, b)
+    )
+    different = [key for key in sorted({*one, *other}) if one.get(key) != other.get(key)]
+    if different:
+        told = "; ".join(f"{key} {one.get(key)} and {other.get(key)}" for key in different)
+        raise ConfigError(
+            f"{a.uri} and {b.uri} want audio extracted differently: {told}. Score them one by one, or give "
+            "features"
+        )
+
+
+def _check_compatible(frames: FeatureFrames, bundle: Bundle) -> None:
+    summary, feature = frames.summary, bundle.feature
+    shape, fingerprint = summary.shape_of(feature), summary.fingerprint_of(feature)
+    check_features(bundle, shape=shape, fingerprint=fingerprint, where="the features")
+    if bundle.feature not in frames.segments.columns:
+        raise SchemaMismatchError(f"extract.json declares {bundle.feature}, but segments/ has no such column")
+
+
+def pick_subset(
+    spark: SparkSession, tracks: DataFrame, *, models: Sequence[NamedModel], subset: str
+) -> DataFrame | None:
+    """track_ids of a subset, of several models those that all of them put there; None for all tracks.
+
+    Raises
+    ------
+    InputError, SplitError
+        No such track.
+    """
+    if subset == "all":
+        return None
+    wanted = set(models[0].bundle.tracks_in(subset))
+    for model in models[1:]:
+        wanted &= set(model.bundle.tracks_in(subset))
+    if not wanted:
+        raise InputError(f"no track is a {subset} track of every model: they were trained with different splits")
+    rows = [(track_id,) for track_id in sorted(wanted)]
+    picked = spark.createDataFrame(rows, T.StructType([T.StructField("track_id", T.StringType())]))
+    if not tracks.join(picked, "track_id", "left_semi").head(1):
+        raise InputError(f"none of the model's {subset} tracks is in the input; is it the training collection?")
+    # The table is small, and segments keep their order where they are not shuffled.
+    return F.broadcast(picked)

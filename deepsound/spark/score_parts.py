@@ -1,0 +1,145 @@
+"""The scored parts of a run that is not over: what a run that was cut off does not have to score again.
+
+::
+
+    _scoring/<run>/<chunk>/parts       of a chunk of the input's files
+    _scoring/<run>/<chunk>/timeline    their segments, where they were asked for
+    _scoring/<run>/<chunk>/_DONE       written last: only then the chunk counts
+
+``<run>`` is a hash of all that changes a score, ``<chunk>`` of the names, sizes and times of its files. A run
+with other settings, or over other files, thus finds nothing of an earlier one.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from deepsound.data.ledger import ShardLimits, cut_into_shards
+from deepsound.spark.hadoop import HadoopPath, storage_errors
+from deepsound.spark.inputs import binary_reader
+from deepsound.spark.segment_scores import PLACES, SegmentScorer, scored_schema
+
+_DONE = "_DONE"
+# A few seconds of scoring on each core: what a kill costs at most.
+_CHUNK_BYTES_A_CORE = 256 << 20
+_MAX_CHUNK_FILES = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableFile:
+    """A file of ``segments/``."""
+
+    path: str
+    size_bytes: int
+    modified: str
+
+
+def list_table(spark: SparkSession, uri: str) -> list[TableFile]:
+    """The Parquet files of a table, partitioned or not, by path."""
+    files = (
+        binary_reader(spark).option("recursiveFileLookup", "true").option("pathGlobFilter", "*.parquet").load(uri)
+    )
+    rows = files.selectExpr("path", "length", "cast(modificationTime as string) as modified").collect()
+    found = [TableFile(path=row["path"], size_bytes=row["length"], modified=row["modified"]) for row in rows]
+    return sorted(found, key=lambda file: file.path)
+
+
+class PartStore:
+    """The parts of one scoring run.
+
+    Parameters
+    ----------
+    folder : HadoopPath
+        ``_scoring`` in the output.
+    identity : mapping
+        Everything that changes a score, as JSON can hold it.
+    """
+
+    def __init__(self, spark: SparkSession, folder: HadoopPath, *, identity: Mapping[str, Any]) -> None:
+        self._spark = spark
+        name = _digest(json.dumps(identity, sort_keys=True))
+        self._folder = folder.child(name)
+        if folder.exists():
+            for other in folder.names():
+                if other != name:
+                    folder.child(other).delete()
+
+    def chunk(self, files: Sequence[TableFile]) -> HadoopPath:
+        """Where the parts of some files belong."""
+        return self._folder.child(_digest("\n".join(f"{f.path}\t{f.size_bytes}\t{f.modified}" for f in files)))
+
+    def is_done(self, chunk: HadoopPath) -> bool:
+        """Whether all parts of a chunk are there."""
+        return chunk.child(_DONE).exists()
+
+    def write(self, chunk: HadoopPath, segments: DataFrame, scorer: SegmentScorer) -> None:
+        """Score segments and keep their parts.
+
+        Raises
+        ------
+        OutputError
+            The storage refuses.
+        """
+        scored = segments.mapInArrow(scorer, from_arrow_schema(scored_schema(len(scorer.models))))
+        parts = scored.where("part is not null").select("part.*")
+        with storage_errors(f"cannot write {chunk.uri}"):
+            if not scorer.has_timeline:
+                parts.write.mode("overwrite").parquet(chunk.child("parts").uri)
+            else:
+                scored.persist(StorageLevel.DISK_ONLY)
+                try:
+                    parts.write.mode("overwrite").parquet(chunk.child("parts").uri)
+                    timeline = scored.where("segment is not null").select("segment.*")
+                    timeline.write.mode("overwrite").parquet(chunk.child("timeline").uri)
+                finally:
+                    scored.unpersist()
+        chunk.child(_DONE).write_text("")
+
+
+def score_segments(
+    spark: SparkSession,
+    store: PartStore,
+    table_uri: str,
+    segments: DataFrame,
+    *,
+    scorer: SegmentScorer,
+    picked: DataFrame | None,
+    report: Callable[[str], None],
+) -> list[HadoopPath]:
+    """Score all segments, chunk by chunk; the chunks' folders.
+
+    Parameters
+    ----------
+    segments : DataFrame
+        The table as Spark found it: it lends its schema.
+    picked : DataFrame or None
+        track_ids to score; None for all.
+    """
+    features = list(dict.fromkeys(model.feature for model in scorer.models))
+    columns = ["track_id", *(name for name in PLACES if name in segments.columns), *features]
+    files = list_table(spark, table_uri)
+    n_cores = max(1, spark.sparkContext.defaultParallelism)
+    limits = ShardLimits(n_files=_MAX_CHUNK_FILES, n_bytes=n_cores * _CHUNK_BYTES_A_CORE)
+    planned = [
+        (some, store.chunk(some)) for some in cut_into_shards(files, [f.size_bytes for f in files], limits=limits)
+    ]
+    to_do = [(some, chunk) for some, chunk in planned if not store.is_done(chunk)]
+    if len(to_do) < len(planned):
+        report(f"going on: {len(planned) - len(to_do)} of {len(planned)} chunks are scored already")
+    reader = spark.read.schema(segments.schema).option("basePath", table_uri).option("__globPaths__", "false")
+    for number, (some, chunk) in enumerate(to_do, start=1):
+        rows = reader.parquet(*(file.path for file in some)).select(*columns)
+        store.write(chunk, rows if picked is None else rows.join(picked, "track_id", "left_semi"), scorer)
+        if len(to_do) > 1:
+            report(f"{number} of {len(to_do)} chunks scored")
+    return [chunk for _, chunk in planned]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
