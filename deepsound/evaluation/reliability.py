@@ -6,6 +6,8 @@ bins, against which the adaptive ECE has bins of equally many tracks (J. Nixon e
 deep learning", CVPR workshops 2019); and chance, which makes gaps where there are none, so that it stands beside
 what a perfectly calibrated model of the same confidences would show on as many tracks (J. Broecker and L. A.
 Smith, "Increasing the reliability of reliability diagrams", Weather and Forecasting 22, 2007).
+
+Tracks of equal confidence are counted together, so that a collection of any size comes to a few counts.
 """
 
 from dataclasses import dataclass
@@ -38,7 +40,8 @@ class Reliability:
     Attributes
     ----------
     bins : tuple of ReliabilityBin
-        Equally many tracks each, by rising confidence.
+        By rising confidence, equally many tracks each as far as that can be without parting tracks of equal
+        confidence.
     ece : float
         15 bins of equal width.
     adaptive_ece : float
@@ -76,37 +79,103 @@ def compute_reliability(confidences: np.ndarray, *, is_right: np.ndarray, seed: 
     """
     if not len(confidences) or len(confidences) != len(is_right):
         raise ParameterError(f"{len(confidences)} confidences for {len(is_right)} tracks; wanted one a track")
-    if not ((confidences >= 0) & (confidences <= 1)).all():
-        raise ParameterError("a confidence is outside 0..1; did you pass logits?")
+    _check_confidences(confidences)
+    levels, positions, n_tracks = np.unique(confidences, return_inverse=True, return_counts=True)
+    n_right = np.bincount(positions, weights=is_right.astype(np.float64), minlength=len(levels))
+    return reliability_from_counts(levels, n_tracks=n_tracks, n_right=n_right.astype(np.int64), seed=seed)
+
+
+def reliability_from_counts(
+    confidences: np.ndarray, *, n_tracks: np.ndarray, n_right: np.ndarray, seed: int = 0
+) -> Reliability:
+    """Reliability of predictions that were counted by confidence: what a large collection is brought to.
+
+    Parameters
+    ----------
+    confidences : np.ndarray [shape=(n_levels,), float, 0..1]
+        Mean confidence of the tracks that were counted together, in any order.
+    n_tracks, n_right : np.ndarray [shape=(n_levels,), int]
+        Tracks of each, at least one, and right ones among them.
+    seed : int
+        Draws what chance alone would show.
+
+    Raises
+    ------
+    ParameterError
+        No level, different lengths, a confidence outside 0..1, or counts that cannot be.
+
+    Notes
+    -----
+    A level lies in the bin that the middle of its tracks lies in by rank; a bin that no middle falls into is left
+    out. Time and memory go by the number of levels, not of tracks.
+    """
+    if not len(confidences) or not confidences.shape == n_tracks.shape == n_right.shape:
+        raise ParameterError(
+            f"{confidences.shape} confidences with {n_tracks.shape} counts, {n_right.shape} of right tracks; "
+            "wanted one each, at least one"
+        )
+    _check_confidences(confidences)
+    if (n_tracks < 1).any() or (n_right < 0).any() or (n_right > n_tracks).any():
+        raise ParameterError("a confidence without a track, or with more right tracks than tracks")
     order = np.argsort(confidences, kind="stable")
-    confidences, right = confidences[order].astype(np.float64), is_right[order].astype(np.float64)
-    n_tracks = len(confidences)
-    n_bins = int(np.clip(n_tracks // _MIN_TRACKS_A_BIN, 1, _MAX_BINS))
-    equal_mass = np.arange(n_tracks) * n_bins // n_tracks
-    equal_width = np.minimum((confidences * _N_EQUAL_WIDTH).astype(int), _N_EQUAL_WIDTH - 1)
-    draws = np.random.default_rng(seed).random((_N_DRAWS, n_tracks)) < confidences
-    by_chance = np.array([_gap(confidences, draw, equal_mass) for draw in draws])
+    levels, counts, right = confidences[order].astype(np.float64), n_tracks[order], n_right[order]
+    equal_mass = _bin_by_rank(counts)
+    equal_width = np.minimum((levels * _N_EQUAL_WIDTH).astype(int), _N_EQUAL_WIDTH - 1)
+    by_chance = _draw_gaps(levels, counts, equal_mass, rng=np.random.default_rng(seed))
     return Reliability(
-        n_tracks=n_tracks,
-        bins=tuple(_bin(confidences[equal_mass == i], right[equal_mass == i]) for i in range(n_bins)),
-        ece=_gap(confidences, right, equal_width),
-        adaptive_ece=_gap(confidences, right, equal_mass),
+        n_tracks=int(counts.sum()),
+        bins=tuple(
+            _bin(levels[equal_mass == i], counts[equal_mass == i], right[equal_mass == i])
+            for i in np.unique(equal_mass)
+        ),
+        ece=_gap(levels, counts, right, equal_width),
+        adaptive_ece=_gap(levels, counts, right, equal_mass),
         adaptive_ece_by_chance=float(by_chance.mean()),
         adaptive_ece_by_chance_high=float(np.quantile(by_chance, 0.95)),
     )
 
 
-def _bin(confidences: np.ndarray, right: np.ndarray) -> ReliabilityBin:
-    low, high = wilson_interval(int(right.sum()), len(right))
+def _check_confidences(confidences: np.ndarray) -> None:
+    if not ((confidences >= 0) & (confidences <= 1)).all():
+        raise ParameterError("a confidence is outside 0..1; did you pass logits?")
+
+
+def _bin_by_rank(counts: np.ndarray) -> np.ndarray:
+    """Which of the bins of equally many tracks each level lies in, levels rising [shape=(n_levels,), int]."""
+    n_tracks = int(counts.sum())
+    n_bins = int(np.clip(n_tracks // _MIN_TRACKS_A_BIN, 1, _MAX_BINS))
+    twice_the_middle = 2 * np.cumsum(counts) - counts - 1
+    bins: np.ndarray = twice_the_middle * n_bins // (2 * n_tracks)
+    return bins
+
+
+def _draw_gaps(
+    levels: np.ndarray, counts: np.ndarray, bins: np.ndarray, *, rng: np.random.Generator
+) -> np.ndarray:
+    """The gaps of a perfectly calibrated model, one for each of 1,000 draws of which tracks it gets right."""
+
+    def draw() -> np.ndarray:
+        if is_single:
+            # Quicker than a binomial of one track, and the numbers that scorecards of before show.
+            return rng.random(len(levels)) < levels
+        return rng.binomial(counts, levels)
+
+    is_single = bool((counts == 1).all())
+    return np.array([_gap(levels, counts, draw(), bins) for _ in range(_N_DRAWS)])
+
+
+def _bin(levels: np.ndarray, counts: np.ndarray, right: np.ndarray) -> ReliabilityBin:
+    n_tracks, n_right = int(counts.sum()), int(right.sum())
+    low, high = wilson_interval(n_right, n_tracks)
     return ReliabilityBin(
-        n_tracks=len(right),
-        confidence=float(confidences.mean()),
-        accuracy=float(right.mean()),
+        n_tracks=n_tracks,
+        confidence=float((counts * levels).sum() / n_tracks),
+        accuracy=n_right / n_tracks,
         low=low,
         high=high,
     )
 
 
-def _gap(confidences: np.ndarray, right: np.ndarray, bins: np.ndarray) -> float:
+def _gap(levels: np.ndarray, counts: np.ndarray, right: np.ndarray, bins: np.ndarray) -> float:
     """The sum over bins of |right - confident| per track: n_bin / n times |accuracy - mean confidence|."""
-    return float(np.abs(np.bincount(bins, weights=right - confidences)).sum() / len(confidences))
+    return float(np.abs(np.bincount(bins, weights=right - counts * levels)).sum() / counts.sum())
