@@ -19,25 +19,31 @@ from deepsound.errors import (
     UnknownFeatureError,
 )
 from deepsound.spark import heads
-from deepsound.spark import score as score_module
-from deepsound.spark.heads import ship_head
-from deepsound.spark.predict import make_scorer
 from deepsound.spark.score import score
+from deepsound.spark.score_input import name_models, own_settings
 
 GENRES = ("high", "low", "noise")
 
 
-def run(spark, bundle, features, output, **settings):
+def run_all(spark, bundles, features, output, *, report=lambda _: None, **settings):
     return score(
         spark,
         str(features),
         str(output),
-        bundle=bundle,
-        model="models:/toy",
+        models=name_models([("models:/toy", bundle) for bundle in bundles]),
         settings=ScoreSettings(**settings),
         prepare=lambda _: (),
-        report=lambda _: None,
+        report=report,
     )
+
+
+def run(spark, bundle, features, output, **settings):
+    (scores,) = run_all(spark, [bundle], features, output, **settings).models
+    return scores
+
+
+def read_predictions(folder):
+    return {row["track_id"]: row for row in pq.read_table(folder / "predictions").to_pylist()}
 
 
 def make_tracks(n, *, seed=0, genres=GENRES):
@@ -114,8 +120,10 @@ def test_failed_tracks_stay_in_the_predictions(spark, tiny_bundle, write_feature
     for name in ("bad", "nan", "hollow"):
         assert {rows[name][key] for key in ("predicted_genre", "confidence", "ood_score", "is_ood")} == {None}
         assert rows[name]["probabilities"] is None
-    assert (result.counts.n_tracks, result.counts.n_scored, result.counts.n_failed) == (6, 3, 3)
-    assert result.metrics.n_labelled == 3
+    evaluation = result.evaluation
+    assert (evaluation.n_tracks, evaluation.n_scored, evaluation.n_failed) == (6, 3, 3)
+    assert evaluation.failures == {"unreadable": 1, "not_finite": 1, "internal": 1}
+    assert evaluation.metrics.n_labelled == 3
 
 
 def test_unlabelled_and_foreign_labels_are_not_judged(spark, tiny_bundle, write_features, tmp_path):
@@ -124,8 +132,11 @@ def test_unlabelled_and_foreign_labels_are_not_judged(spark, tiny_bundle, write_
         track["genre"] = None
     tracks[3]["genre"] = "polka"
     result = run(spark, tiny_bundle, write_features(tracks), tmp_path / "s")
-    assert result.metrics.n_labelled == 5
-    assert result.counts.n_foreign_label == 1
+    assert result.evaluation.metrics.n_labelled == 5
+    assert result.evaluation.labels == {"mapped": 5, "unmapped": 1, "unlabelled": 3}
+    assert result.summary["n_foreign_label"] == 1
+    row = read_predictions(tmp_path / "s")["t3"]
+    assert (row["genre"], row["label"], row["label_outcome"]) == (None, "polka", "unmapped")
     assert sum(row["n_scored_as"] for row in result.per_genre) == 9
     assert sum(row["n_predicted"] for row in result.per_genre) == 5
 
@@ -145,7 +156,7 @@ def test_subset_is_the_models_own_split(spark, tiny_bundle, write_features, tmp_
     result = run(spark, tiny_bundle, write_features(make_tracks(9)), tmp_path / "s", subset="test")
     rows = pq.read_table(tmp_path / "s" / "predictions").to_pylist()
     assert [row["track_id"] for row in rows] == ["t2"]
-    assert result.counts.n_tracks == 1
+    assert result.evaluation.n_tracks == 1
 
 
 def test_subset_of_a_collection_the_model_never_saw(spark, tiny_bundle, write_features, tmp_path):
@@ -202,19 +213,21 @@ def test_second_run_replaces_the_first(spark, tiny_bundle, write_features, tmp_p
     assert pq.read_table(tmp_path / "s" / "predictions").num_rows == 6
 
 
-def test_the_head_is_built_once_per_worker(spark, tiny_bundle, count_loads):
+def test_the_head_is_built_once_per_worker(spark, tiny_bundle, write_features, tmp_path, count_loads):
     """Many batches and several tasks, but one construction in each Python process."""
-    scorer = make_scorer(ship_head(spark, tiny_bundle.head), n_genres=3, ood_score="energy")
-    before = spark.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch")
-    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "5")
-    rows = spark.createDataFrame([([float(i)] * 12,) for i in range(60)], "toy array<float>").repartition(4)
-    score = rows.select(scorer("toy").alias("s")).selectExpr("sum(s.p0)").collect
+    features = write_features(make_tracks(60))
+    for part in range(3):  # files, and so tasks, of their own
+        table = pq.read_table(features / "segments" / "part-0.parquet").slice(part * 40, 40)
+        pq.write_table(table, features / "segments" / f"cut-{part}.parquet")
+    (features / "segments" / "part-0.parquet").unlink()
+    spark.conf.set("spark.sql.files.maxPartitionBytes", "4000")
     try:
-        n_loads, n_uses, _ = count_loads("deepsound.models.head", "load_head", score)
+        score_it = functools.partial(run, spark, tiny_bundle, features, tmp_path / "s", batch_size=5)
+        n_loads, n_uses, _ = count_loads("deepsound.models.head", "load_head", score_it)
     finally:
-        spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", before)
+        spark.conf.unset("spark.sql.files.maxPartitionBytes")
     assert max(n_loads.values()) <= 1
-    assert n_uses == 4  # one for each task
+    assert n_uses >= 3  # one for each task
 
 
 def test_a_large_head_travels_as_a_file_and_scores_the_same(
@@ -236,5 +249,5 @@ def test_a_large_head_travels_as_a_file_and_scores_the_same(
 def test_audio_is_scored_with_the_models_settings_but_every_file_of_it(tiny_bundle):
     learned = {"segment_s": 5.0, "duplicates": "drop", "labels": {"from": "parent_dir"}}
     bundle = dataclasses.replace(tiny_bundle, feature="mfcc", extract_settings=learned)
-    own = score_module._own_settings(bundle, ScoreSettings(labels=LabelSettings(source="none")))
+    own = own_settings(name_models([("b", bundle)]), ScoreSettings(labels=LabelSettings(source="none")))
     assert (own.segment_s, own.duplicates, own.labels.source) == (5.0, "keep", "none")
