@@ -35,7 +35,7 @@ from deepsound.spark.labels import load_label_map
 from deepsound.spark.schemas import PER_GENRE_FIELDS
 from deepsound.spark.score_input import NamedModel, NetworkPreparer, open_input, pick_subset
 from deepsound.spark.score_output import PARTS, ScoresFolder, open_scores
-from deepsound.spark.score_parts import PartStore, score_segments
+from deepsound.spark.score_parts import PartStore, SegmentTable, score_segments
 from deepsound.spark.segment_scores import (
     PLACES,
     SegmentModel,
@@ -206,15 +206,13 @@ class _ScoreJob:
             ],
         }
         store = PartStore(self._spark, output.path.child(PARTS), identity=identity)
-        return score_segments(
-            self._spark,
-            store,
-            self._segments_uri,
-            self._frames.segments,
-            scorer=scorer,
+        table = SegmentTable(
+            uri=self._segments_uri,
+            rows=self._frames.segments,
             picked=self._picked,
-            report=report,
+            batch_size=self._settings.batch_size,
         )
+        return score_segments(self._spark, store, table, scorer=scorer, report=report)
 
     def judge(self, chunks: Sequence[HadoopPath]) -> DataFrame:
         """Tracks with their predictions, and counts of them: :func:`judged_schema`."""

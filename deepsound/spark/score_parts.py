@@ -12,10 +12,11 @@ with other settings, or over other files, thus finds nothing of an earlier one.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
@@ -23,21 +24,14 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from deepsound.data.ledger import ShardLimits, cut_into_shards
 from deepsound.spark.hadoop import HadoopPath, storage_errors
 from deepsound.spark.inputs import binary_reader
+from deepsound.spark.segment_files import FileReader, TableFile, deal_pieces
 from deepsound.spark.segment_scores import PLACES, SegmentScorer, scored_schema
 
 _DONE = "_DONE"
 # A few seconds of scoring on each core: what a kill costs at most.
 _CHUNK_BYTES_A_CORE = 256 << 20
 _MAX_CHUNK_FILES = 1024
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableFile:
-    """A file of ``segments/``."""
-
-    path: str
-    size_bytes: int
-    modified: str
+_TASKS_A_CORE = 8
 
 
 def list_table(spark: SparkSession, uri: str) -> list[TableFile]:
@@ -78,18 +72,17 @@ class PartStore:
         """Whether all parts of a chunk are there."""
         return chunk.child(_DONE).exists()
 
-    def write(self, chunk: HadoopPath, segments: DataFrame, scorer: SegmentScorer) -> None:
-        """Score segments and keep their parts.
+    def write(self, chunk: HadoopPath, scored: DataFrame, *, has_timeline: bool) -> None:
+        """Compute rows of :func:`~deepsound.spark.segment_scores.scored_schema` and keep them.
 
         Raises
         ------
         OutputError
             The storage refuses.
         """
-        scored = segments.mapInArrow(scorer, from_arrow_schema(scored_schema(len(scorer.models))))
         parts = scored.where("part is not null").select("part.*")
         with storage_errors(f"cannot write {chunk.uri}"):
-            if not scorer.has_timeline:
+            if not has_timeline:
                 parts.write.mode("overwrite").parquet(chunk.child("parts").uri)
             else:
                 scored.persist(StorageLevel.DISK_ONLY)
@@ -102,28 +95,69 @@ class PartStore:
         chunk.child(_DONE).write_text("")
 
 
+@dataclass(frozen=True, kw_only=True)
+class SegmentTable:
+    """``segments/`` of a FEATURES folder.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        As Spark found it: it lends its schema.
+    picked : DataFrame or None
+        track_ids to score; None for all.
+    batch_size : int
+        Segments that a worker scores at a time.
+    """
+
+    uri: str
+    rows: DataFrame
+    picked: DataFrame | None
+    batch_size: int
+
+    @property
+    def is_opened_by_workers(self) -> bool:
+        """Whether workers read the files themselves, which saves each number a way through the JVM.
+
+        It takes a file system that is mounted where they run, and columns that are all in the files.
+        """
+        return self.uri.startswith("file:") and self.picked is None
+
+    def score(self, spark: SparkSession, files: Sequence[TableFile], scorer: SegmentScorer) -> DataFrame:
+        """Rows of :func:`~deepsound.spark.segment_scores.scored_schema`."""
+        features = dict.fromkeys(model.feature for model in scorer.models)
+        columns = ["track_id", *(name for name in PLACES if name in self.rows.columns), *features]
+        schema = from_arrow_schema(scored_schema(len(scorer.models)))
+        if self.is_opened_by_workers:
+            n_tasks = _TASKS_A_CORE * max(1, spark.sparkContext.defaultParallelism)
+            tasks = spark.sparkContext.broadcast(deal_pieces(files, n_tasks=n_tasks))
+            read = FileReader(columns=tuple(columns), batch_size=self.batch_size)
+            numbers = spark.range(0, len(tasks.value), 1, max(1, len(tasks.value)))
+            return numbers.mapInArrow(
+                lambda batches: scorer(read(piece for n in _numbers(batches) for piece in tasks.value[n])), schema
+            )
+        # Names of files are names, not patterns.
+        reader = spark.read.schema(self.rows.schema).option("__globPaths__", "false")
+        rows = reader.option("basePath", self.uri).parquet(*(file.path for file in files)).select(*columns)
+        if self.picked is not None:
+            rows = rows.join(self.picked, "track_id", "left_semi")
+        return rows.mapInArrow(scorer, schema)
+
+
+def _numbers(batches: Iterator[pa.RecordBatch]) -> Iterator[int]:
+    for batch in batches:
+        yield from batch.column(0).to_pylist()
+
+
 def score_segments(
     spark: SparkSession,
     store: PartStore,
-    table_uri: str,
-    segments: DataFrame,
+    table: SegmentTable,
     *,
     scorer: SegmentScorer,
-    picked: DataFrame | None,
     report: Callable[[str], None],
 ) -> list[HadoopPath]:
-    """Score all segments, chunk by chunk; the chunks' folders.
-
-    Parameters
-    ----------
-    segments : DataFrame
-        The table as Spark found it: it lends its schema.
-    picked : DataFrame or None
-        track_ids to score; None for all.
-    """
-    features = list(dict.fromkeys(model.feature for model in scorer.models))
-    columns = ["track_id", *(name for name in PLACES if name in segments.columns), *features]
-    files = list_table(spark, table_uri)
+    """Score all segments that are not scored yet, chunk by chunk; the folders of all chunks."""
+    files = list_table(spark, table.uri)
     n_cores = max(1, spark.sparkContext.defaultParallelism)
     limits = ShardLimits(n_files=_MAX_CHUNK_FILES, n_bytes=n_cores * _CHUNK_BYTES_A_CORE)
     planned = [
@@ -132,10 +166,8 @@ def score_segments(
     to_do = [(some, chunk) for some, chunk in planned if not store.is_done(chunk)]
     if len(to_do) < len(planned):
         report(f"going on: {len(planned) - len(to_do)} of {len(planned)} chunks are scored already")
-    reader = spark.read.schema(segments.schema).option("basePath", table_uri).option("__globPaths__", "false")
     for number, (some, chunk) in enumerate(to_do, start=1):
-        rows = reader.parquet(*(file.path for file in some)).select(*columns)
-        store.write(chunk, rows if picked is None else rows.join(picked, "track_id", "left_semi"), scorer)
+        store.write(chunk, table.score(spark, some, scorer), has_timeline=scorer.has_timeline)
         if len(to_do) > 1:
             report(f"{number} of {len(to_do)} chunks scored")
     return [chunk for _, chunk in planned]
