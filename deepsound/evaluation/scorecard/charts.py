@@ -13,7 +13,7 @@ from deepsound.evaluation.scorecard.wording import brief
 
 WIDTH = 320.0
 _CHARACTER = 6.4  # mean width of a character of 12 px
-_DIGIT = 7.7  # of a digit, in the widest of usual fonts
+_WIDE_CHARACTER, _DIGIT = 7.1, 7.7  # of a name, and of a digit, in the widest of usual fonts
 _MAX_CHARACTERS = 16
 _ROW, _PAIR = 26.0, 34.0
 _MAX_SIDE = 200.0
@@ -48,7 +48,7 @@ class Axis:
 
 def draw_bars(bars: Sequence[Bar], *, label: str) -> Markup:
     """Shares as horizontal bars from 0 to 1, each with its interval as a whisker."""
-    left = min(max((len(bar.label) for bar in bars), default=0), _MAX_CHARACTERS) * _CHARACTER + 10
+    left = _label_width([bar.label for bar in bars])
     right = _note_width(bars)
     axis = Axis(low=0, high=1, start=left, end=max(WIDTH - right, left + 80))
     height = _ROW * len(bars) + 22
@@ -74,7 +74,7 @@ def draw_paired_bars(pairs: Sequence[tuple[Bar, Bar]], *, names: tuple[str, str]
         What the first bars are, and the second ones.
     """
     bars = [bar for pair in pairs for bar in pair]
-    left = min(max((len(bar.label) for bar in bars), default=0), _MAX_CHARACTERS) * _CHARACTER + 10
+    left = _label_width([bar.label for bar in bars])
     right = _note_width(bars)
     ends = [end for bar in bars for end in (bar.value, bar.high) if end is not None]
     ticks = nice_ticks(0, max(ends, default=1.0))
@@ -99,7 +99,7 @@ def draw_paired_bars(pairs: Sequence[tuple[Bar, Bar]], *, names: tuple[str, str]
 
 def draw_confusion_matrix(confusion: np.ndarray, *, genres: Sequence[str]) -> Markup:
     """Tracks as numbers, the share of the true genre as shade; rows true, columns predicted."""
-    left = min(max(map(len, genres)), _MAX_CHARACTERS) * _CHARACTER + 10
+    left = _label_width(genres)
     # Counts of a large collection are shortened and still need their place; each has its exact number as a title.
     widest = len(max((brief(int(n)) for n in confusion.flat), key=len))
     cell = max(22.0, widest * _DIGIT + 6 if widest > 2 else 0.0, min(40.0, (WIDTH - left) / len(genres)))
@@ -244,6 +244,10 @@ def nice_ticks(low: float, high: float, *, n_wanted: int = 4) -> list[float]:
 def shorten(words: str) -> str:
     """At most 16 characters, the last one telling that there were more."""
     return words if len(words) <= _MAX_CHARACTERS else f"{words[: _MAX_CHARACTERS - 1]}…"
+
+
+def _label_width(labels: Sequence[str]) -> float:
+    return min(max(map(len, labels), default=0), _MAX_CHARACTERS) * _WIDE_CHARACTER + 10
 
 
 def _note_width(bars: Sequence[Bar]) -> float:

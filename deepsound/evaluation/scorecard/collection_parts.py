@@ -38,8 +38,9 @@ def predicted_table(genres: Sequence[PredictedGenre]) -> Table:
         )
         for line in genres
     )
-    header = ("predicted as", "tracks", "mean confidence", "calibration error", "out-of-distribution")
-    return Table(header=header, rows=rows, title="By predicted genre: confidence and distance from home")
+    header = ("predicted as", "tracks", "confidence", "its error", "foreign")
+    title = "By predicted genre: mean confidence, its calibration error, share out-of-distribution"
+    return Table(header=header, rows=rows, title=title)
 
 
 def shares_section(evaluation: CollectionEvaluation) -> Section:
