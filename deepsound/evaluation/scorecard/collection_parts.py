@@ -88,25 +88,17 @@ def _draw_predicted(genres: Sequence[PredictedGenre], *, n_tracks: int) -> Marku
 def _draw_shares(shares: Quantification) -> Markup:
     pairs = [
         (
-            Bar(
-                label=share.genre,
-                value=share.predicted,
-                low=share.predicted_low,
-                high=share.predicted_high,
-                note=percent(share.predicted),
-            ),
-            Bar(
-                label=share.genre,
-                value=share.estimated,
-                low=share.estimated_low,
-                high=share.estimated_high,
-                note=percent(share.estimated),
-            ),
+            _share_bar(line.genre, line.predicted, line.predicted_low, line.predicted_high),
+            _share_bar(line.genre, line.estimated, line.estimated_low, line.estimated_high),
         )
-        for share in shares.shares
+        for line in shares.shares
     ]
     label = "shares of genres, predicted and estimated, with 95 % intervals"
     return draw_paired_bars(pairs, names=("predicted", "estimated"), label=label)
+
+
+def _share_bar(genre: str, share: float, low: float, high: float) -> Bar:
+    return Bar(label=genre, value=share, low=low, high=high, note=percent(share))
 
 
 def _shares_table(shares: Quantification) -> Table:

@@ -292,9 +292,11 @@ def test_shares_stand_beside_each_other_with_their_notes():
     evaluation = make_evaluation(labelled=False, farther=1.0)
     noted = dataclasses.replace(evaluation.shares, notes=("few validation tracks", EVIL))
     section = collection_sections(dataclasses.replace(evaluation, shares=noted), blunders=())[0]
-    bars = ET.fromstring(str(block(section, Chart).svg)).iter("rect")
-    kinds = [bar.get("class") for bar in bars]
-    assert (kinds.count("bar"), kinds.count("bar-second")) == (4, 4)  # 3 genres and the legend
+    bars = list(ET.fromstring(str(block(section, Chart).svg)).iter("rect"))[2:]  # the first two are the legend
+    assert [bar.get("class") for bar in bars] == ["bar", "bar-second"] * 3
+    drawn = np.array([float(bar.get("width")) for bar in bars])
+    shares = np.array([(share.predicted, share.estimated) for share in noted.shares]).ravel()
+    np.testing.assert_allclose(drawn / drawn.sum(), shares / shares.sum(), atol=1e-4)
     assert block(section, Listing).lines == noted.notes
     rows = next(b for b in section.blocks if isinstance(b, Table)).rows
     first = noted.shares[0]
