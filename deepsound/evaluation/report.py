@@ -52,14 +52,7 @@ def format_scorecard(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any
     rows : sequence of mappings
         The rows of ``per_genre/``; with ``n_scored_as`` where nothing is labelled.
     """
-    lines = [
-        f"{summary['n_tracks']} tracks: {summary['n_scored']} scored, {summary['n_failed']} failed, "
-        f"{summary['n_labelled']} with a known genre, {summary['n_ood']} called out-of-distribution"
-    ]
-    if summary["n_foreign_label"]:
-        lines.append(
-            f"{summary['n_foreign_label']} tracks have a label the model does not know; not counted below"
-        )
+    lines = format_counts(summary)
     if summary["accuracy"] is None:
         lines.append("no known genre, so no accuracy; tracks by predicted genre:")
         lines += [f"{row['genre']:<12} {row['n_scored_as']:>6}" for row in rows]
@@ -69,6 +62,19 @@ def format_scorecard(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any
         f"macro recall {_number(summary['macro_recall'])}, macro F1 {_number(summary['macro_f1'])}"
     )
     return "\n".join([*lines, format_per_genre(rows)])
+
+
+def format_counts(summary: Mapping[str, Any]) -> list[str]:
+    """The first lines of a scorecard: how many tracks there were, and what became of them."""
+    lines = [
+        f"{summary['n_tracks']} tracks: {summary['n_scored']} scored, {summary['n_failed']} failed, "
+        f"{summary['n_labelled']} with a known genre, {summary['n_ood']} called out-of-distribution"
+    ]
+    if summary["n_foreign_label"]:
+        lines.append(
+            f"{summary['n_foreign_label']} tracks have a label the model does not know; not counted below"
+        )
+    return lines
 
 
 def format_headline(summary: Mapping[str, Any]) -> str:

@@ -1,12 +1,40 @@
 """A page of sections, each of a few kinds of blocks, as one HTML document that needs no network and no script."""
 
 import functools
+import re
 from dataclasses import dataclass
 
 import jinja2
 from markupsafe import Markup
 
+from deepsound.errors import ParameterError
 from deepsound.evaluation.scorecard.feature_pictures import FeaturePicture
+
+# Of a relative address no character that could make it a scheme, another host or markup.
+_SAFE_URL = re.compile(r"https?://[!-~]+|(?!//)[A-Za-z0-9._~/%?#&=+-]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """Words that lead to a web page, or to a file that lies beside this one.
+
+    Raises
+    ------
+    ParameterError
+        If the address is neither http, https nor relative; :func:`link_or_text` gives the words alone then.
+    """
+
+    text: str
+    url: str
+
+    def __post_init__(self) -> None:
+        if not _SAFE_URL.fullmatch(self.url):
+            raise ParameterError(f"a link to {self.url!r}; wanted http, https or a relative address")
+
+
+def link_or_text(text: str, *, url: str | None) -> Link | str:
+    """A link where there is an address that one may follow, else the text."""
+    return Link(text=text, url=url) if url is not None and _SAFE_URL.fullmatch(url) else text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +60,7 @@ class Table:
 class Facts:
     """Names with their values. ``title`` set, they are folded away under it."""
 
-    pairs: tuple[tuple[str, str], ...]
+    pairs: tuple[tuple[str, str | Link], ...]
     title: str = ""
     kind: str = "facts"
 

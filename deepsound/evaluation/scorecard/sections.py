@@ -19,6 +19,7 @@ from deepsound.evaluation.scorecard.page import (
     Chart,
     Facts,
     Headline,
+    Link,
     Listing,
     Mistake,
     Mistakes,
@@ -26,9 +27,11 @@ from deepsound.evaluation.scorecard.page import (
     Section,
     Table,
 )
+from deepsound.evaluation.scorecard.wording import figure, tracks
 
 _MAX_LISTED = 50
 _FEW_TRACKS = 100
+_CALIBRATION_HEADER = ("calibration", "found", "by chance", "15 bins")
 
 
 def headline_of(metrics: CollectionMetrics, *, what: str, remarks: Sequence[str] = ()) -> Headline:
@@ -44,7 +47,7 @@ def headline_of(metrics: CollectionMetrics, *, what: str, remarks: Sequence[str]
     n_right = sum(line.n_correct for line in metrics.per_genre)
     commonest = max(metrics.per_genre, key=lambda line: line.n_true)
     said = [
-        f"Macro F1 {_figure(metrics.macro_f1, metrics.macro_f1_interval)}: every genre counts the same",
+        f"Macro F1 {figure(metrics.macro_f1, metrics.macro_f1_interval)}: every genre counts the same",
         f"Saying {commonest.genre} of everything would be right on "
         f"{100 * commonest.n_true / metrics.n_labelled:.0f} %",
     ]
@@ -52,7 +55,8 @@ def headline_of(metrics: CollectionMetrics, *, what: str, remarks: Sequence[str]
     if missing:
         said.append(f"Not tested, for want of tracks: {', '.join(missing)}")
     if metrics.n_labelled < _FEW_TRACKS:
-        said.append(f"{metrics.n_labelled} tracks are few: mind the interval, not the figure")
+        are_few = "is little" if metrics.n_labelled == 1 else "are few"
+        said.append(f"{tracks(metrics.n_labelled)} {are_few}: mind the interval, not the figure")
     return Headline(
         share=metrics.accuracy,
         low=metrics.accuracy_low,
@@ -79,9 +83,9 @@ def genre_section(metrics: CollectionMetrics) -> Section:
             line.genre,
             str(line.n_true),
             str(line.n_predicted),
-            _figure(line.recall, (line.recall_low, line.recall_high)),
-            _figure(line.precision, (line.precision_low, line.precision_high)),
-            _figure(line.f1, (line.f1_low, line.f1_high)),
+            figure(line.recall, (line.recall_low, line.recall_high)),
+            figure(line.precision, (line.precision_low, line.precision_high)),
+            figure(line.f1, (line.f1_low, line.f1_high)),
         )
         for line in metrics.per_genre
     )
@@ -126,33 +130,45 @@ def confusion_section(metrics: CollectionMetrics) -> Section:
 
 def calibration_section(before: Reliability, after: Reliability, *, temperature: float) -> Section:
     """Whether the confidence can be believed, without and with the temperature."""
-    chance = f"{after.adaptive_ece_by_chance:.3f}, in 95 % of cases below {after.adaptive_ece_by_chance_high:.3f}"
-    verdict = (
-        f"Expected calibration error {after.adaptive_ece:.3f}. On {after.n_tracks} tracks, a perfectly calibrated "
-        f"model would show {chance}: "
-    )
-    if after.is_beyond_chance:
-        verdict += "this is more than chance, and the confidence should not be taken at its word."
-    else:
-        verdict += "this is no more than chance."
-    rows = tuple(
-        (
-            name,
-            f"{r.adaptive_ece:.3f}",
-            f"{r.adaptive_ece_by_chance:.3f}",
-            f"{r.ece:.3f}",
-        )
-        for name, r in (("before", before), ("after", after))
-    )
+    rows = tuple((name, *_errors(r)) for name, r in (("before", before), ("after", after)))
     return Section(
         title="Can its confidence be believed?",
         lead="On the diagonal, 70 % of the tracks with 70 % confidence are right. After: with the temperature "
         f"{temperature:.2f}, set on validation tracks.",
         blocks=(
-            Chart(svg=draw_reliability({"before": before, "after": after}), caption=verdict),
-            Table(header=("calibration error", "found", "by chance", "15 bins"), rows=rows),
+            Chart(svg=draw_reliability({"before": before, "after": after}), caption=_judge(after)),
+            Table(header=_CALIBRATION_HEADER, rows=rows),
         ),
     )
+
+
+def confidence_section(reliability: Reliability) -> Section:
+    """Whether the confidence can be believed, of tracks that there is one set of."""
+    name = f"{reliability.n_tracks} labelled"
+    return Section(
+        title="Can its confidence be believed?",
+        lead="On the diagonal, 70 % of the tracks with 70 % confidence are right.",
+        blocks=(
+            Chart(svg=draw_reliability({name: reliability}), caption=_judge(reliability)),
+            Table(header=_CALIBRATION_HEADER, rows=(("here", *_errors(reliability)),)),
+        ),
+    )
+
+
+def _judge(reliability: Reliability) -> str:
+    by_chance, high = reliability.adaptive_ece_by_chance, reliability.adaptive_ece_by_chance_high
+    found = (
+        f"Expected calibration error {reliability.adaptive_ece:.3f}. On {tracks(reliability.n_tracks)}, a "
+        f"perfectly calibrated model would show {by_chance:.3f}, in 95 % of cases below {high:.3f}: "
+    )
+    if reliability.is_beyond_chance:
+        return f"{found}this is more than chance, and the confidence should not be taken at its word."
+    return f"{found}this is no more than chance."
+
+
+def _errors(reliability: Reliability) -> tuple[str, ...]:
+    found = reliability.adaptive_ece, reliability.adaptive_ece_by_chance, reliability.ece
+    return tuple(f"{error:.3f}" for error in found)
 
 
 def curves_section(history: Sequence[Mapping[str, float]], *, best_epoch: int) -> Section:
@@ -196,7 +212,7 @@ def folds_section(
     rows += [
         ("mean", "", f"{mean:.3f}"),
         ("sd over folds", "", f"{spread:.3f}"),
-        ("all together", str(sum(n_tracks)), _figure(pooled, interval, digits=3)),
+        ("all together", str(sum(n_tracks)), figure(pooled, interval, digits=3)),
     ]
     return Section(
         title=f"{len(accuracies)}-fold cross-validation",
@@ -242,16 +258,10 @@ def audit_section(audit: LeakAudit, *, grouping: str) -> Section:
     return Section(title="Leak audit", blocks=tuple(blocks))
 
 
-def facts_section(title: str, pairs: Mapping[str, str], *, folded: Mapping[str, Mapping[str, str]]) -> Section:
+def facts_section(
+    title: str, pairs: Mapping[str, str | Link], *, folded: Mapping[str, Mapping[str, str]]
+) -> Section:
     """Names with values, some of them folded away by title."""
     shown = Facts(pairs=tuple(pairs.items()))
     hidden = [Facts(pairs=tuple(more.items()), title=name) for name, more in folded.items()]
     return Section(title=title, blocks=(shown, *hidden))
-
-
-def _figure(value: float | None, interval: tuple[float | None, float | None] | None, *, digits: int = 2) -> str:
-    if value is None:
-        return "-"
-    if interval is None or interval[0] is None or interval[1] is None:
-        return f"{value:.{digits}f}"
-    return f"{value:.{digits}f} [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]"

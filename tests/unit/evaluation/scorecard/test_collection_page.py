@@ -1,0 +1,588 @@
+"""The page of a scored collection: right figures, sensible where things are missing, safe with any text."""
+
+import dataclasses
+import html
+import html.parser
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+from deepsound.errors import ParameterError
+from deepsound.evaluation.collection import Blunder, CollectionEvaluation, Distances, PredictedGenre
+from deepsound.evaluation.coverage import compute_coverage
+from deepsound.evaluation.detection import evaluate_detection
+from deepsound.evaluation.drift import build_reference, compare, count_tracks
+from deepsound.evaluation.metrics import compute_metrics, count_confusion
+from deepsound.evaluation.ood import fit_rule
+from deepsound.evaluation.paired import compare_paired
+from deepsound.evaluation.quantification import estimate_shares
+from deepsound.evaluation.reliability import compute_reliability
+from deepsound.evaluation.scorecard.charts import Bar, draw_confusion_matrix, draw_paired_bars
+from deepsound.evaluation.scorecard.collection import (
+    collection_badges,
+    collection_headline,
+    collection_page,
+    collection_sections,
+)
+from deepsound.evaluation.scorecard.comparison import comparison_section, comparison_sections, describe_comparison
+from deepsound.evaluation.scorecard.page import Chart, Link, Listing, Notice, Table, link_or_text
+from deepsound.evaluation.scorecard.plots import draw_coverage, draw_distances
+from deepsound.evaluation.scorecard.wording import brief, percent
+
+EVIL = "<script>alert('&\"')</script>"
+GENRES = ("blues", EVIL, "jazz")
+HOME = np.random.default_rng(9).gamma(4, size=200)
+
+
+def make_metrics(true=(), predicted=(), genres=GENRES):
+    confusion = count_confusion(list(true), list(predicted), n_genres=len(genres))
+    return compute_metrics(confusion, genres=genres)
+
+
+def make_distances(scores, *, labelled=None, right=None, knows_home=True):
+    rule = fit_rule({"knn": HOME}, decides="knn", false_alarm_rate=0.05)
+    is_ood = scores > rule.threshold
+    accepted = (0, 0)
+    if labelled is not None:
+        accepted = int(right[~is_ood[labelled]].sum()), int((~is_ood[labelled]).sum())
+    edges = np.linspace(0, 16, 25)
+    return Distances(
+        rule=rule if knows_home else dataclasses.replace(rule, home_scores=None),
+        edges=edges if knows_home else None,
+        home=np.histogram(np.clip(HOME, 0, 16), edges)[0] if knows_home else None,
+        collection=np.histogram(np.clip(scores, 0, 16), edges)[0] if knows_home else None,
+        detection={"all": evaluate_detection(HOME, scores)} if knows_home and len(scores) else {},
+        n_ood=int(is_ood.sum()),
+        n_scored=len(scores),
+        accepted_accuracy=accepted,
+    )
+
+
+def make_drift(n_tracks, *, shift=0.0):
+    rng = np.random.default_rng(3)
+
+    def draw(n, moved):
+        return rng.normal(size=(n, 3)) + moved, {"rms_dbfs": rng.normal(-20 + 9 * moved, 3, n)}
+
+    means, columns = draw(300, 0.0)
+    reference = build_reference(
+        "mfcc",
+        feature_means=means,
+        columns=columns,
+        confidences=rng.beta(5, 2, 60),
+        containers=["wav"] * 300,
+    )
+    means, columns = draw(n_tracks, shift)
+    columns["confidence"] = rng.beta(5, 2, n_tracks)
+    counts = count_tracks(reference, feature_means=means, columns=columns, containers=[EVIL] * n_tracks)
+    return compare(reference, counts)
+
+
+def make_evaluation(
+    n=200, *, labelled=True, seed=0, shift=0.0, farther=1.2, failures=None, genres=GENRES, **changes
+):
+    """n scored tracks, labelled or not, some of them foreign."""
+    rng = np.random.default_rng(seed)
+    failures = {} if failures is None else failures
+    n_genres = len(genres)
+    true = rng.integers(0, n_genres, n)
+    confidences = rng.uniform(1 / n_genres, 1, n)
+    is_right = rng.random(n) < confidences
+    predicted = np.where(is_right, true, (true + 1) % n_genres)
+    scores = rng.gamma(4, farther, n)
+    distances = make_distances(scores, labelled=np.ones(n, bool), right=is_right) if labelled else None
+    distances = distances or make_distances(scores)
+    is_ood = scores > distances.rule.threshold
+    chosen = [predicted == i for i in range(n_genres)]
+    confusion = np.full((n_genres, n_genres), 3) + 27 * np.eye(n_genres, dtype=int)
+    counts = np.array([int(c.sum()) for c in chosen])
+    parts = {
+        "metrics": make_metrics(true, predicted, genres) if labelled else make_metrics(genres=genres),
+        "n_tracks": n + sum(failures.values()),
+        "n_scored": n,
+        "failures": failures,
+        "labels": {"mapped" if labelled else "unlabelled": n} if n else {},
+        "genres": tuple(
+            PredictedGenre(
+                genre=genre,
+                n_tracks=int(c.sum()),
+                n_ood=int(is_ood[c].sum()),
+                mean_confidence=float(confidences[c].mean()) if c.any() else None,
+                calibration_error=0.031 if c.any() and labelled else None,
+            )
+            for genre, c in zip(genres, chosen, strict=True)
+        ),
+        "reliability": compute_reliability(confidences, is_right=is_right) if labelled and n else None,
+        "coverage": compute_coverage(confidences, is_right=is_right) if labelled and n else None,
+        "distances": distances,
+        "shares": estimate_shares(counts, confusion=confusion, genres=genres) if n else None,
+        "drift": make_drift(n, shift=shift),
+    }
+    return CollectionEvaluation(**{**parts, **changes})
+
+
+BLUNDERS = tuple(
+    Blunder(track_id=f"{EVIL}/{i}.mp3", true_genre=EVIL, predicted_genre="jazz", confidence=0.99, is_ood=i == 0)
+    for i in range(3)
+)
+
+
+def make_page(evaluation, **options):
+    given = {
+        "title": f"{EVIL} on fma_small",
+        "subtitle": EVIL,
+        "blunders": BLUNDERS if evaluation.coverage is not None else (),
+        "facts": {EVIL: EVIL, "run": link_or_text(EVIL, url="https://example.org/#/runs/1")},
+        "folded": {EVIL: {EVIL: EVIL}},
+        "footer": EVIL,
+    }
+    return collection_page(evaluation, **{**given, **options})
+
+
+def parse(page):
+    """Every element of the page with its attributes; all of them closed in their turn."""
+    found, still_open = [], []
+
+    class Checker(html.parser.HTMLParser):
+        def handle_starttag(self, tag, attributes):
+            found.append((tag, dict(attributes)))
+            if tag not in ("meta", "img"):
+                still_open.append(tag)
+
+        def handle_startendtag(self, tag, attributes):
+            found.append((tag, dict(attributes)))
+
+        def handle_endtag(self, tag):
+            assert still_open.pop() == tag
+
+    Checker().feed(page)
+    assert still_open == []
+    return found
+
+
+def text_of(page):
+    return " ".join(html.unescape(re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL)).split())
+
+
+def find(sections, title):
+    return next(section for section in sections if section.title == title)
+
+
+def block(section, kind):
+    return next(block for block in section.blocks if isinstance(block, kind))
+
+
+CASES = {
+    "labelled": make_evaluation(failures={EVIL: 3, "audio_decode": 9}, shift=1.0),
+    "unlabelled": make_evaluation(labelled=False),
+    "only foreign labels": make_evaluation(labelled=False, labels={"unmapped": 150, EVIL: 50}),
+    "one track": make_evaluation(1),
+    "one unlabelled track": make_evaluation(1, labelled=False),
+    "no track": make_evaluation(0, labelled=False),
+    "all failed": make_evaluation(0, labelled=False, failures={"audio_decode": 4}),
+    "old bundle": make_evaluation(shares=None, drift=None, distances=make_distances(HOME, knows_home=False)),
+    "old bundle, no track": make_evaluation(0, labelled=False, shares=None, drift=None),
+    "all wrong": make_evaluation(
+        30,
+        metrics=make_metrics([0] * 30, [1] * 30),
+        coverage=compute_coverage(np.full(30, 0.5), is_right=np.zeros(30, bool)),
+    ),
+    "one genre": make_evaluation(20, genres=("only",)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_page_is_whole_and_text_stays_text(name):
+    page = make_page(CASES[name], comparisons={(EVIL, "b"): compare_paired(np.ones(9), np.zeros(9))})
+    elements = parse(page)
+    assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in elements}
+    assert not [key for _, attributes in elements for key in attributes if key.startswith("on")]
+    # Nothing is fetched; the one address is where the run is, for who follows it.
+    addresses = [a[key] for _, a in elements for key in ("src", "href", "xlink:href") if key in a]
+    assert addresses == ["https://example.org/#/runs/1"]
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") > 8
+    assert "default-src 'none'" in page
+    assert not re.search(r"\b(nan|inf|None)\b", text_of(page))
+    for svg in re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL):
+        assert "nan" not in svg
+        ET.fromstring(svg)
+
+
+def test_a_labelled_page_begins_with_how_right_it_is():
+    evaluation = CASES["labelled"]
+    titles = [section.title for section in collection_sections(evaluation, blunders=BLUNDERS)]
+    assert titles == [
+        "Genre by genre",
+        "What is taken for what",
+        "What the collection holds",
+        "If it may leave tracks out",
+        "Can its confidence be believed?",
+        "The most confident mistakes",
+        "How far from home?",
+        "What is other than in training?",
+        "Labels",
+        "Tracks that failed",
+    ]
+    head = collection_headline(evaluation)
+    assert head.share == evaluation.metrics.accuracy
+    assert head.of.startswith("of 200 labelled tracks right")
+    half = evaluation.coverage.accuracy_at(0.5)
+    assert f"Of the half that the model is surest of, {percent(half)} are right" in head.remarks
+
+
+def test_an_unlabelled_page_begins_with_what_there_is():
+    evaluation = CASES["unlabelled"]
+    sections = collection_sections(evaluation, blunders=())
+    assert [section.title for section in sections] == [
+        "What the collection holds",
+        "How far from home?",
+        "What is other than in training?",
+        "Labels",
+    ]
+    head = collection_headline(evaluation)
+    assert (head.share, head.of) == (None, "200 tracks scored, none with a genre that the model knows")
+    counted = [
+        dataclasses.replace(line, n_tracks=n) for line, n in zip(evaluation.genres, (90, 60, 50), strict=True)
+    ]
+    head = collection_headline(dataclasses.replace(evaluation, genres=tuple(counted)))
+    assert head.remarks[0] == "Predicted most often: blues, 90 of 200 (45 %)"
+    assert "holds where each genre sounds as it does at home" in sections[0].lead
+
+
+def test_headlines_without_a_scored_track():
+    assert collection_headline(CASES["all failed"]).of == "none of 4 tracks could be scored"
+    assert collection_headline(CASES["no track"]).of == "no track"
+
+
+def test_tracks_of_other_labels_are_told_and_not_counted():
+    evaluation = make_evaluation(labels={"mapped": 200, "unmapped": 6, "ambiguous": 4, "unlabelled": 7})
+    remark = "10 tracks with other labels than the model's genres are not counted"
+    assert remark in collection_headline(evaluation).remarks
+    rows = block(find(collection_sections(evaluation, blunders=()), "Labels"), Table).rows
+    assert [row[:2] for row in rows] == [
+        ("a known genre", "200"),
+        ("an unknown genre", "6"),
+        ("several genres possible", "4"),
+        ("no label", "7"),
+    ]
+
+
+def test_badges_say_what_to_know_first():
+    assert ("12 failed", "bad") in collection_badges(CASES["labelled"])
+    assert ("drift", "bad") in collection_badges(CASES["labelled"])
+    assert dict(collection_badges(CASES["unlabelled"]))["unlabelled"] == "plain"
+    assert "drift" not in dict(collection_badges(make_evaluation(9)))
+    assert dict(collection_badges(make_evaluation(9)))["none failed"] == "good"
+    far = make_evaluation(farther=3.0)
+    share = f"{percent(far.distances.n_ood / 200)} out-of-distribution"
+    assert (share, "bad") in collection_badges(far)
+
+
+@pytest.mark.parametrize(("n_ood", "n_scored", "style"), [(8, 100, "plain"), (20, 100, "bad"), (1, 3, "plain")])
+def test_a_share_of_foreign_tracks_is_bad_beyond_what_home_shows(n_ood, n_scored, style):
+    distances = dataclasses.replace(CASES["labelled"].distances, n_ood=n_ood, n_scored=n_scored)
+    badges = collection_badges(make_evaluation(distances=distances))
+    assert badges[0] == (f"{percent(n_ood / n_scored)} out-of-distribution", style)
+
+
+def test_shares_stand_beside_each_other_with_their_notes():
+    evaluation = make_evaluation(labelled=False, farther=1.0)
+    noted = dataclasses.replace(evaluation.shares, notes=("few validation tracks", EVIL))
+    section = collection_sections(dataclasses.replace(evaluation, shares=noted), blunders=())[0]
+    bars = list(ET.fromstring(str(block(section, Chart).svg)).iter("rect"))[2:]  # the first two are the legend
+    assert [bar.get("class") for bar in bars] == ["bar", "bar-second"] * 3
+    drawn = np.array([float(bar.get("width")) for bar in bars])
+    shares = np.array([(share.predicted, share.estimated) for share in noted.shares]).ravel()
+    np.testing.assert_allclose(drawn / drawn.sum(), shares / shares.sum(), atol=1e-4)
+    assert block(section, Listing).lines == noted.notes
+    rows = next(b for b in section.blocks if isinstance(b, Table)).rows
+    first = noted.shares[0]
+    assert rows[0][:2] == ("blues", str(first.n_predicted))
+    assert rows[0][3] == f"{first.estimated:.2f} [{first.estimated_low:.2f}, {first.estimated_high:.2f}]"
+    assert not [b for b in section.blocks if isinstance(b, Notice)]
+    assert "left out" not in section.lead
+
+
+def test_foreign_tracks_make_the_shares_worth_less_unless_they_are_left_out():
+    far = make_evaluation(farther=3.0)
+    section = find(collection_sections(far, blunders=()), "What the collection holds")
+    assert "Not to be relied on" in block(section, Notice).text
+    kept = far.n_scored - far.distances.n_ood
+    without = dataclasses.replace(far, shares=dataclasses.replace(far.shares, n_tracks=kept))
+    section = find(collection_sections(without, blunders=()), "What the collection holds")
+    assert section.lead.endswith("Tracks called out-of-distribution are left out.")
+    assert not [b for b in section.blocks if isinstance(b, Notice)]
+    assert f"of {kept} tracks" in block(section, Chart).caption
+
+
+def test_old_bundles_count_what_was_predicted():
+    section = find(collection_sections(CASES["old bundle"], blunders=()), "What the collection holds")
+    assert "its mistakes are not undone here" in section.lead
+    assert str(block(section, Chart).svg).count("<rect") == 3
+
+
+def test_predicted_genres_have_confidence_error_and_distance():
+    line = PredictedGenre(genre="blues", n_tracks=40, n_ood=10, mean_confidence=0.754, calibration_error=0.0312)
+    none = PredictedGenre(genre=EVIL, n_tracks=0, n_ood=0, mean_confidence=None, calibration_error=None)
+    evaluation = make_evaluation(40, labelled=False, genres=GENRES[:2])
+    sections = collection_sections(dataclasses.replace(evaluation, genres=(line, none)), blunders=())
+    table = sections[0].blocks[-1]
+    assert table.rows == (("blues", "40", "0.75", "0.031", "25 %"), (EVIL, "0", "-", "-", "-"))
+
+
+def test_accuracy_at_each_coverage_with_the_threshold_for_it():
+    confidences = np.linspace(1, 0.01, 100)
+    curve = compute_coverage(confidences, is_right=np.arange(100) < 60)
+    section = find(
+        collection_sections(make_evaluation(100, coverage=curve), blunders=()), "If it may leave tracks out"
+    )
+    rows = block(section, Table).rows
+    assert [(row[0], row[1], row[2][:4], row[3]) for row in rows] == [
+        ("100 %", "100", "0.60", "0.010"),
+        ("90 %", "90", "0.67", "0.110"),
+        ("80 %", "80", "0.75", "0.210"),
+        ("50 %", "50", "1.00", "0.510"),
+    ]
+    # 66 tracks, 60 of them right: the last threshold with 9 of 10 right.
+    assert "From a confidence of 0.350 on, which 66 % of the tracks have, 91 % are right" in (
+        block(section, Chart).caption
+    )
+    never = compute_coverage(confidences, is_right=np.zeros(100, bool))
+    section = find(
+        collection_sections(make_evaluation(100, coverage=never), blunders=()), "If it may leave tracks out"
+    )
+    assert block(section, Chart).caption == "No threshold makes it right on 90 % of what it accepts."
+
+
+def test_the_coverage_curve_is_drawn_from_ten_tracks_on_and_in_few_points():
+    rng = np.random.default_rng(0)
+    confidences = rng.random(20_000)
+    svg = ET.fromstring(
+        str(
+            draw_coverage(
+                compute_coverage(confidences, is_right=rng.random(20_000) < confidences), dots=(1.0, 0.5)
+            )
+        )
+    )
+    low, high, curve = [line.get("points").split() for line in svg.iter("polyline")]
+    assert len(low) == len(high) == len(curve) == 200
+    xs, ys = np.array([point.split(",") for point in curve], float).T
+    assert (np.diff(xs) > 0).all()
+    assert (xs[0], xs[-1]) == (pytest.approx(44, abs=0.2), 312)
+    dots = [(float(c.get("cx")), float(c.get("cy"))) for c in svg.iter("circle")]
+    assert dots[0] == (312, pytest.approx(ys[-1], abs=0.01))
+    assert dots[1][0] == 44 + (312 - 44) / 2
+    # The right share falls as more is accepted, and the picture's y points down.
+    assert dots[1][1] < dots[0][1]
+
+
+@pytest.mark.parametrize(("n_tracks", "first"), [(50, 10), (10, 10), (4, 4)])
+def test_an_accuracy_of_fewer_than_ten_tracks_is_not_drawn(n_tracks, first):
+    curve = compute_coverage(np.linspace(1, 0.5, n_tracks), is_right=np.arange(n_tracks) % 3 > 0)
+    svg = ET.fromstring(str(draw_coverage(curve, dots=())))
+    points = next(line for line in svg.iter("polyline") if line.get("class") == "curve curve-0").get("points")
+    assert float(points.split(",")[0]) == pytest.approx(44 + (312 - 44) * first / n_tracks)
+
+
+def test_distances_are_drawn_as_shares_beside_the_threshold():
+    edges = np.array([0.0, 1.0, 2.0, 4.0])
+    svg = ET.fromstring(
+        str(draw_distances(edges, home=np.array([4, 4, 0]), collection=np.array([0, 500, 1500]), threshold=3.0))
+    )
+    area, home, collection = (line for line in svg.iter("polyline"))
+    assert area.get("points") == home.get("points")
+    tops = [{float(point.split(",")[1]) for point in line.get("points").split()} for line in (home, collection)]
+    # y runs from 172 (none) to 30 (0.8, the last tick).
+    to_share = [sorted(round((172 - y) / (172 - 30) * 0.8, 3) for y in ys) for ys in tops]
+    assert to_share == [[0, 0.5], [0, 0.25, 0.75]]
+    mark = next(line for line in svg.iter("line") if line.get("class") == "mark")
+    assert float(mark.get("x1")) == 44 + (312 - 44) * 3 / 4
+    last = collection.get("points").split()[-1]
+    assert last == "312,172"
+
+
+def test_a_threshold_beyond_the_histogram_is_still_on_it():
+    svg = str(draw_distances(np.array([0.0, 1.0]), home=np.array([3]), collection=np.array([0]), threshold=2.0))
+    mark = next(line for line in ET.fromstring(svg).iter("line") if line.get("class") == "mark")
+    assert mark.get("x1") == "312"
+
+
+def test_distances_in_numbers():
+    evaluation = CASES["labelled"]
+    few = evaluate_detection(HOME[:10], HOME[:5])
+    distances = dataclasses.replace(
+        evaluation.distances,
+        detection={"all": evaluate_detection(HOME, HOME), EVIL: few},
+        accepted_accuracy=(3, 4),
+    )
+    section = find(
+        collection_sections(dataclasses.replace(evaluation, distances=distances), blunders=()),
+        "How far from home?",
+    )
+    assert section.lead.startswith(f"{distances.n_ood} of 200 (")
+    rows = block(section, Table).rows
+    assert rows[0][:2] == ("all", "200")
+    assert rows[0][2].startswith("0.50 [")
+    assert rows[1][0] == EVIL
+    assert rows[1][3] == "-"  # 10 tracks of home are too few for FPR95
+    lines = block(section, Listing).lines
+    assert lines[0] == f"Rule: {distances.rule.describe()}"
+    assert lines[1] == "Accuracy of the labelled tracks that it accepts: 0.75 [0.30, 0.95] of 4"
+    assert isinstance(section.blocks[0], Chart)
+
+
+def test_without_scores_of_home_there_are_words():
+    section = find(collection_sections(CASES["old bundle"], blunders=()), "How far from home?")
+    assert "does not hold the scores of its held-out tracks" in section.lead
+    assert [type(b) for b in section.blocks] == [Listing]
+    assert len(section.blocks[0].lines) == 1
+
+
+def test_drift_is_told_in_words_and_what_moved_in_numbers():
+    drift = CASES["labelled"].drift
+    section = find(collection_sections(CASES["labelled"], blunders=()), "What is other than in training?")
+    assert block(section, Listing).lines == drift.words
+    table = block(section, Table)
+    assert table.title == f"What moved, in numbers ({drift.n_moved + 1})"
+    assert {row[0] for row in table.rows} == {"rms_dbfs", "mfcc[0]", "mfcc[1]", "mfcc[2]"}
+    assert [float(row[1]) for row in table.rows] == sorted((float(row[1]) for row in table.rows), reverse=True)
+    still = find(
+        collection_sections(make_evaluation(9, shift=0.0), blunders=()), "What is other than in training?"
+    )
+    assert [type(b) for b in still.blocks] == [Listing]
+    unknown = find(collection_sections(CASES["old bundle"], blunders=()), "What is other than in training?")
+    assert "does not say what its training tracks are like" in unknown.lead
+
+
+def test_failures_by_reason_the_commonest_first():
+    section = find(collection_sections(CASES["labelled"], blunders=()), "Tracks that failed")
+    assert section.lead.startswith("12 of 212 (6 %)")
+    assert block(section, Table).rows == (("audio_decode", "9", "4 %"), (EVIL, "3", "1 %"))
+
+
+def test_mistakes_are_listed_with_their_tracks():
+    sections = collection_sections(CASES["labelled"], blunders=BLUNDERS)
+    section = find(sections, "The most confident mistakes")
+    metrics = CASES["labelled"].metrics
+    n_wrong = 200 - sum(line.n_correct for line in metrics.per_genre)
+    assert section.lead.startswith(f"Wrong tracks by confidence, 3 of {n_wrong}.")
+    rows = block(section, Table).rows
+    assert rows[0] == (f"{EVIL}/0.mp3", EVIL, "jazz", "99 %", "yes")
+    assert rows[1][4] == "no"
+    none = find(
+        collection_sections(make_evaluation(2, metrics=make_metrics([0, 1], [0, 1])), blunders=()), section.title
+    )
+    assert none.lead == "There is none."
+
+
+def test_a_comparison_says_who_is_better_where_it_can_be_told():
+    a = np.r_[np.ones(60), np.zeros(40)]
+    better = compare_paired(a, np.r_[np.ones(30), np.zeros(70)])
+    said = describe_comparison("mfcc", "vggish", better)
+    assert said[0].startswith("mfcc is right on 30 tracks where vggish is wrong, vggish on 0 where mfcc is wrong")
+    assert said[1].startswith("mfcc less vggish: +30.0 percentage points, 95 % interval +")
+    assert said[2] == "McNemar's test (mid-p): p under 0.001; mfcc is better by more than chance"
+    worse = describe_comparison("mfcc", "vggish", compare_paired(np.zeros(30), np.ones(30)))
+    assert worse[2].endswith("vggish is better by more than chance")
+    alike = describe_comparison("mfcc", "vggish", compare_paired(a, np.roll(a, 1)))
+    assert alike[2] == "McNemar's test (exact): p = 1.000; no more than chance"
+    same = describe_comparison("mfcc", "vggish", compare_paired(a, a))
+    assert same[2] == "They are right on the very same tracks: nothing tells them apart"
+
+
+def test_a_comparison_shows_both_accuracies():
+    comparison = compare_paired(np.r_[np.ones(60), np.zeros(40)], np.r_[np.ones(30), np.zeros(70)])
+    section = comparison_section("mfcc", EVIL, comparison)
+    shapes = list(ET.fromstring(str(block(section, Chart).svg)).iter("rect"))
+    a, b = (float(shape.get("width")) for shape in shapes)
+    assert a == pytest.approx(2 * b, abs=0.02)
+    assert section.title == f"mfcc against {EVIL}"
+    assert [s.title for s in comparison_sections({("a", "b"): comparison, ("a", "c"): comparison})] == [
+        "a against b",
+        "a against c",
+    ]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://example.org/#/experiments/1", "http://localhost:5000/?a=b&c", "../mlruns/1/a%20b.html", "a", "/x"],
+)
+def test_addresses_that_one_may_follow(url):
+    link = link_or_text("run", url=url)
+    assert link == Link(text="run", url=url)
+    page = make_page(CASES["no track"], facts={"run": link})
+    assert [a["href"] for _, a in parse(page) if "href" in a] == [url]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "JAVASCRIPT:alert(1)",
+        "java\nscript:x",
+        "data:text/html,x",
+        "//example.org",
+        "/\\evil",
+        "file:///etc",
+        "https://",
+        "",
+        " https://a",
+        "https://a b",
+        'x"onclick=',
+        "\x01javascript:x",
+        "vbscript:x",
+    ],
+)
+def test_other_addresses_are_text(url):
+    assert link_or_text(EVIL, url=url) == EVIL
+    assert link_or_text(EVIL, url=None) == EVIL
+    with pytest.raises(ParameterError, match="wanted http, https or a relative address"):
+        Link(text="run", url=url)
+
+
+def test_paired_bars_are_as_long_as_their_shares():
+    pairs = [(Bar(label="a", value=0.4, note="40 %"), Bar(label="a", value=0.1, low=0.05, high=0.3))]
+    svg = ET.fromstring(str(draw_paired_bars(pairs, names=("one", "other"), label="")))
+    one, other = [float(r.get("width")) for r in svg.iter("rect")][2:]
+    assert one == pytest.approx(4 * other, abs=0.05)
+    ticks = [t.text for t in svg.iter("text") if t.get("class") == "tick"]
+    assert (ticks[0], ticks[-1]) == ("0 %", "40 %")
+    assert str(draw_paired_bars([], names=("one", "other"), label="")).startswith("<svg")
+    whole = str(
+        draw_paired_bars(
+            [(Bar(label="a", value=1.0, high=1.0), Bar(label="a", value=None))], names=("", ""), label=""
+        )
+    )
+    assert ">100 %<" in whole
+    assert ">120 %<" not in whole
+
+
+def test_large_counts_fit_into_their_cells():
+    assert [
+        brief(n) for n in (0, 9999, 10_000, 999_499, 999_500, 1_250_000, 9_949_999, 9_950_000, 123_456_789)
+    ] == [
+        "0",
+        "9999",
+        "10k",
+        "999k",
+        "1.0M",
+        "1.2M",
+        "9.9M",
+        "10M",
+        "123M",
+    ]
+    svg = ET.fromstring(
+        str(draw_confusion_matrix(np.full((10, 10), 123_456), genres=[f"genre {i}" for i in range(10)]))
+    )
+    assert {t.text for t in svg.iter("text") if t.get("class") in ("on-dark", "on-light")} == {"123k"}
+    assert min(float(r.get("width")) for r in svg.iter("rect")) > 4 * 7.7
+    assert "123456 of 1234560 genre 0 tracks taken for genre 1" in {t.text for t in svg.iter("title")}
+
+
+def test_shares_that_are_not_whole_are_not_called_so():
+    shares = {0: "0 %", 0.001: "under 1 %", 0.005: "under 1 %", 0.5: "50 %", 0.994: "99 %", 0.999: "over 99 %"}
+    assert {share: percent(share) for share in shares} == shares
+    assert percent(1) == "100 %"
