@@ -17,7 +17,9 @@ def format_collection(evaluation: CollectionEvaluation) -> str:
     Without labels the shares of the genres stand in the place of the accuracy.
     """
     summary, metrics = _summarise(evaluation), evaluation.metrics
-    if metrics.accuracy is None and evaluation.shares is not None:
+    if not evaluation.n_scored:
+        lines = format_counts(summary)
+    elif metrics.accuracy is None and evaluation.shares is not None:
         lines = [*format_counts(summary), *_format_shares(evaluation.shares)]
     else:
         rows = [
@@ -30,7 +32,7 @@ def format_collection(evaluation: CollectionEvaluation) -> str:
     if evaluation.coverage is not None:
         lines.append(_format_coverage(evaluation.coverage))
     if evaluation.n_scored:
-        lines.append(_format_distances(evaluation.distances))
+        lines += _format_distances(evaluation.distances)
     if evaluation.drift is not None:
         lines += [f"drift: {words}" for words in evaluation.drift.words]
     if evaluation.failures:
@@ -69,13 +71,16 @@ def _format_coverage(curve: CoverageCurve) -> str:
     return f"accuracy of the tracks that it is surest of: {', '.join(parts)}"
 
 
-def _format_distances(distances: Distances) -> str:
+def _format_distances(distances: Distances) -> list[str]:
     share = distances.n_ood / distances.n_scored
-    told = [
-        f"AUROC against home {found.auroc:.2f} [{found.auroc_low:.2f}, {found.auroc_high:.2f}] ({kind})"
-        for kind, found in distances.detection.items()
-    ]
-    return "; ".join([f"out-of-distribution: {share:.1%}", distances.rule.describe(), *told])
+    lines = [f"out-of-distribution: {share:.1%}; {distances.rule.describe()}"]
+    if distances.detection:
+        told = [
+            f"{kind} {found.auroc:.2f} [{found.auroc_low:.2f}, {found.auroc_high:.2f}]"
+            for kind, found in distances.detection.items()
+        ]
+        lines.append(f"AUROC of home against: {', '.join(told)}")
+    return lines
 
 
 def _format_failures(failures: Mapping[str, int]) -> str:

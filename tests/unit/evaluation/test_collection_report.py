@@ -27,7 +27,10 @@ def make_evaluation(confusion=((4, 1), (2, 3)), **changes):
         edges=None,
         home=None,
         collection=None,
-        detection={"all": evaluate_detection(HOME, HOME)},
+        detection={
+            "all": evaluate_detection(HOME, HOME),
+            "other labels": evaluate_detection(HOME, HOME + 100),
+        },
         n_ood=3,
         n_scored=12,
         accepted_accuracy=(6, 8),
@@ -54,7 +57,7 @@ def make_evaluation(confusion=((4, 1), (2, 3)), **changes):
 
 
 def make_unlabelled(**changes):
-    return make_evaluation(((0, 0), (0, 0)), coverage=None, labels={"unlabelled": 12}, **changes)
+    return make_evaluation(((0, 0), (0, 0)), coverage=None, **{"labels": {"unlabelled": 12}, **changes})
 
 
 def test_a_labelled_collection_has_its_scorecard_and_what_it_is_worth():
@@ -63,10 +66,11 @@ def test_a_labelled_collection_has_its_scorecard_and_what_it_is_worth():
     card = format_scorecard({**counts, **metrics_to_plain(evaluation.metrics)}, per_genre_rows(evaluation.metrics))
     text = format_collection(evaluation)
     assert text.startswith(f"{card}\n")
-    rule = evaluation.distances.rule
+    rule, other = evaluation.distances.rule, evaluation.distances.detection["other labels"]
     assert text.removeprefix(f"{card}\n").splitlines() == [
         "accuracy of the tracks that it is surest of: 50 % 1.000, 80 % 0.875",
-        f"out-of-distribution: 25.0%; {rule.describe()}; AUROC against home 0.50 [0.38, 0.62] (all)",
+        f"out-of-distribution: 25.0%; {rule.describe()}",
+        f"AUROC of home against: all 0.50 [0.38, 0.62], other labels 1.00 [{other.auroc_low:.2f}, 1.00]",
         "drift: louder",
         "drift: longer",
         "failed: 4 audio_silent, 1 audio_decode",
@@ -105,10 +109,11 @@ def test_labels_that_are_left_out_are_told(n_ambiguous):
 
 
 def test_nothing_scored_is_no_error():
-    evaluation = make_unlabelled(n_scored=0, n_tracks=5, shares=None)
+    evaluation = make_unlabelled(n_scored=0, n_tracks=5, shares=None, drift=None)
     distances = dataclasses.replace(evaluation.distances, n_ood=0, n_scored=0, detection={})
-    text = format_collection(dataclasses.replace(evaluation, distances=distances))
-    assert "5 tracks: 0 scored, 5 failed" in text
-    assert "out-of-distribution:" not in text
+    assert format_collection(dataclasses.replace(evaluation, distances=distances)).splitlines() == [
+        "5 tracks: 0 scored, 5 failed, 0 with a known genre, 0 called out-of-distribution",
+        "failed: 4 audio_silent, 1 audio_decode",
+    ]
     whole = format_collection(make_evaluation(failures={}, n_tracks=12))
     assert "failed:" not in whole
