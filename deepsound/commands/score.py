@@ -38,12 +38,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     overrides = [*args.overrides, *(["segments=true"] if args.segments else [])]
     settings = read_settings(ScoreSettings, section="score", path=args.config, overrides=overrides)
-    from deepsound.evaluation.report import format_comparison, format_scorecard
-    from deepsound.spark.score import score
+    from deepsound.evaluation.collection_report import format_collection
+    from deepsound.evaluation.scorecard.comparison import describe_comparison
+    from deepsound.spark.score import ModelPair, ModelScores, score
     from deepsound.spark.score_input import name_models
     from deepsound.spark.session import open_session
-    from deepsound.training.scoring_run import log_scoring
+    from deepsound.training.scoring_run import draw_scorecard, log_scoring
     from deepsound.training.tracking import load_bundle, open_store
+
+    pages: dict[str, str] = {}
+
+    def draw(scores: ModelScores, pairs: Sequence[ModelPair]) -> str:
+        page = draw_scorecard(
+            scores.evaluation,
+            summary=scores.summary,
+            bundle=scores.model.bundle,
+            blunders=scores.blunders,
+            comparisons={(pair.a, pair.b): pair.comparison for pair in pairs if pair.comparison is not None},
+        )
+        pages[scores.model.name] = page
+        return page
 
     open_store()
     models = name_models([(uri, load_bundle(uri)) for uri in args.models])
@@ -55,21 +69,27 @@ def main(argv: Sequence[str] | None = None) -> int:
             models=models,
             settings=settings,
             prepare=lambda extraction: prepare_networks(extraction.features, network=extraction.network),
+            draw=draw,
             report=say,
         )
     for scores in result.models:
         if len(models) > 1:
             print(f"{scores.model.name}: {scores.model.uri}")
-        print(format_scorecard(scores.summary, scores.per_genre))
+        print(format_collection(scores.evaluation))
         run_id = log_scoring(
             scores.evaluation,
             summary=scores.summary,
             per_genre=scores.per_genre,
             bundle=scores.model.bundle,
+            scorecard=pages[scores.model.name],
         )
         say(f"logged as MLflow run {run_id}")
     for pair in result.pairs:
-        print(format_comparison(pair.a, pair.b, pair.comparison))
+        if pair.comparison is None:
+            print(f"{pair.a} and {pair.b}: no track of a known genre that both have scored")
+        else:
+            print(f"{pair.a} against {pair.b}, on {pair.comparison.n_tracks} tracks:")
+            print("\n".join(f"  {line}" for line in describe_comparison(pair.a, pair.b, pair.comparison)))
     for scores in result.models:
         evaluation = scores.evaluation
         if evaluation.n_failed > settings.max_failure_fraction * evaluation.n_tracks:

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from deepsound.evaluation.collection import CollectionEvaluation, Distances, PredictedGenre
-from deepsound.evaluation.coverage import curve_from_counts
+from deepsound.evaluation.coverage import CoverageCurve, curve_from_counts
 from deepsound.evaluation.detection import SIDES, Detection, detection_from_ranks
 from deepsound.evaluation.drift import compare
 from deepsound.evaluation.metrics import compute_metrics
 from deepsound.evaluation.ood import OodRule
 from deepsound.evaluation.quantification import estimate_shares
-from deepsound.evaluation.reliability import reliability_from_counts
+from deepsound.evaluation.reliability import Reliability, reliability_from_counts
 from deepsound.evaluation.tally import KNOWN, OTHER, Tally, from_units
 
 _N_BINS = 40
@@ -43,12 +43,13 @@ def evaluate_collection(
         How the model takes tracks that it was not trained on: rows true, columns predicted.
     """
     tables, failures = tally.tables, tally.failures()
-    n_as = tables["confusion"].sum(axis=0)
-    n_scored = int(n_as.sum())
+    n_scored = int(tables["confusion"].sum())
     has_labels = bool(tables["level_tracks"].any())
+    # How genres are predicted is known of tracks like those of home only.
+    n_accepted = (tables["confusion"] - tables["ood"]).sum(axis=0)
     shares = None
-    if validation_confusion is not None and n_scored:
-        shares = estimate_shares(n_as, confusion=validation_confusion, genres=genres)
+    if validation_confusion is not None and n_accepted.any():
+        shares = estimate_shares(n_accepted, confusion=validation_confusion, genres=genres)
     return CollectionEvaluation(
         metrics=compute_metrics(tables["confusion"][:-1], genres=genres),
         n_tracks=n_scored + sum(failures.values()),
@@ -79,18 +80,22 @@ def _predicted_genre(tally: Tally, index: int, genre: str) -> PredictedGenre:
 
 
 def _levels(tally: Tally) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean confidence, tracks and right ones among them, of each level that occurs."""
+    """Mean confidence, tracks and right ones among them, of each level that occurs; each mean once."""
     n_tracks, n_right, units = (tally.tables[f"level_{name}"] for name in ("tracks", "right", "confidence"))
     there = n_tracks > 0
-    return from_units(units[there]) / n_tracks[there], n_tracks[there], n_right[there]
+    means, places = np.unique(from_units(units[there]) / n_tracks[there], return_inverse=True)
+    counts = np.zeros((2, len(means)), np.int64)
+    for row, values in zip(counts, (n_tracks, n_right), strict=True):
+        np.add.at(row, places, values[there])
+    return means, counts[0], counts[1]
 
 
-def _reliability(tally: Tally):  # type: ignore[no-untyped-def]
+def _reliability(tally: Tally) -> Reliability:
     confidences, n_tracks, n_right = _levels(tally)
     return reliability_from_counts(confidences, n_tracks=n_tracks, n_right=n_right)
 
 
-def _coverage(tally: Tally):  # type: ignore[no-untyped-def]
+def _coverage(tally: Tally) -> CoverageCurve:
     confidences, n_tracks, n_right = _levels(tally)
     return curve_from_counts(confidences, n_tracks=n_tracks, n_right=n_right)
 

@@ -5,13 +5,11 @@ from dataclasses import asdict
 from typing import Any
 
 from deepsound.evaluation.metrics import CollectionMetrics
-from deepsound.evaluation.paired import PairedComparison
 
 Scorecard = tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]
 
 # Width of 'genre' and 'tracks' in a table: what is the same for all models.
 _KEY_WIDTH = 19
-_SIGNIFICANT = 0.05
 _MACROS = ("macro_precision", "macro_recall", "macro_f1")
 
 
@@ -131,16 +129,3 @@ def _accuracy(summary: Mapping[str, Any]) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
-
-
-def format_comparison(a: str, b: str, comparison: PairedComparison | None) -> str:
-    """Two models on the same tracks, in two lines."""
-    if comparison is None:
-        return f"{a} and {b}: no track of a known genre that both have scored"
-    chance = "no more than chance" if comparison.p_value >= _SIGNIFICANT else "more than chance"
-    return (
-        f"{a} less {b}: accuracy {comparison.difference:+.3f} (95 % interval {comparison.low:+.3f} to "
-        f"{comparison.high:+.3f}) on {comparison.n_tracks} tracks\n"
-        f"{a} alone is right on {comparison.n_only_a}, {b} alone on {comparison.n_only_b}: {chance} "
-        f"(McNemar, {comparison.test}, p = {comparison.p_value:.2g})"
-    )

@@ -2,7 +2,8 @@
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +36,7 @@ from deepsound.spark.labels import load_label_map
 from deepsound.spark.schemas import PER_GENRE_FIELDS
 from deepsound.spark.score_input import NamedModel, NetworkPreparer, open_input, pick_subset
 from deepsound.spark.score_output import PARTS, ScoresFolder, open_scores
-from deepsound.spark.score_parts import PartStore, SegmentTable, score_segments
+from deepsound.spark.score_parts import PartStore, SegmentTable, list_table, score_segments
 from deepsound.spark.segment_scores import (
     PLACES,
     SegmentModel,
@@ -55,6 +56,8 @@ from deepsound.spark.track_scores import (
 
 Report = Callable[[str], None]
 _N_BLUNDERS = 20
+# Of segments: some 100,000 of VGGish, whose parts have a hundredth of that.
+_SEGMENT_BYTES_A_SHUFFLE_TASK = 512 << 20
 _TRACK_COLUMNS = ("genre", "status", "error_code", *TRACK_QUANTITIES, "container")
 
 
@@ -102,6 +105,7 @@ def score(
     models: Sequence[NamedModel],
     settings: ScoreSettings,
     prepare: NetworkPreparer,
+    draw: Callable[[ModelScores, Sequence[ModelPair]], str],
     report: Report,
 ) -> ScoreResult:
     """Score a FEATURES folder, or a folder of audio, which is then extracted with the models' own settings.
@@ -118,6 +122,8 @@ def score(
         From :func:`~deepsound.spark.score_input.name_models`.
     prepare : callable
         Gives the networks that an extraction with some settings needs. Called only where the input is audio.
+    draw : callable
+        Gives a model's ``scorecard.html``.
 
     Raises
     ------
@@ -140,7 +146,7 @@ def score(
     if maps[0] is not None:
         report(maps[0].describe(models[0].bundle.taxonomy))
     job = _ScoreJob(spark, frames, features_path, models=models, maps=maps, settings=settings)
-    with _batches_of(spark, settings.batch_size):
+    with _configured(spark, job.spark_settings()):
         chunks = job.score_segments(output, report=report)
         judged = job.judge(chunks).persist(StorageLevel.DISK_ONLY)
         try:
@@ -154,6 +160,7 @@ def score(
     schema = from_arrow_schema(pa.schema(PER_GENRE_FIELDS))
     for folder, scores in zip(output.folders(models), result.models, strict=True):
         folder.write("per_genre", spark.createDataFrame(scores.per_genre, schema).coalesce(1))
+        folder.write_text("scorecard.html", draw(scores, result.pairs))
         folder.write_json("metrics.json", scores.summary)
     output.finish([pair.to_plain() for pair in result.pairs], has_timeline=settings.segments)
     first = result.models[0].evaluation
@@ -179,6 +186,22 @@ class _ScoreJob:
         self._segments_uri = HadoopPath(spark, features_path).child("segments").uri
         self._picked = pick_subset(spark, frames.tracks, models=models, subset=settings.subset)
         self._plans = [_plan(model.bundle) for model in models]
+        self._table = SegmentTable(
+            uri=self._segments_uri,
+            rows=frames.segments,
+            files=tuple(list_table(spark, self._segments_uri)),
+            picked=self._picked,
+            batch_size=settings.batch_size,
+        )
+
+    def spark_settings(self) -> dict[str, int]:
+        """What suits the work: tracks are few beside their segments, and each task of a shuffle costs a worker."""
+        n_cores = max(1, self._spark.sparkContext.defaultParallelism)
+        n_bytes = sum(file.size_bytes for file in self._table.files)
+        return {
+            "spark.sql.execution.arrow.maxRecordsPerBatch": self._settings.batch_size,
+            "spark.sql.shuffle.partitions": max(n_cores, math.ceil(n_bytes / _SEGMENT_BYTES_A_SHUFFLE_TASK)),
+        }
 
     def score_segments(self, output: ScoresFolder, *, report: Report) -> list[HadoopPath]:
         """Score what is not scored yet; the folders of all parts."""
@@ -206,13 +229,7 @@ class _ScoreJob:
             ],
         }
         store = PartStore(self._spark, output.path.child(PARTS), identity=identity)
-        table = SegmentTable(
-            uri=self._segments_uri,
-            rows=self._frames.segments,
-            picked=self._picked,
-            batch_size=self._settings.batch_size,
-        )
-        return score_segments(self._spark, store, table, scorer=scorer, report=report)
+        return score_segments(self._spark, store, self._table, scorer=scorer, report=report)
 
     def judge(self, chunks: Sequence[HadoopPath]) -> DataFrame:
         """Tracks with their predictions, and counts of them: :func:`judged_schema`."""
@@ -340,12 +357,13 @@ def _pair(a: str, b: str, counts: Sequence[int]) -> ModelPair:
 
 
 @contextlib.contextmanager
-def _batches_of(spark: SparkSession, n_rows: int) -> Iterator[None]:
-    """Spark hands rows to Python so many at a time."""
-    key = "spark.sql.execution.arrow.maxRecordsPerBatch"
-    before = spark.conf.get(key)
-    spark.conf.set(key, str(n_rows))
+def _configured(spark: SparkSession, wanted: Mapping[str, int]) -> Iterator[None]:
+    """Spark with some settings, for as long as the block."""
+    before = {key: spark.conf.get(key) for key in wanted}
+    for key, value in wanted.items():
+        spark.conf.set(key, str(value))
     try:
         yield
     finally:
-        spark.conf.set(key, str(before))
+        for key, old in before.items():
+            spark.conf.set(key, str(old))

@@ -101,6 +101,7 @@ class SegmentTable:
 
     Attributes
     ----------
+    files : tuple of TableFile
     rows : DataFrame
         As Spark found it: it lends its schema.
     picked : DataFrame or None
@@ -110,6 +111,7 @@ class SegmentTable:
     """
 
     uri: str
+    files: tuple[TableFile, ...]
     rows: DataFrame
     picked: DataFrame | None
     batch_size: int
@@ -157,7 +159,7 @@ def score_segments(
     report: Callable[[str], None],
 ) -> list[HadoopPath]:
     """Score all segments that are not scored yet, chunk by chunk; the folders of all chunks."""
-    files = list_table(spark, table.uri)
+    files = table.files
     n_cores = max(1, spark.sparkContext.defaultParallelism)
     limits = ShardLimits(n_files=_MAX_CHUNK_FILES, n_bytes=n_cores * _CHUNK_BYTES_A_CORE)
     planned = [

@@ -30,7 +30,7 @@ class FilePiece:
 
 
 def deal_pieces(files: Sequence[TableFile], *, n_tasks: int) -> list[list[FilePiece]]:
-    """Files, large ones in pieces, as tasks of about the same size, in their order; fewer tasks where it is little."""
+    """Files, large ones in pieces, as tasks of about the same size, in their order."""
     pieces = []
     for file in files:
         n_pieces = max(1, math.ceil(file.size_bytes / _PIECE_BYTES))

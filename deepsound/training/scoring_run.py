@@ -1,15 +1,67 @@
-"""A scoring run in MLflow, linked to the run that trained the model."""
+"""A scoring run in MLflow, linked to the run that trained the model, and its scorecard."""
 
 import posixpath
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-from deepsound.evaluation.collection import CollectionEvaluation
+import deepsound
+from deepsound.evaluation.collection import Blunder, CollectionEvaluation
+from deepsound.evaluation.collection_report import format_collection
+from deepsound.evaluation.paired import PairedComparison
 from deepsound.evaluation.pictures import draw_confusion, draw_predicted_genres
-from deepsound.evaluation.report import format_scorecard, headline_numbers
+from deepsound.evaluation.report import headline_numbers
+from deepsound.evaluation.scorecard.collection import collection_page
+from deepsound.evaluation.scorecard.page import link_or_text
 from deepsound.models.bundle import Bundle
+from deepsound.settings import flatten
 from deepsound.training import tracking
 
-_COUNTS = ("n_tracks", "n_labelled", "n_scored", "n_failed", "n_ood")
+_FIGURES = (
+    *("n_tracks", "n_labelled", "n_scored", "n_failed", "n_ood"),
+    *("mean_confidence", "calibration_error", "aurc"),
+)
+
+
+def draw_scorecard(
+    evaluation: CollectionEvaluation,
+    *,
+    summary: Mapping[str, Any],
+    bundle: Bundle,
+    blunders: tuple[Blunder, ...],
+    comparisons: Mapping[tuple[str, str], PairedComparison],
+) -> str:
+    """The scorecard of a scored collection, as HTML.
+
+    Parameters
+    ----------
+    summary : mapping
+        The content of ``metrics.json``.
+    comparisons : mapping of (str, str) to PairedComparison
+        Of the models that scored it.
+    """
+    label_map = summary["label_map"]
+    facts = {
+        "model": str(summary["model"]),
+        "trained by": link_or_text(
+            f"run {bundle.run_id or 'outside MLflow'}", url=tracking.url_of_run(bundle.run_id)
+        ),
+        "input": str(summary["input"]),
+        "feature": f"{bundle.feature}, {' x '.join(map(str, bundle.head.spec.shape))} a segment",
+        "feature fingerprint": bundle.feature_fingerprint,
+        "labels": "as they are" if label_map is None else f"by the map {label_map['name']} {label_map['version']}",
+    }
+    settings = {key: str(value) for key, value in flatten(summary["settings"]).items()}
+    return collection_page(
+        evaluation,
+        title=_title(summary, bundle),
+        subtitle=f"{summary['model']}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        blunders=blunders,
+        comparisons=comparisons,
+        facts=facts,
+        folded={"Settings of the scoring": settings},
+        footer=f"deepsound {deepsound.__version__}. Intervals are 95 %.",
+    )
 
 
 def log_scoring(
@@ -18,6 +70,7 @@ def log_scoring(
     summary: dict[str, Any],
     per_genre: list[dict[str, Any]],
     bundle: Bundle,
+    scorecard: str,
 ) -> str:
     """Log one scored collection; the id of its run.
 
@@ -27,10 +80,10 @@ def log_scoring(
         The content of ``metrics.json``.
     per_genre : list of dict
         The rows of ``per_genre/``.
+    scorecard : str
+        From :func:`draw_scorecard`.
     """
-    subset = summary["settings"]["subset"]
-    collection = posixpath.basename(str(summary["input"]).rstrip("/"))
-    title = f"{bundle.feature} on {collection}" + ("" if subset == "all" else f" ({subset} tracks)")
+    metrics = evaluation.metrics
     tags = {
         "deepsound.job": "score",
         "deepsound.feature": bundle.feature,
@@ -40,20 +93,32 @@ def log_scoring(
         "deepsound.feature_fingerprint": bundle.feature_fingerprint,
     }
     settings = {**summary["settings"], "input": summary["input"], "model": summary["model"]}
-    metrics = evaluation.metrics
-    with tracking.start_run(
-        f"score-{bundle.feature}-{collection}-{subset}", tags=tags, settings=settings
-    ) as run_id:
-        tracking.log_metrics({name: summary[name] for name in _COUNTS})
+    subset, title = settings["subset"], _title(summary, bundle)
+    name = f"score-{bundle.feature}-{_collection(summary)}-{subset}"
+    with tracking.start_run(name, tags=tags, settings=settings) as run_id:
+        tracking.log_metrics({name: summary[name] for name in _FIGURES if summary[name] is not None})
         tracking.log_metrics(headline_numbers(metrics))
+        for kind, detection in evaluation.distances.detection.items():
+            tracking.log_metrics({f"ood_auroc_{kind.replace(' ', '_')}": detection.auroc})
         if metrics.n_labelled:
             tracking.log_figure(draw_confusion(metrics, title=title), "confusion_matrix.png")
         counts = [row["n_scored_as"] for row in per_genre]
         figure = draw_predicted_genres(bundle.taxonomy.genres, counts, title=title)
         tracking.log_figure(figure, "predicted_genres.png")
         tracking.log_rows(per_genre, "per_genre.json")
+        tracking.log_text(scorecard, "scorecard.html")
         trained_by = tracking.link_to_run(bundle.run_id)
         tracking.describe_run(
-            f"```\n{format_scorecard(summary, per_genre)}\n```\n\nModel: {summary['model']}, {trained_by}"
+            f"```\n{format_collection(evaluation)}\n```\n\nModel: {summary['model']}, {trained_by}\n\n"
+            "All of it, to show around: the artifact scorecard.html\n"
         )
     return run_id
+
+
+def _collection(summary: Mapping[str, Any]) -> str:
+    return posixpath.basename(str(summary["input"]).rstrip("/"))
+
+
+def _title(summary: Mapping[str, Any], bundle: Bundle) -> str:
+    subset = summary["settings"]["subset"]
+    return f"{bundle.feature} on {_collection(summary)}" + ("" if subset == "all" else f" ({subset} tracks)")

@@ -24,6 +24,7 @@ import mlflow.artifacts
 import numpy as np
 import sqlalchemy.exc
 from matplotlib.figure import Figure
+from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
@@ -173,6 +174,18 @@ def link_to_run(run_id: str | None) -> str:
     return f"trained by [run {run_id}](#/experiments/{experiment_id}/runs/{run_id})"
 
 
+def url_of_run(run_id: str | None) -> str | None:
+    """Address of a run in the UI of a tracking server; None where the store is a file or does not know it."""
+    store = str(mlflow.get_tracking_uri())
+    if run_id is None or not store.startswith(("http://", "https://")):
+        return None
+    try:
+        experiment_id = mlflow.get_run(run_id).info.experiment_id
+    except MlflowException:
+        return None
+    return f"{store.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
+
+
 def find_champion(feature: str) -> RegisteredModel | None:
     """The present champion of a feature; None where there is none yet.
 
@@ -267,12 +280,27 @@ def load_bundle(model: str) -> Bundle:
             )
         return read_bundle(pathlib.Path(model))
     with tempfile.TemporaryDirectory(prefix="deepsound-") as folder:
-        with _tracking_errors(f"the model {model}"):
+        with _tracking_errors(f"the model {model}"), _without_progress_bar():
             downloaded = pathlib.Path(mlflow.artifacts.download_artifacts(artifact_uri=model, dst_path=folder))
         bundles = sorted(downloaded.glob("**/bundle.json"))
         if len(bundles) != 1:
             raise BundleError(f"{model} holds {len(bundles)} deepsound bundles; wanted one")
         return read_bundle(bundles[0].parent)
+
+
+@contextlib.contextmanager
+def _without_progress_bar() -> Iterator[None]:
+    """MLflow would draw a bar over the files of a model."""
+    name = MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.name
+    before = os.environ.get(name)
+    os.environ[name] = "false"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 @contextlib.contextmanager

@@ -33,6 +33,7 @@ def run_all(spark, bundles, features, output, *, report=lambda _: None, **settin
         models=name_models([("models:/toy", bundle) for bundle in bundles]),
         settings=ScoreSettings(**settings),
         prepare=lambda _: (),
+        draw=lambda scores, pairs: f"{scores.model.name} {len(pairs)}",
         report=report,
     )
 
