@@ -5,6 +5,7 @@ import functools
 import json
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import scipy.special
@@ -12,17 +13,34 @@ import sklearn.metrics
 
 from deepsound.config import LabelSettings, ScoreSettings
 from deepsound.errors import (
+    ConfigError,
     FingerprintMismatchError,
     InputError,
+    LabelMapError,
     OutputError,
+    SchemaMismatchError,
     SplitError,
     UnknownFeatureError,
 )
-from deepsound.spark import heads
+from deepsound.evaluation.paired import compare_paired
+from deepsound.spark import heads, score_parts
+from deepsound.spark import score as score_module
 from deepsound.spark.score import score
 from deepsound.spark.score_input import name_models, own_settings
 
 GENRES = ("high", "low", "noise")
+LABELS = ("Treble!", "bass", "drums and bass", "polka", None, "noise")
+MAP = """
+name: pitches
+version: 1
+source: these tests
+targets: [high, low, noise]
+map:
+  treble: high
+  bass: low
+  noise: noise
+  drums and bass: ambiguous
+"""
 
 
 def run_all(spark, bundles, features, output, *, report=lambda _: None, **settings):
@@ -214,21 +232,253 @@ def test_second_run_replaces_the_first(spark, tiny_bundle, write_features, tmp_p
     assert pq.read_table(tmp_path / "s" / "predictions").num_rows == 6
 
 
+def cut_into_files(features, n):
+    """The segments in several files, so that tracks go on in the next one."""
+    table = pq.read_table(features / "segments" / "part-0.parquet")
+    (features / "segments" / "part-0.parquet").unlink()
+    size = -(-table.num_rows // n)
+    for number in range(n):
+        pq.write_table(table.slice(number * size, size), features / "segments" / f"cut-{number}.parquet")
+    return features
+
+
+def names_in(folder):
+    return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+
+
+def close_to(rows, others):
+    assert rows.keys() == others.keys()
+    for name, row in rows.items():
+        for key, value in row.items():
+            other = others[name][key]
+            if isinstance(value, float | list):
+                np.testing.assert_allclose(value, other, atol=1e-9, err_msg=f"{name} {key}")
+            else:
+                assert value == other, (name, key)
+
+
 def test_the_head_is_built_once_per_worker(spark, tiny_bundle, write_features, tmp_path, count_loads):
     """Many batches and several tasks, but one construction in each Python process."""
-    features = write_features(make_tracks(60))
-    for part in range(3):  # files, and so tasks, of their own
-        table = pq.read_table(features / "segments" / "part-0.parquet").slice(part * 40, 40)
-        pq.write_table(table, features / "segments" / f"cut-{part}.parquet")
-    (features / "segments" / "part-0.parquet").unlink()
-    spark.conf.set("spark.sql.files.maxPartitionBytes", "4000")
-    try:
-        score_it = functools.partial(run, spark, tiny_bundle, features, tmp_path / "s", batch_size=5)
-        n_loads, n_uses, _ = count_loads("deepsound.models.head", "load_head", score_it)
-    finally:
-        spark.conf.unset("spark.sql.files.maxPartitionBytes")
+    features = cut_into_files(write_features(make_tracks(60)), 4)
+    score_it = functools.partial(run, spark, tiny_bundle, features, tmp_path / "s", batch_size=5)
+    n_loads, n_uses, _ = count_loads("deepsound.models.head", "load_head", score_it)
     assert max(n_loads.values()) <= 1
-    assert n_uses >= 3  # one for each task
+    assert n_uses == 4  # one for each task
+
+
+def test_files_opened_by_workers_and_by_spark_give_the_same(
+    spark, tiny_bundle, write_features, tmp_path, monkeypatch
+):
+    features = cut_into_files(write_features(make_tracks(30)), 4)
+    run(spark, tiny_bundle, features, tmp_path / "a", segments=True)
+    seen = []
+    by_workers = property(lambda self: bool(seen.append(self)))
+    monkeypatch.setattr(score_parts.SegmentTable, "is_opened_by_workers", by_workers)
+    run(spark, tiny_bundle, features, tmp_path / "b", segments=True)
+    assert len(seen) == 1
+    close_to(read_predictions(tmp_path / "a"), read_predictions(tmp_path / "b"))
+    assert len(read_predictions(tmp_path / "a")) == 30
+    order = [("track_id", "ascending"), ("segment_index", "ascending")]
+    a, b = (pq.read_table(tmp_path / name / "segments").sort_by(order).to_pylist() for name in "ab")
+    assert len(a) == 60
+    close_to(dict(enumerate(a)), dict(enumerate(b)))
+
+
+def test_the_timeline_says_which_genre_when(spark, tiny_bundle, head_weights, write_features, tmp_path):
+    tracks = make_tracks(6)
+    features = write_features(tracks)
+    run(spark, tiny_bundle, features, tmp_path / "s", segments=True)
+    rows = pq.read_table(tmp_path / "s" / "segments").to_pylist()
+    found = {(row["track_id"], row["segment_index"]): row for row in rows}
+    for track in tracks:
+        for index in range(len(track["values"])):
+            one = {**track, "values": track["values"][index : index + 1]}
+            expected, _ = expected_probabilities(one, tiny_bundle, head_weights)
+            row = found.pop((track["track_id"], index))
+            np.testing.assert_allclose(row["probabilities"], expected, atol=1e-5)
+            assert row["predicted_genre"] == GENRES[int(np.argmax(expected))]
+            assert row["confidence"] == pytest.approx(expected.max(), abs=1e-5)
+    assert not found
+    run(spark, tiny_bundle, features, tmp_path / "s")
+    assert not (tmp_path / "s" / "segments").exists()
+
+
+def test_segments_of_another_size_fail_their_track_alone(spark, tiny_bundle, write_features, tmp_path):
+    features = write_features(make_tracks(4))
+    path = features / "segments" / "part-0.parquet"
+    rows = pq.read_table(path).to_pylist()
+    rows[-1]["toy"] = rows[-1]["toy"][:5]
+    pq.write_table(pa.Table.from_pylist(rows, schema=pq.read_schema(path)), path)
+    result = run(spark, tiny_bundle, features, tmp_path / "s")
+    codes = {name: row["error_code"] for name, row in read_predictions(tmp_path / "s").items()}
+    assert codes == {"t0": None, "t1": None, "t2": None, "t3": "malformed"}
+    assert result.evaluation.failures == {"malformed": 1}
+
+
+@pytest.mark.parametrize("n_failed", [3, 0])
+def test_a_collection_of_failures_and_an_empty_one(spark, tiny_bundle, write_features, tmp_path, n_failed):
+    features = write_features([{"track_id": f"t{i}", "error_code": "silent"} for i in range(n_failed)])
+    result = run(spark, tiny_bundle, features, tmp_path / "s")
+    assert (result.evaluation.n_tracks, result.evaluation.n_scored) == (n_failed, 0)
+    assert result.summary["accuracy"] is None
+    assert result.summary["failures"] == ({"silent": 3} if n_failed else {})
+    assert pq.read_table(tmp_path / "s" / "predictions").num_rows == n_failed
+    (features / "segments" / "part-0.parquet").rename(features / "segments" / "_part-0.parquet")
+    with pytest.raises(SchemaMismatchError, match="cannot read the tables"):
+        run(spark, tiny_bundle, features, tmp_path / "s")
+
+
+def test_labels_by_a_map(spark, tiny_bundle, write_features, tmp_path):
+    (tmp_path / "map.yaml").write_text(MAP)
+    tracks = [{**track, "genre": label} for track, label in zip(make_tracks(6), LABELS, strict=True)]
+    said = []
+    features, where = write_features(tracks), tmp_path / "s"
+    labels = LabelSettings(map=str(tmp_path / "map.yaml"))
+    (scores,) = run_all(spark, [tiny_bundle], features, where, labels=labels, report=said.append).models
+    rows = read_predictions(where)
+    found = [tuple(rows[f"t{i}"][key] for key in ("label", "genre", "label_outcome")) for i in range(6)]
+    assert found == [
+        ("Treble!", "high", "mapped"),
+        ("bass", "low", "mapped"),
+        ("drums and bass", None, "ambiguous"),
+        ("polka", None, "unmapped"),
+        (None, None, "unlabelled"),
+        ("noise", "noise", "mapped"),
+    ]
+    assert scores.summary["n_labelled"] == 3
+    assert scores.summary["label_outcomes"] == {"ambiguous": 1, "mapped": 3, "unlabelled": 1, "unmapped": 1}
+    assert scores.summary["label_map"]["name"] == "pitches"
+    assert any("labels by the map pitches" in line for line in said)
+    with pytest.raises(LabelMapError, match="no label map"):
+        run(spark, tiny_bundle, features, where, labels=LabelSettings(map="absent"))
+    assert (where / "metrics.json").exists(), "a refused run takes nothing away"
+
+
+def test_several_models_score_in_one_pass(spark, tiny_bundle, linear_onnx, write_features, tmp_path, head_weights):
+    rng = np.random.default_rng(8)
+    weights = head_weights + rng.normal(size=head_weights.shape)
+    head = dataclasses.replace(tiny_bundle.head, onnx_bytes=linear_onnx(weights))
+    other = dataclasses.replace(tiny_bundle, head=head)
+    tracks = make_tracks(40)
+    tracks[0]["genre"] = None
+    features = write_features([*tracks, {"track_id": "bad", "genre": "low", "error_code": "silent"}])
+    result = run_all(spark, [tiny_bundle, other], features, tmp_path / "both")
+    for name, bundle in (("toy-1", tiny_bundle), ("toy-2", other)):
+        run(spark, bundle, features, tmp_path / name)
+        folder = tmp_path / "both" / "models" / name
+        close_to(read_predictions(folder), read_predictions(tmp_path / name))
+        assert (folder / "scorecard.html").read_text() == f"{name} 1"
+        alone, together = (json.loads((at / "metrics.json").read_text()) for at in (tmp_path / name, folder))
+        assert alone == together
+    rows = [read_predictions(tmp_path / name) for name in ("toy-1", "toy-2")]
+    judged = [name for name, row in rows[0].items() if row["genre"] and row["predicted_genre"]]
+    right = [np.array([r[name]["predicted_genre"] == r[name]["genre"] for name in judged]) for r in rows]
+    (pair,) = result.pairs
+    assert pair.comparison == compare_paired(*right)
+    assert pair.comparison.n_discordant > 5
+    (written,) = json.loads((tmp_path / "both" / "comparison.json").read_text())
+    assert (written["a"], written["b"], written["n_tracks"]) == ("toy-1", "toy-2", 39)
+    assert written["n_only_a"] == (right[0] & ~right[1]).sum()
+
+
+def test_a_subset_of_several_models_is_what_all_of_them_held_out(spark, tiny_bundle, write_features, tmp_path):
+    moved = tiny_bundle.split.set_column(3, "split", pa.array(["test", "validation", "test"]))
+    other = dataclasses.replace(tiny_bundle, split=moved)
+    features = write_features(make_tracks(9))
+    result = run_all(spark, [tiny_bundle, other], features, tmp_path / "s", subset="test")
+    assert [scores.evaluation.n_tracks for scores in result.models] == [1, 1]
+    apart = dataclasses.replace(tiny_bundle, split=moved.set_column(3, "split", pa.array(["test", "a", "b"])))
+    with pytest.raises(InputError, match="no track is a test track of every model"):
+        run_all(spark, [tiny_bundle, apart], features, tmp_path / "s", subset="test")
+
+
+def test_models_that_want_audio_extracted_differently(tiny_bundle):
+    a, b = (dataclasses.replace(tiny_bundle, extract_settings={"segment_s": s}) for s in (5.0, 10.0))
+    with pytest.raises(ConfigError, match=r"differently: segment_s 5\.0 and 10\.0"):
+        own_settings(name_models([("a", a), ("b", b)]), ScoreSettings())
+
+
+class KilledError(Exception):
+    """Stands for the end of the driver."""
+
+
+def test_a_run_that_was_cut_off_goes_on_where_it_was(spark, tiny_bundle, write_features, tmp_path, monkeypatch):
+    monkeypatch.setattr(score_parts, "_MAX_CHUNK_FILES", 1)
+    features = cut_into_files(write_features(make_tracks(30)), 5)
+    undisturbed = run(spark, tiny_bundle, features, tmp_path / "whole", segments=True)
+    write, written = score_parts.PartStore.write, []
+
+    def die_after(n):
+        def write_or_die(self, chunk, *args, **kwargs):
+            if len(written) == n:
+                raise KilledError
+            written.append(chunk.uri)
+            write(self, chunk, *args, **kwargs)
+
+        monkeypatch.setattr(score_parts.PartStore, "write", write_or_die)
+
+    output = tmp_path / "cut"
+    for n in (2, 3):
+        die_after(n)
+        with pytest.raises(KilledError):
+            run(spark, tiny_bundle, features, output, segments=True)
+        assert not (output / "metrics.json").exists()
+    said = []
+    die_after(99)
+    (scores,) = run_all(spark, [tiny_bundle], features, output, segments=True, report=said.append).models
+    assert len(written) == len(set(written)) == 5, "no chunk is scored twice"
+    assert "going on: 3 of 5 chunks are scored already" in said
+    assert read_predictions(output) == read_predictions(tmp_path / "whole")
+    assert scores.evaluation.metrics.accuracy == undisturbed.evaluation.metrics.accuracy
+    tables = [pq.read_table(where / "segments").to_pylist() for where in (output, tmp_path / "whole")]
+    by_place = [sorted(table, key=lambda row: (row["track_id"], row["segment_index"])) for table in tables]
+    assert by_place[0] == by_place[1]
+    assert names_in(output) == {"metrics.json", "per_genre", "predictions", "scorecard.html", "segments"}
+
+
+@pytest.mark.parametrize("change", ["model", "file", "settings"])
+def test_what_is_not_the_same_run_is_scored_anew(
+    spark, tiny_bundle, linear_onnx, write_features, tmp_path, monkeypatch, change
+):
+    monkeypatch.setattr(score_parts, "_MAX_CHUNK_FILES", 1)
+    features = cut_into_files(write_features(make_tracks(12)), 2)
+    bundle, settings = tiny_bundle, {}
+
+    def die(*_):
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(score_module._ScoreJob, "judge", die)
+        with pytest.raises(KilledError):
+            run(spark, bundle, features, tmp_path / "s")
+    if change == "model":
+        weights = np.random.default_rng(9).normal(size=(12, 3))
+        head = dataclasses.replace(tiny_bundle.head, onnx_bytes=linear_onnx(weights))
+        bundle = dataclasses.replace(tiny_bundle, head=head)
+    elif change == "settings":
+        settings = {"subset": "test"}
+    else:
+        path = features / "segments" / "cut-1.parquet"
+        table = pq.read_table(path)
+        values = pa.array([[0.5] * 12] * table.num_rows, table.schema.field("toy").type)
+        pq.write_table(table.set_column(table.schema.get_field_index("toy"), "toy", values), path)
+    said = []
+    run_all(spark, [bundle], features, tmp_path / "s", report=said.append, **settings)
+    run(spark, bundle, features, tmp_path / "fresh", **settings)
+    assert read_predictions(tmp_path / "s") == read_predictions(tmp_path / "fresh")
+    assert any("going on: 1 of 2" in line for line in said) == (change == "file")
+    assert "_scoring" not in names_in(tmp_path / "s")
+
+
+def test_an_output_of_several_models_makes_way_for_one_and_back(spark, tiny_bundle, write_features, tmp_path):
+    features, output = write_features(make_tracks(6)), tmp_path / "s"
+    for n_models, names in (
+        (2, {"models", "comparison.json"}),
+        (1, {"metrics.json", "per_genre", "predictions", "scorecard.html"}),
+        (2, {"models", "comparison.json"}),
+    ):
+        run_all(spark, [tiny_bundle] * n_models, features, output)
+        assert names_in(output) == names
 
 
 def test_a_large_head_travels_as_a_file_and_scores_the_same(
