@@ -56,8 +56,13 @@ setup(
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     python_requires=">=3.11",
-    packages=find_packages(include=["deepsound", "deepsound.*"]),
-    package_data={"deepsound": ["py.typed", "evaluation/scorecard/templates/*"]},
+    # The maps that conf/ holds for people to read and change are a part of the package, too.
+    packages=[*find_packages(include=["deepsound", "deepsound.*"]), "deepsound.label_maps.builtin"],
+    package_dir={"deepsound.label_maps.builtin": "conf/taxonomy"},
+    package_data={
+        "deepsound": ["py.typed", "evaluation/scorecard/templates/*"],
+        "deepsound.label_maps.builtin": ["*.yaml"],
+    },
     install_requires=EXECUTOR,
     extras_require={"spark": SPARK, "train": TRAIN, "dev": DEV, "notebooks": NOTEBOOKS, "all": SPARK + TRAIN},
     entry_points={"console_scripts": ["deepsound = deepsound.cli:main"]},

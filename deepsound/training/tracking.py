@@ -237,7 +237,7 @@ def log_model(folder: pathlib.Path, *, feature: str, shape: tuple[int, int]) -> 
     name = f"deepsound-{feature}"
     package = pathlib.Path(deepsound.__file__).parent
     signature = ModelSignature(inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, *shape))]))
-    with _tracking_errors(f"registering {name}"), warnings.catch_warnings():
+    with _tracking_errors(f"registering {name}"), _without_progress_bar(), warnings.catch_warnings():
         # MLflow asks for an input example although the signature says all that one would.
         warnings.simplefilter("ignore", UserWarning)
         info = mlflow.pyfunc.log_model(

@@ -253,6 +253,34 @@ def test_score_refuses_a_model_in_one_line(job, features, tmp_path, capsys, mode
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"taxonomy": []}, "has no taxonomy"),
+        ({"format_version": 99}, "has bundle format 99"),
+    ],
+)
+def test_score_refuses_a_bundle_that_it_cannot_understand(job, features, trained, tmp_path, capsys, change, words):
+    downloaded = pathlib.Path(mlflow.artifacts.download_artifacts(trained, dst_path=str(tmp_path / "model")))
+    (manifest,) = downloaded.rglob("bundle.json")
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **change}))
+    capsys.readouterr()
+    arguments = ["--input", str(features), "--model", str(manifest.parent), "--output", str(tmp_path / "s")]
+    assert job("score")(arguments) == 2
+    expect_refusal(capsys, "bundle", words)
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_model_that_may_not_be_read(job, features, trained, tmp_path, capsys, monkeypatch):
+    # Tests may run as root, for whom there is no such thing.
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied", "/mnt/models/bundle.json")
+
+    monkeypatch.setattr(mlflow.artifacts, "download_artifacts", refuse)
+    assert job("score")(["--input", str(features), "--model", trained, "--output", str(tmp_path / "s")]) == 2
+    expect_refusal(capsys, "tracking", trained, "Permission denied", "bundle.json")
+
+
 def test_score_refuses_features_of_another_definition(spark, job, trained, music, tmp_path, capsys):  # noqa: ARG001
     options = ["--set", "segment_s=1", "--set", "normalize=rms"]
     assert job("extract")(["--input", str(music), "--output", str(tmp_path / "f"), *options]) == 0
@@ -280,10 +308,3 @@ def test_tracks_tells_of_failures(features, tmp_path, capsys):
     expect_refusal(capsys, "parameter", "--limit is -1")
     assert cli.main(["tracks", str(tmp_path)]) == 2
     expect_refusal(capsys, "input", "its extraction did not finish")
-
-
-def test_a_label_map_is_refused_until_it_is_applied(job, features, trained, tmp_path, capsys):
-    arguments = ["--input", str(features), "--model", trained, "--output", str(tmp_path / "s")]
-    assert job("score")([*arguments, "--set", "labels.map=fma"]) == 2
-    expect_refusal(capsys, "config", "labels.map", "no label map yet")
-    assert not (tmp_path / "s").exists()

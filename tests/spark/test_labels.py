@@ -1,41 +1,15 @@
-"""Labels as columns: the pure function, row by row, and files on any file system."""
+"""Label maps by name and from files on any file system."""
 
 import pytest
 
 from deepsound.config import LabelSettings, ScoreSettings
 from deepsound.errors import InputError, LabelMapError
-from deepsound.label_maps import LabelCounts, map_labels, read_label_map
 from deepsound.settings import read_settings
-from deepsound.spark.labels import count_label_outcomes, load_label_map, map_genre_column
-from deepsound.spark.score import _own_settings
+from deepsound.spark.labels import load_label_map
+from deepsound.spark.score_input import name_models, own_settings
 from deepsound.taxonomy import GTZAN_GENRES, Taxonomy
 
 GTZAN = Taxonomy(GTZAN_GENRES)
-LABELS = ["Rock", "Hip-Hop", None, "", "Electronic", "Soul-RnB", "Rock; Jazz", "Rock/Punk", "ünknown ♫", "rock"]
-
-
-@pytest.mark.parametrize("name", ["fma", None])
-def test_rows_equal_the_pure_function(spark, name):
-    label_map = read_label_map(name) if name else None
-    rows = [(f"t{i}", label, i) for i, label in enumerate(LABELS * 3)]
-    df = spark.createDataFrame(rows, "track_id string, genre string, n int").repartition(3)
-    mapped = map_genre_column(df, label_map=label_map, taxonomy=GTZAN)
-    assert mapped.columns == ["track_id", "genre", "n", "label", "label_outcome"]
-    expected = map_labels(LABELS * 3, taxonomy=GTZAN, label_map=label_map)
-    got = {row.track_id: (row.n, row.label, row.genre, row.label_outcome) for row in mapped.collect()}
-    assert got == {
-        track_id: (i, label, outcome.genre, outcome.outcome)
-        for (track_id, label, i), outcome in zip(rows, expected.outcomes, strict=True)
-    }
-    assert count_label_outcomes(mapped) == expected.counts
-    # Labels go to Python once, not once for each column.
-    plan = mapped._jdf.queryExecution().optimizedPlan().toString()
-    assert plan.count("ArrowEvalPython") == 1
-
-
-def test_of_nothing(spark):
-    df = spark.createDataFrame([], "genre string")
-    assert count_label_outcomes(map_genre_column(df, label_map=None, taxonomy=GTZAN)) == LabelCounts()
 
 
 def test_maps_by_name_and_by_path(spark, tmp_path):
@@ -54,9 +28,6 @@ def test_bad_maps(spark, tmp_path):
             load_label_map(spark, LabelSettings(map=name), taxonomy=GTZAN)
     with pytest.raises(LabelMapError, match=r"does not know: blues, .*; it knows high, low"):
         load_label_map(spark, LabelSettings(map="fma"), taxonomy=Taxonomy(("high", "low")))
-    df = spark.createDataFrame([("rock",)], "genre string")
-    with pytest.raises(LabelMapError, match="does not know: blues"):
-        map_genre_column(df, label_map=read_label_map("fma"), taxonomy=Taxonomy(("high", "low")))
     (tmp_path / "words.yaml").write_text("just words")
     with pytest.raises(LabelMapError, match="holds a str"):
         load_label_map(spark, LabelSettings(map=str(tmp_path / "words.yaml")), taxonomy=GTZAN)
@@ -67,5 +38,5 @@ def test_bad_maps(spark, tmp_path):
 
 def test_audio_to_score_is_extracted_with_its_labels_as_they_are(tiny_bundle):
     settings = read_settings(ScoreSettings, section="score", overrides=["labels.map=fma", "labels.from=tags"])
-    own = _own_settings(tiny_bundle, settings)
+    own = own_settings(name_models([("m", tiny_bundle)]), settings)
     assert (own.labels.source, own.labels.map) == ("tags", None)
