@@ -145,6 +145,25 @@ def test_new_labels_need_no_new_extraction(run, collection, tmp_path):
     assert {row["genre"] for row in rows_of(output)["segments"]} == {"treble", "low", None}
 
 
+def test_of_two_revisions_the_later_counts(run, collection, tmp_path):
+    """As a run leaves them that is killed between the commit of the one and the removal of the other."""
+    output, before = tmp_path / "f", tmp_path / "before"
+    run(output)
+    shutil.copytree(output, before)
+    (collection / "low").rename(collection / "bass")
+    run(output, prune=True)
+    later = rows_of(output)
+    n_files = len(list(output.rglob("shard-*")))
+    for file in before.rglob("*shard-*"):
+        target = output / file.relative_to(before)
+        assert not target.exists()
+        shutil.copy(file, target)
+    result, said = run(output)
+    assert "nothing to do" in said
+    assert rows_of(output) == later
+    assert len(list(output.rglob("shard-*"))) == n_files
+
+
 def test_copies_change_places_with_their_originals(run, collection, tmp_path):
     output = tmp_path / "f"
     drop = replace(SETTINGS, duplicates="drop")
@@ -236,15 +255,17 @@ def test_killed_at_any_moment_of_a_rerun(run, attempt, collection, clip, tmp_pat
     run(tmp_path / "base")
     write_track(collection / "high" / "high.wav", clip("high", 9, duration_s=1.0))
     (collection / "noise" / "noise.wav").rename(collection / "noise" / "renamed.wav")
+    run(tmp_path / "undisturbed")
+    finished = [rows_of(tmp_path / name) for name in ("base", "undisturbed")]
     n = 1
     while True:
         output = tmp_path / f"f{n}"
         shutil.copytree(tmp_path / "base", output)
         if attempt(output, n, prune=True):
             break
+        assert not (output / "extract.json").exists() or rows_of(output) in finished
         n += 1
     assert n > 10
-    run(tmp_path / "undisturbed")
     for number in range(1, n):
         run(tmp_path / f"f{number}", prune=True)
         assert rows_of(tmp_path / f"f{number}") == rows_of(tmp_path / "undisturbed")
@@ -342,7 +363,8 @@ def test_on_a_file_system_that_is_not_mounted(spark, collection, clip, run, tmp_
 def test_what_an_earlier_version_wrote_is_not_mixed_with(run, tmp_path):
     output = tmp_path / "f"
     run(output)
-    (output / "tracks" / "shard-00000-r0.parquet").rename(output / "tracks" / "part-00000.parquet")
+    for name, old in (("tracks", "shard-00000-r0.parquet"), ("segments", "shard-00000-r0-part-0.parquet")):
+        (output / name / old).rename(output / name / "part-00000.parquet")
     with pytest.raises(OutputError, match=r"part-00000\.parquet, which this version of extract does not write"):
         run(output)
     run(output, overwrite=True)
