@@ -158,8 +158,7 @@ def test_of_two_revisions_the_later_counts(run, collection, tmp_path):
         target = output / file.relative_to(before)
         assert not target.exists()
         shutil.copy(file, target)
-    result, said = run(output)
-    assert "nothing to do" in said
+    assert "nothing to do" in run(output)[1]
     assert rows_of(output) == later
     assert len(list(output.rglob("shard-*"))) == n_files
 
