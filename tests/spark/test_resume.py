@@ -12,8 +12,8 @@ import soundfile
 from deepsound.config import ExtractSettings, LabelSettings
 from deepsound.errors import OutputError
 from deepsound.spark.extract import RerunPolicy, extract, watch
-from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.shards import ShardStore
+from tests.spark.deaths import outlives
 
 SETTINGS = ExtractSettings(segment_s=1.0, shard_files=2, max_failure_fraction=1.0)
 KEYS = {"tracks": ("track_id",), "segments": ("track_id", "segment_index")}
@@ -206,40 +206,9 @@ def test_settings_side_by_side(spark, collection, tmp_path):
     assert any(line.split() == ["normalize", "peak", "peak"] for line in lines)
 
 
-class Killed(BaseException):
-    """What a kill would do to the driver: nothing behind it is run."""
-
-
-@pytest.fixture
-def attempt(run, monkeypatch):
-    """A function that runs and dies right after its n-th change of the storage; whether it was over before."""
-
-    def run_and_die(output, n, settings=SETTINGS, **policy):
-        n_changes = iter(range(1, 10_000))
-
-        def dying(change):
-            def change_or_die(*args):
-                change(*args)
-                if next(n_changes) == n:
-                    raise Killed
-
-            return change_or_die
-
-        with monkeypatch.context() as patch:
-            for name in ("move_to", "write_text", "delete"):
-                patch.setattr(HadoopPath, name, dying(getattr(HadoopPath, name)))
-            try:
-                run(output, settings, **policy)
-            except Killed:
-                return False
-        return True
-
-    return run_and_die
-
-
-def test_killed_at_any_moment_of_a_first_run(run, attempt, tmp_path):
+def test_killed_at_any_moment_of_a_first_run(run, tmp_path):
     n = 1
-    while not attempt(tmp_path / f"f{n}", n):
+    while not outlives(n, run, tmp_path / f"f{n}"):
         n += 1
     # Every change was tried: a run has several for each of its two shards.
     assert n > 8
@@ -250,7 +219,7 @@ def test_killed_at_any_moment_of_a_first_run(run, attempt, tmp_path):
         assert rows_of(tmp_path / f"f{number}") == rows_of(tmp_path / "undisturbed")
 
 
-def test_killed_at_any_moment_of_a_rerun(run, attempt, collection, clip, tmp_path):
+def test_killed_at_any_moment_of_a_rerun(run, collection, clip, tmp_path):
     run(tmp_path / "base")
     write_track(collection / "high" / "high.wav", clip("high", 9, duration_s=1.0))
     (collection / "noise" / "noise.wav").rename(collection / "noise" / "renamed.wav")
@@ -260,7 +229,7 @@ def test_killed_at_any_moment_of_a_rerun(run, attempt, collection, clip, tmp_pat
     while True:
         output = tmp_path / f"f{n}"
         shutil.copytree(tmp_path / "base", output)
-        if attempt(output, n, prune=True):
+        if outlives(n, run, output, prune=True):
             break
         assert not (output / "extract.json").exists() or rows_of(output) in finished
         n += 1
@@ -270,12 +239,12 @@ def test_killed_at_any_moment_of_a_rerun(run, attempt, collection, clip, tmp_pat
         assert rows_of(tmp_path / f"f{number}") == rows_of(tmp_path / "undisturbed")
 
 
-def test_a_killed_run_loses_at_most_a_shard(run, attempt, tmp_path):
+def test_a_killed_run_loses_at_most_a_shard(run, tmp_path):
     """Shard by shard: with one file a shard, a run killed behind the third commit leaves one file to do."""
     one = replace(SETTINGS, shard_files=1)
     n = 1
     while len(list((tmp_path / f"f{n - 1}" / "tracks").glob("shard-*"))) < 3:
-        attempt(tmp_path / f"f{n}", n, one)
+        outlives(n, run, tmp_path / f"f{n}", one)
         n += 1
     result, _ = run(tmp_path / f"f{n - 1}", one)
     assert (result.n_tracks, result.n_extracted) == (4, 1)
