@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import optuna
+from optuna.trial import FrozenTrial
 
 from deepsound.config import TrainSettings
 from deepsound.config.space import Choice, Space, with_values
@@ -22,6 +23,10 @@ class TrialLog(Protocol):
 
     def start(self, trial: optuna.Trial) -> str:
         """Begin a run for a trial; its id."""
+        ...
+
+    def run_of(self, trial: FrozenTrial) -> str | None:
+        """The run of a trial that was cut off; None where it had not come to have one."""
         ...
 
     def fold(self, run_id: str, number: int, accuracy: float) -> None:

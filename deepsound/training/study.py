@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from deepsound.config import SearchSettings
 from deepsound.errors import SearchError, first_line
-from deepsound.training.objective import INTERRUPTED, RUN_ID, Objective, TrialLog
+from deepsound.training.objective import INTERRUPTED, Objective, TrialLog
 from deepsound.training.trial_outcomes import (
     ATTEMPT,
     MAX_ATTEMPTS,
@@ -77,8 +77,9 @@ def recover(study: optuna.Study, *, log: TrialLog) -> int:
     storage = study._storage
     for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
         storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
-        if RUN_ID in trial.user_attrs:
-            log.end(trial.user_attrs[RUN_ID], "killed", accuracies=[])
+        run_id = log.run_of(trial)
+        if run_id is not None:
+            log.end(run_id, "killed", accuracies=[])
         storage.set_trial_state_values(trial._trial_id, state=TrialState.FAIL)
     trials = study.trials
     retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
@@ -87,7 +88,9 @@ def recover(study: optuna.Study, *, log: TrialLog) -> int:
         attempt = int(trial.user_attrs.get(ATTEMPT, 1))
         # By id: trials that begin at the same moment on Spark may have got the same number.
         if trial.user_attrs.get(INTERRUPTED) and trial._trial_id not in retried and attempt < MAX_ATTEMPTS:
-            study.enqueue_trial(trial.params, user_attrs={RETRY_OF: trial._trial_id, ATTEMPT: attempt + 1})
+            # One that was queued with its values may not have come to take them.
+            values = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+            study.enqueue_trial(values, user_attrs={RETRY_OF: trial._trial_id, ATTEMPT: attempt + 1})
             n_queued += 1
     return n_queued
 

@@ -17,9 +17,11 @@ from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.optuna.storage import MlflowStorage
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from optuna.trial import FrozenTrial
 
 import deepsound
 from deepsound.settings import flatten
+from deepsound.training.objective import RUN_ID
 from deepsound.training.tracking import EXPERIMENT
 
 _STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "killed": "FAILED"}
@@ -45,6 +47,10 @@ class TrialRuns:
         client.log_batch(run_id, params=[Param(key, str(value)) for key, value in trial.params.items()])
         return run_id
 
+    def run_of(self, trial: FrozenTrial) -> str | None:
+        """The run that the trial has noted."""
+        return str(trial.user_attrs[RUN_ID]) if RUN_ID in trial.user_attrs else None
+
     def fold(self, run_id: str, number: int, accuracy: float) -> None:
         """Log a fold's accuracy, as step ``number``."""
         MlflowClient().log_metric(run_id, "fold_accuracy", accuracy, step=number)
@@ -66,6 +72,10 @@ class StudyRuns:
         client.set_tag(run_id, "mlflow.runName", f"trial-{trial.number:03d}")
         client.set_tag(run_id, "deepsound.job", "trial")
         return run_id
+
+    def run_of(self, trial: FrozenTrial) -> str | None:
+        """The trial is a run from its first moment, before it can note anything."""
+        return str(trial._trial_id)
 
     def fold(self, run_id: str, number: int, accuracy: float) -> None:
         """Log a fold's accuracy, as step ``number``."""

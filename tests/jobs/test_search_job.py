@@ -17,7 +17,10 @@ from deepsound.errors import ConfigError, SearchError
 from deepsound.settings import read_settings
 from deepsound.spark.search import SparkTrials
 from deepsound.training import search as search_module
+from deepsound.training import tracking
 from deepsound.training.search import search
+from deepsound.training.study import make_pruner, recover
+from deepsound.training.trial_runs import StudyRuns, open_mlflow_study
 from deepsound.training.trials import load_search_data
 from tests.jobs.refusals import expect_refusal
 
@@ -200,6 +203,18 @@ def test_a_killed_search_goes_on(toy, tmp_path, pretend):
         child.data.metrics["accuracy"] for child in children if child.data.metrics.get("accuracy")
     )
     assert outcome.accuracy == pytest.approx(1 - outcome.settings.cnn.dropout)
+
+
+def test_killed_before_it_could_note_anything():
+    """Where the runs are the study, a trial is one before it has its values; the next attempt gets the same."""
+    tracking.open_store()
+    study = open_mlflow_study("cut off", pruner=make_pruner())
+    study.enqueue_trial({"x": 0.25})
+    study.ask()
+    assert recover(study, log=StudyRuns()) == 1
+    (killed,) = [run for run in children_of(study._study_id) if run.info.status == "FAILED"]
+    assert killed.data.tags["deepsound.trial_state"] == "killed"
+    assert study.ask().suggest_float("x", 0, 1) == 0.25
 
 
 # ---- several at a time

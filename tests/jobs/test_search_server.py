@@ -79,7 +79,7 @@ def test_two_tasks_train_four_trials(job, toy, capsys):
     assert job("train")(["--features", str(toy), *overrides]) == 0
     said = capsys.readouterr()
     assert "trial 4/4: " in said.err
-    assert said.out.strip() == "models:/deepsound-toy@champion"
+    assert said.out == "models:/deepsound-toy/1\n"
     client = mlflow.MlflowClient()
     trained = client.get_run(client.get_model_version_by_alias("deepsound-toy", "champion").run_id)
     found = client.get_run(trained.data.tags["deepsound.search_run_id"])
@@ -152,5 +152,7 @@ def test_a_killed_search_goes_on(spark, toy, tmp_path, monkeypatch):
     assert 1 <= len(killed) <= 2
     for child in killed:
         assert child.info.status == "FAILED"
-        assert sum(other.data.params == child.data.params for other in children) == 2, "once more, the same"
+        # One may have been killed before it had values.
+        is_same = [child.data.params.items() <= other.data.params.items() for other in children]
+        assert sum(is_same) == 2 or not child.data.params, "once more, the same"
     assert outcome.accuracy == pytest.approx(1 - outcome.settings.cnn.dropout)

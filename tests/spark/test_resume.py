@@ -12,8 +12,8 @@ import soundfile
 from deepsound.config import ExtractSettings, LabelSettings
 from deepsound.errors import OutputError
 from deepsound.spark.extract import RerunPolicy, extract, watch
-from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.shards import ShardStore
+from tests.spark.deaths import outlives
 
 SETTINGS = ExtractSettings(segment_s=1.0, shard_files=2, max_failure_fraction=1.0)
 KEYS = {"tracks": ("track_id",), "segments": ("track_id", "segment_index")}
@@ -145,6 +145,24 @@ def test_new_labels_need_no_new_extraction(run, collection, tmp_path):
     assert {row["genre"] for row in rows_of(output)["segments"]} == {"treble", "low", None}
 
 
+def test_of_two_revisions_the_later_counts(run, collection, tmp_path):
+    """As a run leaves them that is killed between the commit of the one and the removal of the other."""
+    output, before = tmp_path / "f", tmp_path / "before"
+    run(output)
+    shutil.copytree(output, before)
+    (collection / "low").rename(collection / "bass")
+    run(output, prune=True)
+    later = rows_of(output)
+    n_files = len(list(output.rglob("shard-*")))
+    for file in before.rglob("*shard-*"):
+        target = output / file.relative_to(before)
+        assert not target.exists()
+        shutil.copy(file, target)
+    assert "nothing to do" in run(output)[1]
+    assert rows_of(output) == later
+    assert len(list(output.rglob("shard-*"))) == n_files
+
+
 def test_copies_change_places_with_their_originals(run, collection, tmp_path):
     output = tmp_path / "f"
     drop = replace(SETTINGS, duplicates="drop")
@@ -188,40 +206,9 @@ def test_settings_side_by_side(spark, collection, tmp_path):
     assert any(line.split() == ["normalize", "peak", "peak"] for line in lines)
 
 
-class Killed(BaseException):
-    """What a kill would do to the driver: nothing behind it is run."""
-
-
-@pytest.fixture
-def attempt(run, monkeypatch):
-    """A function that runs and dies right after its n-th change of the storage; whether it was over before."""
-
-    def run_and_die(output, n, settings=SETTINGS, **policy):
-        n_changes = iter(range(1, 10_000))
-
-        def dying(change):
-            def change_or_die(*args):
-                change(*args)
-                if next(n_changes) == n:
-                    raise Killed
-
-            return change_or_die
-
-        with monkeypatch.context() as patch:
-            for name in ("move_to", "write_text", "delete"):
-                patch.setattr(HadoopPath, name, dying(getattr(HadoopPath, name)))
-            try:
-                run(output, settings, **policy)
-            except Killed:
-                return False
-        return True
-
-    return run_and_die
-
-
-def test_killed_at_any_moment_of_a_first_run(run, attempt, tmp_path):
+def test_killed_at_any_moment_of_a_first_run(run, tmp_path):
     n = 1
-    while not attempt(tmp_path / f"f{n}", n):
+    while not outlives(n, run, tmp_path / f"f{n}"):
         n += 1
     # Every change was tried: a run has several for each of its two shards.
     assert n > 8
@@ -232,30 +219,32 @@ def test_killed_at_any_moment_of_a_first_run(run, attempt, tmp_path):
         assert rows_of(tmp_path / f"f{number}") == rows_of(tmp_path / "undisturbed")
 
 
-def test_killed_at_any_moment_of_a_rerun(run, attempt, collection, clip, tmp_path):
+def test_killed_at_any_moment_of_a_rerun(run, collection, clip, tmp_path):
     run(tmp_path / "base")
     write_track(collection / "high" / "high.wav", clip("high", 9, duration_s=1.0))
     (collection / "noise" / "noise.wav").rename(collection / "noise" / "renamed.wav")
+    run(tmp_path / "undisturbed")
+    finished = [rows_of(tmp_path / name) for name in ("base", "undisturbed")]
     n = 1
     while True:
         output = tmp_path / f"f{n}"
         shutil.copytree(tmp_path / "base", output)
-        if attempt(output, n, prune=True):
+        if outlives(n, run, output, prune=True):
             break
+        assert not (output / "extract.json").exists() or rows_of(output) in finished
         n += 1
     assert n > 10
-    run(tmp_path / "undisturbed")
     for number in range(1, n):
         run(tmp_path / f"f{number}", prune=True)
         assert rows_of(tmp_path / f"f{number}") == rows_of(tmp_path / "undisturbed")
 
 
-def test_a_killed_run_loses_at_most_a_shard(run, attempt, tmp_path):
+def test_a_killed_run_loses_at_most_a_shard(run, tmp_path):
     """Shard by shard: with one file a shard, a run killed behind the third commit leaves one file to do."""
     one = replace(SETTINGS, shard_files=1)
     n = 1
     while len(list((tmp_path / f"f{n - 1}" / "tracks").glob("shard-*"))) < 3:
-        attempt(tmp_path / f"f{n}", n, one)
+        outlives(n, run, tmp_path / f"f{n}", one)
         n += 1
     result, _ = run(tmp_path / f"f{n - 1}", one)
     assert (result.n_tracks, result.n_extracted) == (4, 1)
@@ -342,7 +331,8 @@ def test_on_a_file_system_that_is_not_mounted(spark, collection, clip, run, tmp_
 def test_what_an_earlier_version_wrote_is_not_mixed_with(run, tmp_path):
     output = tmp_path / "f"
     run(output)
-    (output / "tracks" / "shard-00000-r0.parquet").rename(output / "tracks" / "part-00000.parquet")
+    for name, old in (("tracks", "shard-00000-r0.parquet"), ("segments", "shard-00000-r0-part-0.parquet")):
+        (output / name / old).rename(output / name / "part-00000.parquet")
     with pytest.raises(OutputError, match=r"part-00000\.parquet, which this version of extract does not write"):
         run(output)
     run(output, overwrite=True)

@@ -1,8 +1,26 @@
-"""A session that is already there belongs to somebody else."""
+"""A session that is there is somebody else's; a local one is opened with the retries of a cluster."""
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
+from deepsound.spark.session import open_session, with_retries
+
+_KILL_ONE_WORKER = """
+import os, signal
+from pyspark import TaskContext
 from deepsound.spark.session import open_session
+
+def die_once(rows):
+    if TaskContext.get().attemptNumber() == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    yield from rows
+
+with open_session("retries") as spark:
+    print(spark.sparkContext.parallelize(range(3), 1).mapPartitions(die_once).count())
+"""
 
 
 def test_a_session_of_another_thread_is_used_and_left_running(spark):
@@ -13,3 +31,24 @@ def test_a_session_of_another_thread_is_used_and_left_running(spark):
     with ThreadPoolExecutor(max_workers=1) as pool:
         assert pool.submit(count).result() == (spark.sparkContext.applicationId, 3)
     assert spark.range(3).count() == 3
+
+
+def test_a_local_session_outlives_a_killed_worker():
+    ended = subprocess.run([sys.executable, "-c", _KILL_ONE_WORKER], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "3\n"), ended.stderr[-3000:]
+
+
+@pytest.mark.parametrize(
+    ("master", "expected"),
+    [
+        ("local", "local[1,4]"),
+        ("local[*]", "local[*,4]"),
+        ("local[2]", "local[2,4]"),
+        # Who gives a number means it.
+        ("local[2,1]", "local[2,1]"),
+        ("spark://here:7077", "spark://here:7077"),
+        ("yarn", "yarn"),
+    ],
+)
+def test_local_masters_get_the_retries_of_a_cluster(master, expected):
+    assert with_retries(master) == expected

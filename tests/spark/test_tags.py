@@ -12,7 +12,7 @@ from mutagen.id3 import ID3, TCON, TPE1, TPE2
 from deepsound.config import ExtractSettings, LabelSettings
 from deepsound.spark import extract_job
 from deepsound.spark.extract import extract
-from deepsound.spark.hadoop import HadoopPath
+from tests.spark.deaths import outlives
 
 TAGS = ExtractSettings(segment_s=1.0, max_failure_fraction=1.0, labels=LabelSettings(source="tags"))
 FOLDERS = replace(TAGS, labels=LabelSettings())
@@ -103,42 +103,11 @@ def test_labels_are_exchanged_without_a_new_extraction(run, tmp_path):
     assert labels_of(output) == EXPECTED
 
 
-class Killed(BaseException):
-    """What a kill would do to the driver."""
-
-
-@pytest.fixture
-def attempt(run, monkeypatch):
-    """A function that runs and dies right behind its n-th write or move; whether it was over before."""
-
-    def run_and_die(output, n, settings):
-        n_changes = iter(range(1, 10_000))
-
-        def dying(change):
-            def change_or_die(*args):
-                change(*args)
-                if next(n_changes) == n:
-                    raise Killed
-
-            return change_or_die
-
-        with monkeypatch.context() as patch:
-            for name in ("move_to", "write_text"):
-                patch.setattr(HadoopPath, name, dying(getattr(HadoopPath, name)))
-            try:
-                run(output, settings)
-            except Killed:
-                return False
-        return True
-
-    return run_and_die
-
-
-def test_killed_between_two_kinds_of_labels(run, attempt, tmp_path):
+def test_killed_between_two_kinds_of_labels(run, tmp_path):
     """At any moment of the exchange of tags for folders: a run with tags then finds tags again."""
     output, n = tmp_path / "f", 1
     run(output)
-    while not attempt(output, n, FOLDERS):
+    while not outlives(n, run, output, FOLDERS, changes=("move_to", "write_text")):
         run(output, TAGS)
         assert labels_of(output) == EXPECTED, n
         n += 1

@@ -123,6 +123,6 @@ def test_shards_keep_order_and_all_and_are_as_long_as_their_limits_allow(sizes, 
     assert [name for shard in shards for name in shard] == names
     for number, shard in enumerate(shards):
         size = sum(sizes[int(name)] for name in shard)
-        assert len(shard) == 1 or (len(shard) <= n_files and size <= n_bytes)
+        assert len(shard) == 1 or (1 < len(shard) <= n_files and size <= n_bytes)
         if number + 1 < len(shards):
             assert len(shard) == n_files or size + sizes[int(shards[number + 1][0])] > n_bytes

@@ -48,7 +48,7 @@ def test_unknown_lines_are_counted_and_named():
     ]
 
 
-@pytest.mark.parametrize("line", ["rock/001.wav", "001x.wav", "blues", "other/blues/001.wav/x", ""])
+@pytest.mark.parametrize("line", ["rock/001.wav", "001x.wav", "blues", "other/blues/001.wav/x", "z.2", ""])
 def test_another_folder_or_name_is_another_track(line):
     assert match(["blues/001.wav", "z.wav"], train=["z"], test=[line]).splits == {"z.wav": "train"}
 
@@ -56,6 +56,11 @@ def test_another_folder_or_name_is_another_track(line):
 def test_the_extension_tells_two_tracks_apart_and_nothing_else_does():
     track_ids = ["a/x.wav", "a/x.mp3", "b/y.wav", "c/y.wav", "live.at.home.flac"]
     assert match(track_ids, train=["x.mp3", "c/y"]).splits == {"a/x.mp3": "train", "c/y.wav": "train"}
+    # Converted once more, and named after the file it was made of.
+    twice = ["a/x.wav", "a/x.wav.flac"]
+    assert match(twice, train=["x.wav"], test=["x.wav.flac"]).splits == dict(
+        zip(twice, ("train", "test"), strict=True)
+    )
     assert match(track_ids, train=["live.at.home"]).splits == {"live.at.home.flac": "train"}
     with pytest.raises(SplitError, match=r"line 'x' of a split list could be a/x.mp3 or a/x.wav"):
         match(track_ids, train=["x"])

@@ -13,7 +13,7 @@ from deepsound.config import SearchSettings, TrainSettings
 from deepsound.config.space import Choice, Range
 from deepsound.errors import SearchError
 from deepsound.training import study as study_module
-from deepsound.training.objective import Objective, decode_values, encode_values
+from deepsound.training.objective import RUN_ID, Objective, decode_values, encode_values
 from deepsound.training.study import (
     make_pruner,
     make_sampler,
@@ -40,6 +40,9 @@ class Log:
     def start(self, trial):
         assert set(trial.params) == set(SPACE)
         return f"run {next(self._numbers)}"
+
+    def run_of(self, trial):
+        return trial.user_attrs.get(RUN_ID)
 
     def fold(self, run_id, number, accuracy):
         self.folds.append((run_id, number, accuracy))
