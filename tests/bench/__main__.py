@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.bench import doctor, extraction, growth, memory, networks
+from tests.bench import doctor, extraction, growth, memory, networks, scoring
 
 _BENCHES = {
     "networks": networks.run,
@@ -10,6 +10,7 @@ _BENCHES = {
     "growth": growth.run,
     "memory": memory.run,
     "doctor": doctor.run,
+    "scoring": scoring.run,
 }
 
 
