@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from pyspark.errors import AnalysisException
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from deepsound.data.store import FeatureSummary, parse_summary
@@ -30,7 +31,7 @@ def read_features(spark: SparkSession, path: str) -> FeatureFrames:
     Raises
     ------
     InputError, SchemaMismatchError
-        It cannot be read, or a table is missing.
+        It cannot be read, or a table is missing or damaged.
     """
     folder = HadoopPath(spark, path)
     summary = parse_summary(folder.child("extract.json").read_text(), where=path)
@@ -40,5 +41,5 @@ def read_features(spark: SparkSession, path: str) -> FeatureFrames:
             tracks=spark.read.parquet(folder.child("tracks").uri),
             segments=spark.read.parquet(folder.child("segments").uri),
         )
-    except AnalysisException as exc:
+    except (PySparkException, Py4JJavaError) as exc:
         raise SchemaMismatchError(f"cannot read the tables of {path}: {' '.join(str(exc).split())[:200]}") from exc

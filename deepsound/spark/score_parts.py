@@ -10,18 +10,22 @@
 with other settings, or over other files, thus finds nothing of an earlier one.
 """
 
+import contextlib
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 from pyspark import StorageLevel
+from pyspark.errors import PythonException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from deepsound.data.ledger import ShardLimits, cut_into_shards
+from deepsound.errors import SchemaMismatchError
 from deepsound.spark.hadoop import HadoopPath, storage_errors
 from deepsound.spark.inputs import binary_reader
 from deepsound.spark.segment_files import FileReader, TableFile, deal_pieces
@@ -81,7 +85,7 @@ class PartStore:
             The storage refuses.
         """
         parts = scored.where("part is not null").select("part.*")
-        with storage_errors(f"cannot write {chunk.uri}"):
+        with storage_errors(f"cannot write {chunk.uri}"), _reading_errors():
             if not has_timeline:
                 parts.write.mode("overwrite").parquet(chunk.child("parts").uri)
             else:
@@ -173,6 +177,18 @@ def score_segments(
         if len(to_do) > 1:
             report(f"{number} of {len(to_do)} chunks scored")
     return [chunk for _, chunk in planned]
+
+
+@contextlib.contextmanager
+def _reading_errors() -> Iterator[None]:
+    """Turn what a worker says of a damaged file into the error that it raised there."""
+    try:
+        yield
+    except PythonException as exc:
+        found = re.search(rf"{SchemaMismatchError.__name__}: (cannot read [^\n]+)", str(exc))
+        if found is None:
+            raise
+        raise SchemaMismatchError(found[1]) from exc
 
 
 def _digest(text: str) -> str:

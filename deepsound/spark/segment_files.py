@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from deepsound.errors import SchemaMismatchError
+
 _PIECE_BYTES = 32 << 20
 _READ_BYTES = 1 << 20
 
@@ -57,13 +59,25 @@ class FileReader:
     batch_size: int
 
     def __call__(self, pieces: Iterable[FilePiece]) -> Iterator[pa.RecordBatch]:
-        """Batches of the columns."""
+        """Batches of the columns.
+
+        Raises
+        ------
+        SchemaMismatchError
+            A file cannot be read.
+        """
         for piece in pieces:
-            with pq.ParquetFile(piece.path, buffer_size=_READ_BYTES) as file:
-                n, groups = piece.n_pieces, file.num_row_groups
-                own = range(groups * piece.number // n, groups * (piece.number + 1) // n)
-                names = [name for name in self.columns if name in file.schema_arrow.names]
-                if len(own):
-                    yield from file.iter_batches(
-                        batch_size=self.batch_size, row_groups=list(own), columns=names, use_threads=False
-                    )
+            try:
+                yield from self._read(piece)
+            except (pa.ArrowException, OSError) as exc:
+                raise SchemaMismatchError(f"cannot read {piece.path}: {' '.join(str(exc).split())[:200]}") from exc
+
+    def _read(self, piece: FilePiece) -> Iterator[pa.RecordBatch]:
+        with pq.ParquetFile(piece.path, buffer_size=_READ_BYTES) as file:
+            n, groups = piece.n_pieces, file.num_row_groups
+            own = range(groups * piece.number // n, groups * (piece.number + 1) // n)
+            names = [name for name in self.columns if name in file.schema_arrow.names]
+            if len(own):
+                yield from file.iter_batches(
+                    batch_size=self.batch_size, row_groups=list(own), columns=names, use_threads=False
+                )

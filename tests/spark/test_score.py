@@ -315,6 +315,21 @@ def test_segments_of_another_size_fail_their_track_alone(spark, tiny_bundle, wri
     assert result.evaluation.failures == {"malformed": 1}
 
 
+@pytest.mark.parametrize("table", ["tracks", "segments"])
+def test_damaged_tables_are_told_in_one_line(spark, tiny_bundle, write_features, tmp_path, table):
+    features = cut_into_files(write_features(make_tracks(30)), 2)
+    path = sorted((features / table).glob("*.parquet"))[-1]
+    if table == "tracks":
+        path.write_bytes(b"no Parquet")
+    else:  # the first file tells the schema, so that only a worker finds out
+        path.write_bytes(path.read_bytes()[:400])
+    with pytest.raises(SchemaMismatchError) as caught:
+        run(spark, tiny_bundle, features, tmp_path / "s")
+    assert "\n" not in str(caught.value)
+    assert ("cannot read the tables" if table == "tracks" else path.name) in str(caught.value)
+    assert not (tmp_path / "s" / "metrics.json").exists()
+
+
 @pytest.mark.parametrize("n_failed", [3, 0])
 def test_a_collection_of_failures_and_an_empty_one(spark, tiny_bundle, write_features, tmp_path, n_failed):
     features = write_features([{"track_id": f"t{i}", "error_code": "silent"} for i in range(n_failed)])

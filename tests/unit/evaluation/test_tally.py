@@ -22,7 +22,8 @@ RULE = OodRule(
     thresholds={"energy": 1.2},
     false_alarm_rate=0.05,
     n_tracks=40,
-    home_scores=tuple(np.linspace(-1, 1.5, 40).tolist()),
+    # Some of them equal, and equal to those of the tracks.
+    home_scores=tuple(np.round(np.linspace(-1, 1.5, 40), 1).tolist()),
 )
 CONFUSION = np.array([[9, 1, 0], [1, 8, 1], [0, 2, 8]])
 
@@ -46,7 +47,7 @@ def make_tracks(n, *, seed=0):
     rng = np.random.default_rng(seed)
     predicted = rng.integers(-1, 3, n)
     true = rng.integers(-1, 3, n)
-    scores = rng.normal(0.5, 1, n)
+    scores = np.round(rng.normal(0.5, 1, n), 1)
     known = np.where(rng.random(n) < 0.5, "unmapped", "unlabelled")
     return ScoredTracks(
         true_indices=true,
@@ -123,7 +124,7 @@ def test_what_the_counts_say_is_what_the_tracks_say():
     assert found.labels == {name: (outcomes == name).sum() for name in ("mapped", "unmapped", "unlabelled")}
     right = true == predicted
     reliability = compute_reliability(confidences[known], is_right=right[known])
-    assert found.reliability.ece == pytest.approx(reliability.ece, abs=2e-3)  # bins of levels, not of tracks
+    assert found.reliability.ece == pytest.approx(reliability.ece, abs=1e-6)
     assert found.reliability.adaptive_ece == pytest.approx(reliability.adaptive_ece, abs=1e-6)
     coverage = compute_coverage(confidences[known], is_right=right[known])
     assert found.coverage.aurc == pytest.approx(coverage.aurc, abs=1e-9)
