@@ -1,7 +1,7 @@
 """What the training tracks were like, small enough to keep in a bundle, and the counts to compare with it."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from deepsound.evaluation.drift.bins import BinnedQuantities, count_bins, fit_bi
 # Columns of tracks/, the confidence of the prediction, and what can be computed from the feature.
 TRACK_QUANTITIES = ("rms_dbfs", "peak", "duration_s", "sample_rate_hz")
 CONFIDENCE, TREBLE = "confidence", "treble_db"
+# Steps below which a difference is of no matter, whatever its index: clips of 30.00 s and of 30.01 s are as long.
+_STEPS = {"rms_dbfs": 1.0, "peak": 0.02, "duration_s": 1.0, CONFIDENCE: 0.02, TREBLE: 1.0}
 _TREBLE_HZ, _MIDDLE_HZ = (5000.0, 11025.0), (200.0, 2000.0)
 # How deepsound's own mfcc is defined; another feature of that name has no treble that we know of.
 _N_MFCC, _N_MELS, _MFCC_NYQUIST_HZ = 13, 128, 11025.0
@@ -34,12 +36,15 @@ class DriftReference:
         network is surer of those it was trained on) and, for mfcc, ``treble_db``.
     containers : dict of str to int
         Tracks in each container; empty where that is not known.
+    is_rounded : bool
+        Whether quantities of tracks are rounded to steps before they are counted; not so in older bundles.
     """
 
     feature: str
     features: BinnedQuantities
     tracks: BinnedQuantities
     containers: dict[str, int]
+    is_rounded: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +90,14 @@ def build_reference(
     values = np.full((max(map(len, known.values())), len(known)), np.nan)
     for column, of_tracks in zip(values.T, known.values(), strict=True):
         column[: len(of_tracks)] = of_tracks
+    _round_columns(values, tuple(known))
     names = [f"{feature}[{dim}]" for dim in range(feature_means.shape[1])]
     return DriftReference(
         feature=feature,
         features=fit_bins(feature_means, names=names),
         tracks=fit_bins(values, names=tuple(known)),
         containers=_count_names(containers),
+        is_rounded=True,
     )
 
 
@@ -119,6 +126,8 @@ def count_tracks(
     for column, name in zip(values.T, reference.tracks.names, strict=True):
         if name in known:
             column[:] = known[name]
+    if reference.is_rounded:
+        _round_columns(values, reference.tracks.names)
     return DriftCounts(
         features=count_bins(feature_means, reference.features),
         tracks=count_bins(values, reference.tracks),
@@ -152,6 +161,7 @@ def pack_reference(reference: DriftReference) -> bytes:
         "features": _bins_to_plain(reference.features),
         "tracks": _bins_to_plain(reference.tracks),
         "containers": reference.containers,
+        "is_rounded": reference.is_rounded,
     }
     return json.dumps(document, allow_nan=False).encode()
 
@@ -176,12 +186,19 @@ def unpack_reference(content: bytes, *, n_dims: int) -> DriftReference:
             features=_bins_from_plain(document["features"]),
             tracks=_bins_from_plain(document["tracks"]),
             containers={str(name): int(n) for name, n in document["containers"].items()},
+            is_rounded=bool(document.get("is_rounded", False)),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as exc:
         raise BundleError(f"the drift reference is damaged: {exc!r}") from exc
     if len(reference.features.names) != n_dims:
         raise BundleError(f"the drift reference has {len(reference.features.names)} dimensions; wanted {n_dims}")
     return reference
+
+
+def _round_columns(values: np.ndarray, names: Sequence[str]) -> None:
+    for column, name in zip(values.T, names, strict=True):
+        if name in _STEPS:
+            column[:] = np.round(column / _STEPS[name]) * _STEPS[name]
 
 
 def _bins_to_plain(bins: BinnedQuantities) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Drift: bins and counts against counting, no false cries, and words for what really moved."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -383,3 +384,25 @@ def test_refuses():
         BinnedQuantities(names=("x",), edges=np.zeros((1, 2)), counts=np.zeros((1, 2), int))
     with pytest.raises(ParameterError, match="do not ascend"):
         BinnedQuantities(names=("x",), edges=np.array([[1.0, 0.0]]), counts=np.zeros((1, 3), int))
+
+
+def test_a_difference_of_no_matter_is_no_drift():
+    rng = np.random.default_rng(4)
+
+    def columns(duration_s, rms_dbfs):
+        return {"duration_s": duration_s + rng.normal(0, 0.005, 200), "rms_dbfs": np.full(200, rms_dbfs)}
+
+    known = {"feature_means": rng.normal(size=(200, 2)), "confidences": np.full(20, 0.9)}
+    reference = build_reference("toy", columns=columns(30.0133, -18.2), **known)
+    same = {"feature_means": rng.normal(size=(200, 2))}
+    report = compare(reference, count_tracks(reference, columns=columns(29.99, -18.4), **same))
+    assert not report.has_drifted
+    report = compare(reference, count_tracks(reference, columns=columns(25.0, -18.2), **same))
+    assert [words.split(":")[0] for words in report.words] == ["shorter tracks"]
+    # Bundles of before were made of the numbers as they are, and are read so.
+    before = unpack_reference(pack_reference(dataclasses.replace(reference, is_rounded=False)), n_dims=2)
+    assert not before.is_rounded
+    assert unpack_reference(pack_reference(reference), n_dims=2).is_rounded
+    raw = count_tracks(before, columns={"duration_s": np.full(10, 30.4)}, feature_means=np.zeros((10, 2)))
+    rounded = count_tracks(reference, columns={"duration_s": np.full(10, 30.4)}, feature_means=np.zeros((10, 2)))
+    assert (raw.tracks != rounded.tracks).any()
