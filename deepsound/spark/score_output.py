@@ -109,5 +109,4 @@ def open_scores(spark: SparkSession, output_path: str, *, input_path: str) -> Sc
         if strangers:
             named = ", ".join(sorted(strangers)[:3])
             raise OutputError(f"the output {output_path} holds {named}, which is not ours; give a new folder")
-        folder.reopen()
     return folder

@@ -190,7 +190,11 @@ def test_subset_the_model_does_not_have(tiny_bundle):
 
 
 def test_other_fingerprint_is_refused(spark, tiny_bundle, write_features, tmp_path):
+    run(spark, tiny_bundle, write_features(make_tracks(3), name="own"), tmp_path / "before")
     features = write_features(make_tracks(3), fingerprint="0" * 64)
+    with pytest.raises(FingerprintMismatchError):
+        run(spark, tiny_bundle, features, tmp_path / "before")
+    assert (tmp_path / "before" / "metrics.json").exists(), "a refused run takes nothing away"
     with pytest.raises(FingerprintMismatchError, match="the features gives 000000000000"):
         run(spark, tiny_bundle, features, tmp_path / "s")
     assert not (tmp_path / "s" / "metrics.json").exists()
