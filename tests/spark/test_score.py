@@ -131,17 +131,18 @@ def test_failed_tracks_stay_in_the_predictions(spark, tiny_bundle, write_feature
         {"track_id": "bad", "genre": "low", "error_code": "unreadable"},
         {"track_id": "nan", "genre": "low", "values": [np.full((4, 3), np.nan)]},
         {"track_id": "hollow", "genre": "low"},
+        {"track_id": "taken back", "genre": "low", "error_code": "duplicate", "values": [np.zeros((4, 3))]},
     ]
     result = run(spark, tiny_bundle, write_features(tracks), tmp_path / "s")
     rows = {row["track_id"]: row for row in pq.read_table(tmp_path / "s" / "predictions").to_pylist()}
-    codes = {name: rows[name]["error_code"] for name in ("bad", "nan", "hollow", "t0")}
-    assert codes == {"bad": "unreadable", "nan": "not_finite", "hollow": "internal", "t0": None}
-    for name in ("bad", "nan", "hollow"):
+    failed = {"bad": "unreadable", "nan": "not_finite", "hollow": "internal", "taken back": "duplicate"}
+    assert {name: rows[name]["error_code"] for name in (*failed, "t0")} == {**failed, "t0": None}
+    for name in failed:
         assert {rows[name][key] for key in ("predicted_genre", "confidence", "ood_score", "is_ood")} == {None}
         assert rows[name]["probabilities"] is None
     evaluation = result.evaluation
-    assert (evaluation.n_tracks, evaluation.n_scored, evaluation.n_failed) == (6, 3, 3)
-    assert evaluation.failures == {"unreadable": 1, "not_finite": 1, "internal": 1}
+    assert (evaluation.n_tracks, evaluation.n_scored, evaluation.n_failed) == (7, 3, 4)
+    assert evaluation.failures == dict.fromkeys(failed.values(), 1)
     assert evaluation.metrics.n_labelled == 3
 
 

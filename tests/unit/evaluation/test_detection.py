@@ -104,3 +104,12 @@ def test_refuses():
     for auroc, n_home, n_foreign in ((0.5, 0, 1), (0.5, 1, 0), (1.5, 1, 1), (-0.1, 1, 1), (np.nan, 1, 1)):
         with pytest.raises(ParameterError, match="interval of an AUROC"):
             auroc_interval(auroc, n_home=n_home, n_foreign=n_foreign)
+
+
+def test_counts_by_rank_say_what_the_scores_say_ties_included():
+    rng = np.random.default_rng(6)
+    home, foreign = np.round(rng.normal(size=50), 1), np.round(rng.normal(0.8, 1, 80), 1)
+    found = evaluate_detection(home, foreign)
+    assert set(home) & set(foreign)
+    assert found.auroc == pytest.approx(compute_auroc(home, foreign))
+    assert (found.fpr95, found.fpr95_low, found.fpr95_high) == compute_fpr95(home, foreign)
