@@ -99,4 +99,7 @@ def _write_clips(folder: pathlib.Path) -> None:
         if name == "m4a":
             path.write_bytes(encode("ipod", "aac", _RATE_HZ, "mono", seconds=duration_s))
         else:
-            soundfile.write(path, waveform, _RATE_HZ, format=name.upper())
+            with soundfile.SoundFile(path, "w", _RATE_HZ, channels=1, format=name.upper()) as file:
+                # In pieces: given minutes at once, libsndfile 1.2.2 overflows its stack over Ogg Vorbis.
+                for first in range(0, len(waveform), _RATE_HZ):
+                    file.write(waveform[first : first + _RATE_HZ])
