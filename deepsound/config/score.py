@@ -19,7 +19,7 @@ class ScoreSettings:
     network: str | None = None
     # Whether the scores of every segment are written: which genre when.
     segments: bool = False
-    batch_size: int = 256
+    batch_size: int = 1024
     labels: LabelSettings = field(default_factory=LabelSettings)
     max_failure_fraction: float = 0.25
 

@@ -32,8 +32,8 @@ from deepsound.spark.segment_files import FileReader, TableFile, deal_pieces
 from deepsound.spark.segment_scores import PLACES, SegmentScorer, scored_schema
 
 _DONE = "_DONE"
-# A few seconds of scoring on each core: what a kill costs at most.
-_CHUNK_BYTES_A_CORE = 256 << 20
+# Some 20 seconds of scoring on each core: what a kill costs at most.
+_CHUNK_BYTES_A_CORE = 1 << 30
 _MAX_CHUNK_FILES = 1024
 _TASKS_A_CORE = 8
 

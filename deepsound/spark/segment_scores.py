@@ -16,13 +16,15 @@ from deepsound.spark.heads import ShippedHead
 # Columns of segments/ that place a segment in its track; foreign folders may lack some.
 PLACES = {"segment_index": pa.int32(), "start_s": pa.float64(), "duration_s": pa.float64()}
 _NUMBERS = pa.list_(pa.float64())
+# Rows of a matrix, for numbers that Spark only carries: it handles those of a list one by one.
+_PACKED = pa.binary()
 _PART = pa.struct(
     [
         pa.field("n_malformed", pa.int32()),
         pa.field("n_not_finite", pa.int32()),
-        pa.field("probabilities", _NUMBERS),
+        pa.field("probabilities", _PACKED),
         pa.field("ood", pa.float64()),
-        pa.field("means", _NUMBERS),
+        pa.field("means", _PACKED),
     ]
 )
 _MOMENT = pa.struct(
@@ -172,9 +174,9 @@ def _sum_parts(score: _Scores, starts: np.ndarray) -> pa.StructArray:
     counts = [np.add.reduceat(flags.astype(np.int32), starts) for flags in (score.is_malformed, ~score.is_finite)]
     columns = [
         *(pa.array(count, pa.int32()) for count in counts),
-        to_lists(np.add.reduceat(score.probabilities, starts)),
+        pack_rows(np.add.reduceat(score.probabilities, starts)),
         pa.array(np.add.reduceat(score.ood, starts)),
-        to_lists(np.add.reduceat(score.means, starts)),
+        pack_rows(np.add.reduceat(score.means, starts)),
     ]
     return pa.StructArray.from_arrays(columns, fields=list(_PART))
 
@@ -201,3 +203,22 @@ def to_lists(values: np.ndarray) -> pa.ListArray:
     n, width = values.shape
     offsets = pa.array(np.arange(n + 1) * width, pa.int32())
     return pa.ListArray.from_arrays(offsets, pa.array(values.ravel(), pa.float64()))
+
+
+def pack_rows(values: np.ndarray) -> pa.BinaryArray:
+    """Rows of a matrix as their bytes (float64)."""
+    n, width = values.shape
+    offsets = np.arange(n + 1, dtype=np.int32) * (8 * width)
+    content = np.ascontiguousarray(values, np.float64)
+    return pa.BinaryArray.from_buffers(pa.binary(), n, [None, pa.py_buffer(offsets), pa.py_buffer(content)])
+
+
+def unpack_rows(column: pa.BinaryArray) -> np.ndarray:
+    """The inverse of :func:`pack_rows`: [shape=(n, width), float64]; no row may be null."""
+    _, offset_buffer, content = column.buffers()
+    offsets = np.frombuffer(offset_buffer, np.int32)[column.offset : column.offset + len(column) + 1]
+    if content is None or not len(column):
+        return np.zeros((len(column), 0))
+    # Copied, as the bytes of a slice need not begin where a number may.
+    flat = np.frombuffer(content[int(offsets[0]) : int(offsets[-1])].to_pybytes(), np.float64)
+    return flat.reshape(len(column), -1)

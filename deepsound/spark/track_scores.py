@@ -9,7 +9,7 @@ import pyarrow as pa
 from deepsound.evaluation.drift import TRACK_QUANTITIES
 from deepsound.evaluation.tally import ScoredTracks, Tally, TallyPlan
 from deepsound.label_maps import LabelMap, map_labels
-from deepsound.spark.segment_scores import model_column, to_lists
+from deepsound.spark.segment_scores import model_column, to_lists, unpack_rows
 from deepsound.taxonomy import Taxonomy
 
 _TEXT, _NUMBER = pa.string(), pa.float64()
@@ -114,13 +114,11 @@ class _Parts:
         lengths = np.nan_to_num(column.value_lengths().to_numpy(zero_copy_only=False)).astype(np.int64)
         return cls(rows=column.flatten(), owners=np.repeat(np.arange(len(column)), lengths), n_tracks=len(column))
 
-    def add_up(self, values: pa.Array) -> np.ndarray:
-        """Sums by track of numbers, or of lists of equally many numbers, one a part."""
-        numbers = values.flatten() if pa.types.is_list(values.type) else values
-        flat = numbers.to_numpy(zero_copy_only=False).astype(np.float64)
-        width = (len(flat) // len(values)) if len(values) else 0
-        sums = np.zeros((self.n_tracks, width))
-        np.add.at(sums, self.owners, flat.reshape(len(values), width))
+    def add_up(self, values: pa.BinaryArray) -> np.ndarray:
+        """Sums by track of rows of numbers, one a part [shape=(n_tracks, width)]."""
+        rows = unpack_rows(values)
+        sums = np.zeros((self.n_tracks, rows.shape[1]))
+        np.add.at(sums, self.owners, rows)
         return sums
 
     def add_up_numbers(self, values: pa.Array) -> np.ndarray:

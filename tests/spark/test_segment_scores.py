@@ -9,7 +9,7 @@ import pytest
 
 from deepsound.models.head import load_head
 from deepsound.spark.segment_files import FilePiece, FileReader, TableFile, deal_pieces
-from deepsound.spark.segment_scores import SegmentModel, SegmentScorer, to_features
+from deepsound.spark.segment_scores import SegmentModel, SegmentScorer, pack_rows, to_features, unpack_rows
 
 
 @pytest.fixture
@@ -61,9 +61,13 @@ def test_parts_are_sums_over_a_tracks_segments(scorer, tiny_bundle):
     head = load_head(tiny_bundle.head)
     features = values.reshape(5, 4, 3).astype(np.float32)
     scores = head.score(features, ood_scores=["energy"])
-    np.testing.assert_allclose(parts[0]["m0"]["probabilities"], scores.probabilities[:2].sum(axis=0), atol=1e-6)
+    np.testing.assert_allclose(
+        np.frombuffer(parts[0]["m0"]["probabilities"]), scores.probabilities[:2].sum(axis=0), atol=1e-6
+    )
     assert parts[0]["m0"]["ood"] == pytest.approx(scores.ood["energy"][:2].sum(), abs=1e-5)
-    np.testing.assert_allclose(parts[0]["m0"]["means"], features[:2].mean(axis=1).sum(axis=0), atol=1e-6)
+    np.testing.assert_allclose(
+        np.frombuffer(parts[0]["m0"]["means"]), features[:2].mean(axis=1).sum(axis=0), atol=1e-6
+    )
     assert [row["segment_index"] for row in timeline] == [0, 1, 2, 3, 4]
     assert [row["m0"]["predicted"] for row in timeline] == scores.probabilities.argmax(axis=1).tolist()
 
@@ -73,7 +77,7 @@ def test_what_cannot_be_scored_is_counted_and_spoils_no_sum(scorer):
     parts, timeline = rows_of(scorer, make_batch(["a"] * 4, rows))
     (part,) = parts
     assert (part["n_segments"], part["m0"]["n_malformed"], part["m0"]["n_not_finite"]) == (4, 2, 1)
-    assert np.isclose(sum(part["m0"]["probabilities"]), 1)
+    assert np.isclose(sum(np.frombuffer(part["m0"]["probabilities"])), 1)
     assert [row["m0"] is None for row in timeline] == [False, True, True, True]
 
 
@@ -95,3 +99,11 @@ def test_pieces_are_dealt_in_order_and_large_files_are_cut():
     assert dealt == [("/x/0", 0, 1), *(("/x/1", i, 4) for i in range(4)), ("/x/2", 0, 1), ("/x/3", 0, 1)]
     assert 2 <= len(tasks) <= 4
     assert deal_pieces([], n_tasks=4) == []
+
+
+def test_packed_rows_come_back_from_any_slice():
+    values = np.random.default_rng(1).normal(size=(5, 3))
+    np.testing.assert_array_equal(unpack_rows(pack_rows(values)), values)
+    np.testing.assert_array_equal(unpack_rows(pack_rows(values).slice(2, 2)), values[2:4])
+    for n, width in ((0, 3), (4, 0)):
+        assert unpack_rows(pack_rows(np.zeros((n, width)))).shape == (n, 0)
