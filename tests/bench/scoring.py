@@ -83,7 +83,9 @@ def _train(root: pathlib.Path, environment: dict[str, str]) -> str:
 def _score(root: pathlib.Path, features: pathlib.Path, model: str, environment: dict[str, str]) -> ProcessTree:
     output = pathlib.Path(tempfile.mkdtemp(dir=root))
     paths = ["--input", str(features), "--model", model, "--output", str(output)]
-    return measure_processes([*_submit(), str(_ROOT / "jobs" / "score.py"), *paths], env=environment)
+    # A JVM fills what it is given: what counts is that this is enough.
+    memory = ["--driver-memory", "600m"]
+    return measure_processes([*_submit(), *memory, str(_ROOT / "jobs" / "score.py"), *paths], env=environment)
 
 
 def _score_by_udf(features: pathlib.Path, model: str, environment: dict[str, str]) -> ProcessTree:
@@ -95,8 +97,6 @@ def _submit() -> list[str]:
     log_settings = (_ROOT / "conf" / "spark" / "log4j2.properties").as_uri()
     return [
         *("spark-submit", "--master", "local[2]", "--conf", "spark.ui.enabled=false"),
-        # A JVM fills what it is given: what counts is that this is enough.
-        *("--driver-memory", "600m"),
         *("--driver-java-options", f"-Dlog4j2.configurationFile={log_settings} -Dname=deepsound-bench-driver"),
     ]
 
