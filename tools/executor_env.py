@@ -24,7 +24,7 @@ from collections.abc import Sequence
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 _VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-_SOURCE = ("deepsound", "setup.py", "pyproject.toml", "README.md")
+_SOURCE = ("deepsound", "conf", "setup.py", "pyproject.toml", "README.md")
 # Parts of the standard library that no worker imports; EXTERNALLY-MANAGED is Debian's, against pip.
 _LEFT_OUT = (
     *("site-packages", "dist-packages", "test", "tests", "idlelib", "tkinter", "turtledemo", "lib2to3"),
@@ -100,14 +100,19 @@ def copy_libraries(environment: pathlib.Path) -> None:
             shutil.copy2(path, environment / "lib" / path.name)
 
 
+def copy_source(folder: pathlib.Path) -> pathlib.Path:
+    """What the package is built from, in a new folder."""
+    folder.mkdir()
+    for name in _SOURCE:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        copy(ROOT / name, folder / name)
+    return folder
+
+
 def install_packages(environment: pathlib.Path, *, scratch: pathlib.Path) -> None:
     """What EXECUTOR lists, from wheels of the tested versions, and deepsound."""
     # From a copy: setuptools would also pack what an earlier build left in build/.
-    source = scratch / "source"
-    source.mkdir()
-    for name in _SOURCE:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-        copy(ROOT / name, source / name)
+    source = copy_source(scratch / "source")
     command = [
         *(sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"),
         *("--python", str(environment / "bin" / "python"), "install", "--root-user-action", "ignore"),

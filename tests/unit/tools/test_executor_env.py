@@ -88,3 +88,20 @@ def test_no_half_archive_is_left_where_making_one_fails(tmp_path, monkeypatch):
         executor_env.main([str(tmp_path / "env.tar.gz")])
     assert [path.name for path in tmp_path.iterdir()] == ["env.tar.gz"]
     assert (tmp_path / "env.tar.gz").read_text() == "the one before"
+
+
+def test_the_copied_source_is_all_that_the_package_is_built_from(tmp_path):
+    source = executor_env.copy_source(tmp_path / "source")
+    command = [sys.executable, "setup.py", "--quiet", "build_py", "--build-lib", str(tmp_path / "built")]
+    subprocess.run(command, cwd=source, check=True, capture_output=True)
+    built = tmp_path / "built" / "deepsound"
+    assert (built / "evaluation" / "scorecard" / "templates" / "scorecard.html").exists()
+    maps = {path.name for path in (executor_env.ROOT / "conf" / "taxonomy").glob("*.yaml")}
+    assert {path.name for path in (built / "label_maps" / "builtin").iterdir()} >= maps >= {"fma.yaml"}
+    # And found there, where there is no checkout around it.
+    look = "from deepsound.label_maps import read_label_map; print(read_label_map('fma').name)"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "built")}
+    done = subprocess.run(
+        [sys.executable, "-c", look], cwd="/", env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "fma\n"
