@@ -40,8 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = read_settings(ScoreSettings, section="score", path=args.config, overrides=overrides)
     from deepsound.evaluation.collection_report import format_collection
     from deepsound.evaluation.scorecard.comparison import describe_comparison
-    from deepsound.spark.score import ModelPair, ModelScores, score
+    from deepsound.spark.score import score
     from deepsound.spark.score_input import name_models
+    from deepsound.spark.score_result import ModelPair, ModelScores
     from deepsound.spark.session import open_session
     from deepsound.training.scoring_run import draw_scorecard, log_scoring
     from deepsound.training.tracking import load_bundle, open_store

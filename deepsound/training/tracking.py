@@ -24,7 +24,6 @@ import mlflow.artifacts
 import numpy as np
 import sqlalchemy.exc
 from matplotlib.figure import Figure
-from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
@@ -34,16 +33,13 @@ import deepsound
 from deepsound.errors import BundleError, TrackingError
 from deepsound.models.bundle import Bundle, read_bundle
 from deepsound.settings import flatten
+from deepsound.training.mlflow_manners import short_patience, without_progress_bar
 
 EXPERIMENT = "deepsound"
 CHAMPION = "champion"
 PREVIOUS = "previous"
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 _MAX_PARAM_CHARACTERS = 500
-# MLflow's own patience, two minutes a request and seven retries, is for uploads. Whether there is a server at all
-# shows within seconds. What the user has set himself holds.
-_PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
-
 # Migrations, new experiments, missing input examples: nothing a user of the jobs could act on.
 for _name in ("alembic", "mlflow"):
     logging.getLogger(_name).setLevel(logging.ERROR)
@@ -76,7 +72,7 @@ def open_store() -> str:
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
     former = mlflow.get_tracking_uri()
-    with _tracking_errors(f"the MLflow store {uri}"), _short_patience():
+    with _tracking_errors(f"the MLflow store {uri}"), short_patience():
         try:
             mlflow.set_tracking_uri(uri)
             mlflow.set_experiment(EXPERIMENT)
@@ -195,7 +191,7 @@ def find_champion(feature: str) -> RegisteredModel | None:
         If the registry cannot be reached.
     """
     name = f"deepsound-{feature}"
-    with _tracking_errors(f"the MLflow registry, asked for {name},"), _short_patience():
+    with _tracking_errors(f"the MLflow registry, asked for {name},"), short_patience():
         try:
             version = mlflow.MlflowClient().get_registered_model(name).aliases.get(CHAMPION)
         except MlflowException as exc:
@@ -237,7 +233,7 @@ def log_model(folder: pathlib.Path, *, feature: str, shape: tuple[int, int]) -> 
     name = f"deepsound-{feature}"
     package = pathlib.Path(deepsound.__file__).parent
     signature = ModelSignature(inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, *shape))]))
-    with _tracking_errors(f"registering {name}"), _without_progress_bar(), warnings.catch_warnings():
+    with _tracking_errors(f"registering {name}"), without_progress_bar(), warnings.catch_warnings():
         # MLflow asks for an input example although the signature says all that one would.
         warnings.simplefilter("ignore", UserWarning)
         info = mlflow.pyfunc.log_model(
@@ -280,39 +276,12 @@ def load_bundle(model: str) -> Bundle:
             )
         return read_bundle(pathlib.Path(model))
     with tempfile.TemporaryDirectory(prefix="deepsound-") as folder:
-        with _tracking_errors(f"the model {model}"), _without_progress_bar():
+        with _tracking_errors(f"the model {model}"), without_progress_bar():
             downloaded = pathlib.Path(mlflow.artifacts.download_artifacts(artifact_uri=model, dst_path=folder))
         bundles = sorted(downloaded.glob("**/bundle.json"))
         if len(bundles) != 1:
             raise BundleError(f"{model} holds {len(bundles)} deepsound bundles; wanted one")
         return read_bundle(bundles[0].parent)
-
-
-@contextlib.contextmanager
-def _without_progress_bar() -> Iterator[None]:
-    """MLflow would draw a bar over the files of a model."""
-    name = MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.name
-    before = os.environ.get(name)
-    os.environ[name] = "false"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
-
-
-@contextlib.contextmanager
-def _short_patience() -> Iterator[None]:
-    """Wait seconds, not minutes, for a server that may not be there."""
-    added = [name for name in _PATIENCE if name not in os.environ]
-    os.environ.update({name: _PATIENCE[name] for name in added})
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
 
 
 @contextlib.contextmanager

@@ -24,9 +24,9 @@ from deepsound.errors import (
 )
 from deepsound.evaluation.paired import compare_paired
 from deepsound.spark import heads, score_parts
-from deepsound.spark import score as score_module
 from deepsound.spark.score import score
 from deepsound.spark.score_input import name_models, own_settings
+from deepsound.spark.score_job import ScoreJob
 
 GENRES = ("high", "low", "noise")
 LABELS = ("Treble!", "bass", "drums and bass", "polka", None, "noise")
@@ -468,7 +468,7 @@ def test_what_is_not_the_same_run_is_scored_anew(
         raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(score_module._ScoreJob, "judge", die)
+        patch.setattr(ScoreJob, "judge", die)
         with pytest.raises(KilledError):
             run(spark, bundle, features, tmp_path / "s")
     if change == "model":
