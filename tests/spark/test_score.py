@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import scipy.special
 import sklearn.metrics
+from pyspark.sql import DataFrameWriter
 
 from deepsound.config import LabelSettings, ScoreSettings
 from deepsound.errors import (
@@ -454,6 +455,21 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(spark, tiny_bundle, write_f
     by_place = [sorted(table, key=lambda row: (row["track_id"], row["segment_index"])) for table in tables]
     assert by_place[0] == by_place[1]
     assert names_in(output) == {"metrics.json", "per_genre", "predictions", "scorecard.html", "segments"}
+
+
+def test_a_chunk_counts_only_when_all_of_it_is_written(spark, tiny_bundle, write_features, tmp_path, monkeypatch):
+    features, output = write_features(make_tracks(6)), tmp_path / "s"
+
+    def die(*_, **__):
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DataFrameWriter, "parquet", die)
+        with pytest.raises(KilledError):
+            run(spark, tiny_bundle, features, output)
+    assert list(output.glob("_scoring/*/*/_DONE")) == []
+    run(spark, tiny_bundle, features, output)
+    assert len(read_predictions(output)) == 6
 
 
 @pytest.mark.parametrize("change", ["model", "file", "settings"])
