@@ -2,12 +2,16 @@
 
 import argparse
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from deepsound.commands.networks import prepare_networks
 from deepsound.commands.running import add_settings_options, reports_errors, say
 from deepsound.config import ScoreSettings
 from deepsound.errors import TooManyFailuresError
 from deepsound.settings import read_settings
+
+if TYPE_CHECKING:
+    from deepsound.spark.score_result import ModelPair, ModelScores
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -39,17 +43,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     overrides = [*args.overrides, *(["segments=true"] if args.segments else [])]
     settings = read_settings(ScoreSettings, section="score", path=args.config, overrides=overrides)
     from deepsound.evaluation.collection_report import format_collection
-    from deepsound.evaluation.scorecard.comparison import describe_comparison
     from deepsound.spark.score import score
     from deepsound.spark.score_input import name_models
-    from deepsound.spark.score_result import ModelPair, ModelScores
     from deepsound.spark.session import open_session
     from deepsound.training.scoring_run import draw_scorecard, log_scoring
     from deepsound.training.tracking import load_bundle, open_store
 
     pages: dict[str, str] = {}
 
-    def draw(scores: ModelScores, pairs: Sequence[ModelPair]) -> str:
+    def draw(scores: "ModelScores", pairs: Sequence["ModelPair"]) -> str:
         page = draw_scorecard(
             scores.evaluation,
             summary=scores.summary,
@@ -86,17 +88,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         say(f"logged as MLflow run {run_id}")
     for pair in result.pairs:
-        if pair.comparison is None:
-            print(f"{pair.a} and {pair.b}: no track of a known genre that both have scored")
-        else:
-            print(f"{pair.a} against {pair.b}, on {pair.comparison.n_tracks} tracks:")
-            print("\n".join(f"  {line}" for line in describe_comparison(pair.a, pair.b, pair.comparison)))
+        print(_describe_pair(pair))
     for scores in result.models:
-        evaluation = scores.evaluation
-        if evaluation.n_failed > settings.max_failure_fraction * evaluation.n_tracks:
-            raise TooManyFailuresError(
-                f"{evaluation.n_failed} of {evaluation.n_tracks} tracks could not be scored by "
-                f"{scores.model.uri}; max_failure_fraction is {settings.max_failure_fraction:g}. "
-                "Everything is written"
-            )
+        _check_failures(scores, settings)
     return 0
+
+
+def _describe_pair(pair: "ModelPair") -> str:
+    from deepsound.evaluation.scorecard.comparison import describe_comparison
+
+    if pair.comparison is None:
+        return f"{pair.a} and {pair.b}: no track of a known genre that both have scored"
+    lines = describe_comparison(pair.a, pair.b, pair.comparison)
+    title = f"{pair.a} against {pair.b}, on {pair.comparison.n_tracks} tracks:"
+    return "\n".join([title, *(f"  {line}" for line in lines)])
+
+
+def _check_failures(scores: "ModelScores", settings: ScoreSettings) -> None:
+    evaluation = scores.evaluation
+    if evaluation.n_failed > settings.max_failure_fraction * evaluation.n_tracks:
+        raise TooManyFailuresError(
+            f"{evaluation.n_failed} of {evaluation.n_tracks} tracks could not be scored by {scores.model.uri}; "
+            f"max_failure_fraction is {settings.max_failure_fraction:g}. Everything is written"
+        )

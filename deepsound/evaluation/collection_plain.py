@@ -4,10 +4,10 @@ from dataclasses import asdict
 from typing import Any
 
 from deepsound.evaluation.collection import CollectionEvaluation, Distances
+from deepsound.evaluation.coverage import COVERAGES
 from deepsound.evaluation.paired import PairedComparison
 from deepsound.evaluation.report import metrics_to_plain, per_genre_rows
 
-COVERAGES = (1.0, 0.9, 0.8, 0.5)
 _SHARE_FIELDS = (
     *("predicted", "predicted_low", "predicted_high"),
     *("estimated", "estimated_low", "estimated_high"),

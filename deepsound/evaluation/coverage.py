@@ -18,6 +18,9 @@ import numpy as np
 from deepsound.errors import ParameterError
 from deepsound.evaluation.intervals import wilson_interval
 
+# The shares of tracks at which a curve is read off.
+COVERAGES = (1.0, 0.9, 0.8, 0.5)
+
 
 @dataclass(frozen=True, kw_only=True)
 class CoveragePoint:

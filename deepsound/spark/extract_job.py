@@ -38,6 +38,7 @@ from deepsound.spark.outcomes import OutcomeWriter
 from deepsound.spark.output import Extraction, open_output
 from deepsound.spark.progress import ExtractProgress
 from deepsound.spark.rewrite import UPDATED_COLUMNS, RowChanges, rewrite_shards
+from deepsound.spark.session import count_cores
 from deepsound.spark.shard_job import extracted
 from deepsound.spark.shards import ShardStore
 from deepsound.spark.summary import ExtractResult, count_tracks, library_versions
@@ -240,7 +241,7 @@ class ExtractJob:
                 self._settle_copies(listing, writer)
 
     def _extract(self, listing: AudioListing, track_ids: list[str], writer: OutcomeWriter) -> None:
-        n_cores = max(1, self._spark.sparkContext.defaultParallelism)
+        n_cores = count_cores(self._spark)
         limits = shard_limits(self._settings, n_cores=n_cores)
         files = listing.files.set_index("track_id").loc[track_ids]
         segment_bytes = sum(4 * spec["shape"][0] * spec["shape"][1] for spec in self._extraction.features.values())

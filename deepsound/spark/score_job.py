@@ -39,6 +39,7 @@ from deepsound.spark.segment_scores import (
     moment_fields,
     part_fields,
 )
+from deepsound.spark.session import count_cores
 from deepsound.spark.track_scores import (
     PAIRS,
     PREDICTION_FIELDS,
@@ -83,7 +84,7 @@ class ScoreJob:
 
     def spark_settings(self) -> dict[str, int]:
         """What suits the work: tracks are few beside their segments, and each task of a shuffle costs a worker."""
-        n_cores = max(1, self._spark.sparkContext.defaultParallelism)
+        n_cores = count_cores(self._spark)
         n_bytes = sum(file.size_bytes for file in self._table.files)
         return {
             "spark.sql.execution.arrow.maxRecordsPerBatch": self._settings.batch_size,

@@ -52,7 +52,7 @@ class ModelFolder:
         """Write a text file."""
         self._path.child(name).write_text(text)
 
-    def remove(self, names: Sequence[str] = _OF_A_MODEL) -> None:
+    def remove(self, names: Sequence[str]) -> None:
         """Remove what an earlier run wrote."""
         for name in names:
             self._path.child(name).delete()

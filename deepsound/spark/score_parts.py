@@ -30,6 +30,7 @@ from deepsound.spark.hadoop import HadoopPath, storage_errors
 from deepsound.spark.inputs import binary_reader
 from deepsound.spark.segment_files import FileReader, TableFile, deal_pieces
 from deepsound.spark.segment_scores import PLACES, SegmentScorer, scored_schema
+from deepsound.spark.session import count_cores
 
 _DONE = "_DONE"
 # Some 20 seconds of scoring on each core: what a kill costs at most.
@@ -134,7 +135,7 @@ class SegmentTable:
         columns = ["track_id", *(name for name in PLACES if name in self.rows.columns), *features]
         schema = from_arrow_schema(scored_schema(len(scorer.models)))
         if self.is_opened_by_workers:
-            n_tasks = _TASKS_A_CORE * max(1, spark.sparkContext.defaultParallelism)
+            n_tasks = _TASKS_A_CORE * count_cores(spark)
             tasks = spark.sparkContext.broadcast(deal_pieces(files, n_tasks=n_tasks))
             read = FileReader(columns=tuple(columns), batch_size=self.batch_size)
             numbers = spark.range(0, len(tasks.value), 1, max(1, len(tasks.value)))
@@ -164,7 +165,7 @@ def score_segments(
 ) -> list[HadoopPath]:
     """Score all segments that are not scored yet, chunk by chunk; the folders of all chunks."""
     files = table.files
-    n_cores = max(1, spark.sparkContext.defaultParallelism)
+    n_cores = count_cores(spark)
     limits = ShardLimits(n_files=_MAX_CHUNK_FILES, n_bytes=n_cores * _CHUNK_BYTES_A_CORE)
     planned = [
         (some, store.chunk(some)) for some in cut_into_shards(files, [f.size_bytes for f in files], limits=limits)

@@ -17,6 +17,11 @@ from deepsound.spark.java import HOW_TO_INSTALL, find_java_home
 _MAX_TASK_FAILURES = 4
 
 
+def count_cores(spark: SparkSession) -> int:
+    """Cores that Spark plans for; at least 1."""
+    return max(1, spark.sparkContext.defaultParallelism)
+
+
 @contextlib.contextmanager
 def open_session(app_name: str) -> Iterator[SparkSession]:
     """A session for the length of one job.

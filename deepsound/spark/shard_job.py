@@ -14,6 +14,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from deepsound.spark.inputs import AudioListing, binary_reader
 from deepsound.spark.outcomes import OutcomeWriter, SourceFile
 from deepsound.spark.schemas import outcome_schema
+from deepsound.spark.session import count_cores
 
 # What Spark says when the process that ran our code is gone, whatever killed it.
 _WORKER_LOST = ("Python worker exited unexpectedly", "Python worker keeps failing", "ExecutorLostFailure")
@@ -92,7 +93,7 @@ def to_sources(listing: AudioListing, track_ids: Collection[str]) -> list[Source
 def _plan(spark: SparkSession, listing: AudioListing, files: list[SourceFile], writer: OutcomeWriter) -> DataFrame:
     schema = from_arrow_schema(outcome_schema(writer.settings.features))
     if listing.is_local:
-        n_cores = max(1, spark.sparkContext.defaultParallelism)
+        n_cores = count_cores(spark)
         # With care, a file that kills its worker after all must not take others with it.
         n_chunks = len(files) if writer.is_careful else min(len(files), _TASKS_A_CORE * n_cores)
         chunks = spark.sparkContext.broadcast(deal_by_size(files, n_chunks=n_chunks))
@@ -139,7 +140,7 @@ def small_partitions(spark: SparkSession, files: Sequence[SourceFile]) -> Iterat
     Spark packs files into 128 MB partitions, which is hours of compressed audio in one task. Batches are small
     because a row holds a file.
     """
-    n_cores = max(1, spark.sparkContext.defaultParallelism)
+    n_cores = count_cores(spark)
     work = sum(file.size_bytes + _OPEN_COST_BYTES for file in files)
     partition_bytes = min(max(math.ceil(work / (_TASKS_A_CORE * n_cores)), _OPEN_COST_BYTES), 32 * 1024 * 1024)
     wanted = {

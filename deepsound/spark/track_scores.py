@@ -1,5 +1,6 @@
 """What a worker makes of tracks: their parts to predictions, and all predictions to counts, in one pass."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -114,6 +115,11 @@ class _Parts:
         lengths = np.nan_to_num(column.value_lengths().to_numpy(zero_copy_only=False)).astype(np.int64)
         return cls(rows=column.flatten(), owners=np.repeat(np.arange(len(column)), lengths), n_tracks=len(column))
 
+    @functools.cached_property
+    def n_segments(self) -> np.ndarray:
+        """Segments of each track [shape=(n_tracks,)]."""
+        return self.add_up_numbers(self.rows.field("n_segments"))
+
     def add_up(self, values: pa.BinaryArray) -> np.ndarray:
         """Sums by track of rows of numbers, one a part [shape=(n_tracks, width)]."""
         rows = unpack_rows(values)
@@ -130,7 +136,7 @@ class _Parts:
 
 def _judge(batch: pa.RecordBatch, parts: _Parts, index: int, model: TrackModel) -> _Judged:
     scores = parts.rows.field(model_column(index))
-    n_segments = parts.add_up_numbers(parts.rows.field("n_segments"))
+    n_segments = parts.n_segments
     n_malformed, n_not_finite, ood = (
         parts.add_up_numbers(scores.field(name)) for name in ("n_malformed", "n_not_finite", "ood")
     )
@@ -193,8 +199,11 @@ def _count_pairs(judged: Sequence[_Judged], pairs: dict[str, np.ndarray]) -> Non
 def _to_struct(
     batch: pa.RecordBatch, parts: _Parts, judged: Sequence[_Judged], models: Sequence[TrackModel]
 ) -> pa.StructArray:
-    n_segments = parts.add_up_numbers(parts.rows.field("n_segments")).astype(np.int32)
-    columns = [batch.column("track_id"), batch.column("genre").cast(_TEXT), pa.array(n_segments)]
+    columns = [
+        batch.column("track_id"),
+        batch.column("genre").cast(_TEXT),
+        pa.array(parts.n_segments.astype(np.int32)),
+    ]
     for of_model, model in zip(judged, models, strict=True):
         tracks = of_model.tracks
         failed = tracks.predicted_indices < 0

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from deepsound.evaluation.collection import Blunder, CollectionEvaluation, Distances, PredictedGenre
-from deepsound.evaluation.coverage import CoverageCurve
+from deepsound.evaluation.coverage import COVERAGES, CoverageCurve
 from deepsound.evaluation.detection import Detection
 from deepsound.evaluation.drift import DriftReport, QuantityDrift
 from deepsound.evaluation.intervals import wilson_interval
@@ -16,7 +16,6 @@ from deepsound.evaluation.scorecard.page import Block, Chart, Listing, Notice, S
 from deepsound.evaluation.scorecard.plots import draw_coverage, draw_distances
 from deepsound.evaluation.scorecard.wording import figure, percent, share_of, tracks
 
-COVERAGES = (1.0, 0.9, 0.8, 0.5)
 _WANTED_ACCURACY = 0.9
 _LABELS = {
     "mapped": "a known genre",
