@@ -5,17 +5,15 @@ there only when it has finished.
 """
 
 import json
-import os
-import socket
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import SparkSession
 
-from deepsound.errors import InputError, OutputError
+from deepsound.errors import OutputError
 from deepsound.settings import flatten
+from deepsound.spark.claim import Claim, read_json
 from deepsound.spark.hadoop import HadoopPath
 
 SUMMARY = "extract.json"
@@ -61,17 +59,16 @@ class OutputFolder:
         # Rows of another source, and of a run cut off between two, will get new labels; if that is cut off, too,
         # the next run must not take them for either.
         self.labels_from = extraction.label_source if _are_labelled(path, extraction) else None
-        self._token = f"{socket.gethostname()}-{os.getpid()}-{time.time_ns()}"
+        self._claim = Claim(path, STATE, work="extraction")
 
     @property
     def staging(self) -> HadoopPath:
         """Where this run, and no other, puts what is not finished yet."""
-        return self.path.child(STAGING).child(self._token)
+        return self.path.child(STAGING).child(self._claim.token)
 
     def begin(self) -> None:
         """Say that this run is at work here; from now on any run before it may write no more."""
-        state = {**self._plain(), "run": self._token}
-        self.path.child(STATE).write_text(json.dumps(state, indent=2))
+        self._claim.make(self._plain())
 
     def mark_labelled(self) -> None:
         """Say that all rows have their labels from this run's source now."""
@@ -86,9 +83,7 @@ class OutputFolder:
 
     def check_ours(self) -> None:
         """Raise :class:`OutputError` if another run has begun here since."""
-        found = _read_json(self.path.child(STATE)).get("run")
-        if found != self._token:
-            raise OutputError(f"another extraction has begun in {self.path.uri} ({found}); this one stops")
+        self._claim.check()
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Write ``extract.json``, the sign of a finished extraction, and clear away."""
@@ -165,7 +160,7 @@ def _check_same(path: HadoopPath, output_path: str, extraction: Extraction, repo
     for name in (STATE, SUMMARY):
         if not path.child(name).exists():
             continue
-        document = _read_json(path.child(name))
+        document = read_json(path.child(name))
         if document.get("fingerprint") == extraction.fingerprint:
             _report_other_limits(document.get("settings") or {}, extraction.settings, report)
             return
@@ -187,7 +182,7 @@ def _report_other_limits(there: Mapping[str, Any], here: Mapping[str, Any], repo
 
 def _are_labelled(path: HadoopPath, extraction: Extraction) -> bool:
     """Whether all rows, if there are any, have their labels from where this extraction has its own."""
-    documents = [_read_json(path.child(name)) for name in (STATE, SUMMARY)]
+    documents = [read_json(path.child(name)) for name in (STATE, SUMMARY)]
     latest = next((document for document in documents if document), None)
     return latest is None or latest.get("labels_from") == extraction.label_source
 
@@ -210,11 +205,3 @@ def side_by_side(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]
         rows.append((mark, key, there_text, here_text))
     widths = [min(40, max(len(row[i]) for row in rows)) for i in (1, 2)]
     return [f"{mark:1} {key:<{widths[0]}}  {a:<{widths[1]}}  {b}".rstrip() for mark, key, a, b in rows]
-
-
-def _read_json(path: HadoopPath) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text())
-    except (ValueError, InputError):
-        return {}
-    return document if isinstance(document, dict) else {}

@@ -68,7 +68,7 @@ def score(
     if maps[0] is not None:
         report(maps[0].describe(models[0].bundle.taxonomy))
     job = ScoreJob(spark, frames, features_path, models=models, maps=maps, settings=settings)
-    output.reopen()  # nothing that the user asked for is refused from here on
+    output.begin()  # nothing that the user asked for is refused from here on
     with _configured(spark, job.spark_settings()):
         chunks = job.score_segments(output, report=report)
         judged = job.judge(chunks).persist(StorageLevel.DISK_ONLY)

@@ -28,8 +28,8 @@ from deepsound.spark.features import FeatureFrames
 from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.heads import ship_head
 from deepsound.spark.score_input import NamedModel, pick_subset
-from deepsound.spark.score_output import PARTS, ScoresFolder
-from deepsound.spark.score_parts import PartStore, SegmentTable, list_table, score_segments
+from deepsound.spark.score_output import ScoresFolder
+from deepsound.spark.score_parts import SegmentTable, list_table, score_segments
 from deepsound.spark.score_result import ModelPair, ModelScores, ScoreResult
 from deepsound.spark.segment_scores import (
     PLACES,
@@ -116,8 +116,7 @@ class ScoreJob:
                 for model, named in zip(scorer.models, self._models, strict=True)
             ],
         }
-        store = PartStore(self._spark, output.path.child(PARTS), identity=identity)
-        return score_segments(self._spark, store, self._table, scorer=scorer, report=report)
+        return score_segments(self._spark, output.open_parts(identity), self._table, scorer=scorer, report=report)
 
     def judge(self, chunks: Sequence[HadoopPath]) -> DataFrame:
         """Tracks with their predictions, and counts of them: :func:`judged_schema`."""

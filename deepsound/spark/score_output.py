@@ -10,28 +10,30 @@
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
 from deepsound.errors import OutputError
+from deepsound.spark.claim import Claim
 from deepsound.spark.hadoop import HadoopPath, storage_errors
 from deepsound.spark.score_input import NamedModel
+from deepsound.spark.score_parts import CLAIM, PartStore
 
-PARTS = "_scoring"
+_PARTS = "_scoring"
 _TABLES = ("predictions", "per_genre", "segments")
 _SUMMARY, _SCORECARD = "metrics.json", "scorecard.html"
 _MODELS, _COMPARISON, _FEATURES = "models", "comparison.json", "features"
 _OF_A_MODEL = (*_TABLES, _SUMMARY, _SCORECARD)
-_OURS = frozenset({*_OF_A_MODEL, _MODELS, _COMPARISON, _FEATURES, PARTS})
+_OURS = frozenset({*_OF_A_MODEL, _MODELS, _COMPARISON, _FEATURES, _PARTS})
 
 
 class ModelFolder:
-    """Where the scores of one model go."""
+    """Where the scores of one model go, as long as no other run has begun there."""
 
-    def __init__(self, path: HadoopPath) -> None:
-        self._path = path
+    def __init__(self, path: HadoopPath, claim: Claim) -> None:
+        self._path, self._claim = path, claim
 
     def write(self, table: str, rows: DataFrame) -> None:
         """Write a table, in the place of what was there.
@@ -39,17 +41,19 @@ class ModelFolder:
         Raises
         ------
         OutputError
-            The storage refuses.
+            The storage refuses, or another run has begun.
         """
+        self._claim.check()
         with storage_errors(f"cannot write to {self._path.uri}"):
             rows.write.mode("overwrite").parquet(self._path.child(table).uri)
 
     def write_json(self, name: str, document: Any) -> None:
         """Write a JSON file."""
-        self._path.child(name).write_text(json.dumps(document, indent=2, allow_nan=False))
+        self.write_text(name, json.dumps(document, indent=2, allow_nan=False))
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file."""
+        self._claim.check()
         self._path.child(name).write_text(text)
 
     def remove(self, names: Sequence[str]) -> None:
@@ -63,6 +67,7 @@ class ScoresFolder:
 
     def __init__(self, path: HadoopPath) -> None:
         self.path = path
+        self._claim = Claim(path, f"{_PARTS}/{CLAIM}", work="scoring")
 
     @property
     def features_path(self) -> str:
@@ -72,22 +77,35 @@ class ScoresFolder:
     def folders(self, models: Sequence[NamedModel]) -> list[ModelFolder]:
         """A folder for each model: the output itself, where there is but one."""
         if len(models) == 1:
-            return [ModelFolder(self.path)]
-        return [ModelFolder(self.path.child(_MODELS).child(model.name)) for model in models]
+            return [self._folder(self.path)]
+        return [self._folder(self.path.child(_MODELS).child(model.name)) for model in models]
 
-    def reopen(self) -> None:
-        """Take away the signs of a finished run, so that no old summary stands beside new predictions."""
+    def begin(self) -> None:
+        """Say that this run is at work here, and take away the signs of a finished one.
+
+        No old summary may stand beside new predictions.
+        """
+        self._claim.make()
         for name in (_SUMMARY, _COMPARISON, _SCORECARD, _MODELS):
             self.path.child(name).delete()
 
+    def open_parts(self, identity: Mapping[str, Any]) -> PartStore:
+        """The parts of this run, or of one before it that would have come to the same."""
+        return PartStore(self.path.child(_PARTS), claim=self._claim, identity=identity)
+
     def finish(self, comparisons: list[dict[str, Any]], *, has_timeline: bool) -> None:
         """Leave nothing behind but this run's results."""
+        whole = self._folder(self.path)
         if comparisons:
-            ModelFolder(self.path).remove(_TABLES)
-            self.path.child(_COMPARISON).write_text(json.dumps(comparisons, indent=2, allow_nan=False))
+            whole.remove(_TABLES)
+            whole.write_json(_COMPARISON, comparisons)
         elif not has_timeline:
-            ModelFolder(self.path).remove(("segments",))
-        self.path.child(PARTS).delete()
+            whole.remove(("segments",))
+        self._claim.check()
+        self.path.child(_PARTS).delete()
+
+    def _folder(self, path: HadoopPath) -> ModelFolder:
+        return ModelFolder(path, self._claim)
 
 
 def open_scores(spark: SparkSession, output_path: str, *, input_path: str) -> ScoresFolder:

@@ -2,12 +2,14 @@
 
 ::
 
-    _scoring/<run>/<chunk>/parts       of a chunk of the input's files
-    _scoring/<run>/<chunk>/timeline    their segments, where they were asked for
-    _scoring/<run>/<chunk>/_DONE       written last: only then the chunk counts
+    _scoring/_RUN.json                         which run is at work
+    _scoring/<scores>/<chunk>/<run>/parts      of a chunk of the input's files
+    _scoring/<scores>/<chunk>/<run>/timeline   their segments, where they were asked for
+    _scoring/<scores>/<chunk>/_DONE            written last: only then the chunk counts; names the run that did it
 
-``<run>`` is a hash of all that changes a score, ``<chunk>`` of the names, sizes and times of its files. A run
-with other settings, or over other files, thus finds nothing of an earlier one.
+``<scores>`` is a hash of all that changes a score, ``<chunk>`` of the names, sizes and times of its files. A run
+with other settings, or over other files, thus finds nothing of an earlier one; one with the same goes on where it
+was. As each run writes to folders of its own, two of them cannot mix their files.
 """
 
 import contextlib
@@ -26,13 +28,14 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from deepsound.data.ledger import ShardLimits, cut_into_shards
 from deepsound.errors import SchemaMismatchError
+from deepsound.spark.claim import Claim, read_json
 from deepsound.spark.hadoop import HadoopPath, storage_errors
 from deepsound.spark.inputs import binary_reader
 from deepsound.spark.segment_files import FileReader, TableFile, deal_pieces
 from deepsound.spark.segment_scores import PLACES, SegmentScorer, scored_schema
 from deepsound.spark.session import count_cores
 
-_DONE = "_DONE"
+CLAIM, _DONE = "_RUN.json", "_DONE"
 # Some 20 seconds of scoring on each core: what a kill costs at most.
 _CHUNK_BYTES_A_CORE = 1 << 30
 _MAX_CHUNK_FILES = 1024
@@ -56,48 +59,55 @@ class PartStore:
     ----------
     folder : HadoopPath
         ``_scoring`` in the output.
+    claim : Claim
+        Of this run on the output.
     identity : mapping
         Everything that changes a score, as JSON can hold it.
     """
 
-    def __init__(self, spark: SparkSession, folder: HadoopPath, *, identity: Mapping[str, Any]) -> None:
-        self._spark = spark
+    def __init__(self, folder: HadoopPath, *, claim: Claim, identity: Mapping[str, Any]) -> None:
+        self._claim = claim
         name = _digest(json.dumps(identity, sort_keys=True))
         self._folder = folder.child(name)
-        if folder.exists():
-            for other in folder.names():
-                if other != name:
-                    folder.child(other).delete()
+        for other in folder.names():
+            if other not in (name, CLAIM):
+                folder.child(other).delete()
 
-    def chunk(self, files: Sequence[TableFile]) -> HadoopPath:
-        """Where the parts of some files belong."""
-        return self._folder.child(_digest("\n".join(f"{f.path}\t{f.size_bytes}\t{f.modified}" for f in files)))
+    def find(self, files: Sequence[TableFile]) -> HadoopPath | None:
+        """Where the parts of some files are, if all of them are there."""
+        chunk = self._chunk(files)
+        done = read_json(chunk.child(_DONE))
+        return chunk.child(str(done["run"])) if "run" in done else None
 
-    def is_done(self, chunk: HadoopPath) -> bool:
-        """Whether all parts of a chunk are there."""
-        return chunk.child(_DONE).exists()
-
-    def write(self, chunk: HadoopPath, scored: DataFrame, *, has_timeline: bool) -> None:
-        """Compute rows of :func:`~deepsound.spark.segment_scores.scored_schema` and keep them.
+    def write(self, files: Sequence[TableFile], scored: DataFrame, *, has_timeline: bool) -> HadoopPath:
+        """Compute rows of :func:`~deepsound.spark.segment_scores.scored_schema` and keep them; where they are.
 
         Raises
         ------
         OutputError
-            The storage refuses.
+            The storage refuses, or another run has begun.
         """
+        self._claim.check()
+        chunk = self._chunk(files)
+        own = chunk.child(self._claim.token)
         parts = scored.where("part is not null").select("part.*")
-        with storage_errors(f"cannot write {chunk.uri}"), _reading_errors():
+        with storage_errors(f"cannot write {own.uri}"), _reading_errors():
             if not has_timeline:
-                parts.write.mode("overwrite").parquet(chunk.child("parts").uri)
+                parts.write.mode("overwrite").parquet(own.child("parts").uri)
             else:
                 scored.persist(StorageLevel.DISK_ONLY)
                 try:
-                    parts.write.mode("overwrite").parquet(chunk.child("parts").uri)
+                    parts.write.mode("overwrite").parquet(own.child("parts").uri)
                     timeline = scored.where("segment is not null").select("segment.*")
-                    timeline.write.mode("overwrite").parquet(chunk.child("timeline").uri)
+                    timeline.write.mode("overwrite").parquet(own.child("timeline").uri)
                 finally:
                     scored.unpersist()
-        chunk.child(_DONE).write_text("")
+        self._claim.check()
+        chunk.child(_DONE).write_text(json.dumps({"run": self._claim.token}))
+        return own
+
+    def _chunk(self, files: Sequence[TableFile]) -> HadoopPath:
+        return self._folder.child(_digest("\n".join(f"{f.path}\t{f.size_bytes}\t{f.modified}" for f in files)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,21 +173,21 @@ def score_segments(
     scorer: SegmentScorer,
     report: Callable[[str], None],
 ) -> list[HadoopPath]:
-    """Score all segments that are not scored yet, chunk by chunk; the folders of all chunks."""
+    """Score all segments that are not scored yet, chunk by chunk; the folders of all parts."""
     files = table.files
     n_cores = count_cores(spark)
     limits = ShardLimits(n_files=_MAX_CHUNK_FILES, n_bytes=n_cores * _CHUNK_BYTES_A_CORE)
-    planned = [
-        (some, store.chunk(some)) for some in cut_into_shards(files, [f.size_bytes for f in files], limits=limits)
-    ]
-    to_do = [(some, chunk) for some, chunk in planned if not store.is_done(chunk)]
-    if len(to_do) < len(planned):
-        report(f"going on: {len(planned) - len(to_do)} of {len(planned)} chunks are scored already")
-    for number, (some, chunk) in enumerate(to_do, start=1):
-        store.write(chunk, table.score(spark, some, scorer), has_timeline=scorer.has_timeline)
+    chunks = cut_into_shards(files, [file.size_bytes for file in files], limits=limits)
+    planned = [(some, store.find(some)) for some in chunks]
+    done = [parts for _, parts in planned if parts is not None]
+    to_do = [some for some, parts in planned if parts is None]
+    if done:
+        report(f"going on: {len(done)} of {len(planned)} chunks are scored already")
+    for number, some in enumerate(to_do, start=1):
+        done.append(store.write(some, table.score(spark, some, scorer), has_timeline=scorer.has_timeline))
         if len(to_do) > 1:
             report(f"{number} of {len(to_do)} chunks scored")
-    return [chunk for _, chunk in planned]
+    return done
 
 
 @contextlib.contextmanager

@@ -430,11 +430,11 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(spark, tiny_bundle, write_f
     write, written = score_parts.PartStore.write, []
 
     def die_after(n):
-        def write_or_die(self, chunk, *args, **kwargs):
+        def write_or_die(self, files, *args, **kwargs):
             if len(written) == n:
                 raise KilledError
-            written.append(chunk.uri)
-            write(self, chunk, *args, **kwargs)
+            written.append(tuple(files))
+            return write(self, files, *args, **kwargs)
 
         monkeypatch.setattr(score_parts.PartStore, "write", write_or_die)
 
@@ -470,6 +470,34 @@ def test_a_chunk_counts_only_when_all_of_it_is_written(spark, tiny_bundle, write
     assert list(output.glob("_scoring/*/*/_DONE")) == []
     run(spark, tiny_bundle, features, output)
     assert len(read_predictions(output)) == 6
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["at work", "at its results"])
+def test_two_runs_in_the_same_folder_do_not_mix(
+    spark, tiny_bundle, linear_onnx, write_features, tmp_path, monkeypatch, late
+):
+    """The later one takes over, even if it goes on with the other's parts; the earlier one stops."""
+    monkeypatch.setattr(score_parts, "_MAX_CHUNK_FILES", 1)
+    features, output = cut_into_files(write_features(make_tracks(12)), 3), tmp_path / "s"
+    head = dataclasses.replace(
+        tiny_bundle.head, onnx_bytes=linear_onnx(np.random.default_rng(9).normal(size=(12, 3)))
+    )
+    later = [dataclasses.replace(tiny_bundle, head=head) if late else tiny_bundle]
+    place, name = (ScoreJob, "conclude") if late else (score_parts.PartStore, "write")
+    ordinary = getattr(place, name)
+
+    def start_another_first(self, *args, **kwargs):
+        if later and (late or len(list(output.glob("_scoring/*/*/_DONE"))) == 1):
+            run(spark, later.pop(), features, output)
+        return ordinary(self, *args, **kwargs)
+
+    monkeypatch.setattr(place, name, start_another_first)
+    with pytest.raises(OutputError, match=r"another scoring has finished in .*/s; this one stops"):
+        run(spark, tiny_bundle, features, output)
+    monkeypatch.setattr(place, name, ordinary)
+    run(spark, dataclasses.replace(tiny_bundle, head=head) if late else tiny_bundle, features, tmp_path / "alone")
+    assert read_predictions(output) == read_predictions(tmp_path / "alone")
+    assert names_in(output) == names_in(tmp_path / "alone")
 
 
 @pytest.mark.parametrize("change", ["model", "file", "settings"])

@@ -1,0 +1,58 @@
+"""Which of the runs that were started on one folder may write there: the latest."""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from deepsound.errors import InputError, OutputError
+from deepsound.spark.hadoop import HadoopPath
+
+
+class Claim:
+    """The claim of this run on a folder, kept in a file of it.
+
+    No run waits for another: the one before may have been killed, and says so to nobody. Whoever begins last has
+    the folder; whoever finds that out stops, and has changed nothing that counts since it last asked.
+
+    Parameters
+    ----------
+    folder : HadoopPath
+    name : str
+        Of the file.
+    work : str
+        What runs there, for people: ``extraction``.
+
+    Attributes
+    ----------
+    token : str
+        The name of this run, like that of no other: a name for a folder of its own.
+    """
+
+    def __init__(self, folder: HadoopPath, name: str, *, work: str) -> None:
+        self._folder, self._file, self._work = folder, folder.child(name), work
+        self.token = f"{socket.gethostname()}-{os.getpid()}-{time.time_ns()}"
+
+    def make(self, state: Mapping[str, Any] | None = None) -> None:
+        """Say that this run is at work here, and what else there is to say; no run before it may write now."""
+        self._file.write_text(json.dumps({**(state or {}), "run": self.token}, indent=2))
+
+    def check(self) -> None:
+        """Raise :class:`OutputError` if another run has begun here since."""
+        found = read_json(self._file).get("run")
+        if found != self.token:
+            other = (
+                f"has begun in {self._folder.uri} ({found})" if found else f"has finished in {self._folder.uri}"
+            )
+            raise OutputError(f"another {self._work} {other}; this one stops")
+
+
+def read_json(file: HadoopPath) -> dict[str, Any]:
+    """The object in a JSON file; empty where there is none, or half of one."""
+    try:
+        document = json.loads(file.read_text())
+    except (ValueError, InputError):
+        return {}
+    return document if isinstance(document, dict) else {}
