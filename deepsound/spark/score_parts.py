@@ -102,7 +102,6 @@ class PartStore:
                     timeline.write.mode("overwrite").parquet(own.child("timeline").uri)
                 finally:
                     scored.unpersist()
-        self._claim.check()
         chunk.child(_DONE).write_text(json.dumps({"run": self._claim.token}))
         return own
 

@@ -24,7 +24,7 @@ from deepsound.errors import (
     UnknownFeatureError,
 )
 from deepsound.evaluation.paired import compare_paired
-from deepsound.spark import heads, score_parts
+from deepsound.spark import heads, score_job, score_parts
 from deepsound.spark.score import score
 from deepsound.spark.score_input import name_models, own_settings
 from deepsound.spark.score_job import ScoreJob
@@ -103,6 +103,27 @@ def test_predictions_equal_numpy(spark, tiny_bundle, head_weights, write_feature
     assert len({row["is_ood"] for row in rows.values()}) == 2
 
 
+def test_the_surest_mistakes_are_those_of_the_predictions(
+    spark, tiny_bundle, write_features, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(score_job, "_N_BLUNDERS", 5)
+    tracks = make_tracks(40)
+    for track in tracks[::5]:
+        track["genre"] = None
+    result = run(spark, tiny_bundle, write_features(tracks), tmp_path / "s")
+    wrong = [
+        row
+        for row in read_predictions(tmp_path / "s").values()
+        if row["genre"] is not None and row["genre"] != row["predicted_genre"]
+    ]
+    assert len(wrong) > 5
+    surest = sorted(wrong, key=lambda row: (-row["confidence"], row["track_id"]))[:5]
+    names = {"true_genre": "genre", **{n: n for n in ("track_id", "predicted_genre", "confidence", "is_ood")}}
+    assert [dataclasses.asdict(blunder) for blunder in result.blunders] == [
+        {name: row[column] for name, column in names.items()} for row in surest
+    ]
+
+
 def test_metrics_equal_scikit_learn(spark, tiny_bundle, write_features, tmp_path):
     result = run(spark, tiny_bundle, write_features(make_tracks(60)), tmp_path / "s")
     rows = pq.read_table(tmp_path / "s" / "predictions").to_pylist()
@@ -174,9 +195,11 @@ def test_wholly_unlabelled_collection(spark, tiny_bundle, write_features, tmp_pa
 
 
 def test_subset_is_the_models_own_split(spark, tiny_bundle, write_features, tmp_path):
-    result = run(spark, tiny_bundle, write_features(make_tracks(9)), tmp_path / "s", subset="test")
-    rows = pq.read_table(tmp_path / "s" / "predictions").to_pylist()
-    assert [row["track_id"] for row in rows] == ["t2"]
+    features = write_features(make_tracks(9))
+    result = run(spark, tiny_bundle, features, tmp_path / "s", subset="test", segments=True)
+    for table in ("predictions", "segments"):
+        rows = pq.read_table(tmp_path / "s" / table).to_pylist()
+        assert {row["track_id"] for row in rows} == {"t2"}
     assert result.evaluation.n_tracks == 1
 
 
@@ -497,16 +520,18 @@ def test_two_runs_in_the_same_folder_do_not_mix(
     monkeypatch.setattr(place, name, ordinary)
     run(spark, dataclasses.replace(tiny_bundle, head=head) if late else tiny_bundle, features, tmp_path / "alone")
     assert read_predictions(output) == read_predictions(tmp_path / "alone")
+    of_genres = [pq.read_table(folder / "per_genre").to_pylist() for folder in (output, tmp_path / "alone")]
+    assert of_genres[0] == of_genres[1]
     assert names_in(output) == names_in(tmp_path / "alone")
 
 
-@pytest.mark.parametrize("change", ["model", "file", "settings"])
+@pytest.mark.parametrize("change", ["model", "file", "subset", "segments"])
 def test_what_is_not_the_same_run_is_scored_anew(
     spark, tiny_bundle, linear_onnx, write_features, tmp_path, monkeypatch, change
 ):
     monkeypatch.setattr(score_parts, "_MAX_CHUNK_FILES", 1)
     features = cut_into_files(write_features(make_tracks(12)), 2)
-    bundle, settings = tiny_bundle, {}
+    bundle, settings = tiny_bundle, {"segments": True} if change == "segments" else {}
 
     def die(*_):
         raise KilledError
@@ -514,14 +539,12 @@ def test_what_is_not_the_same_run_is_scored_anew(
     with monkeypatch.context() as patch:
         patch.setattr(ScoreJob, "judge", die)
         with pytest.raises(KilledError):
-            run(spark, bundle, features, tmp_path / "s")
+            run(spark, bundle, features, tmp_path / "s", **({"subset": "test"} if change == "subset" else {}))
     if change == "model":
         weights = np.random.default_rng(9).normal(size=(12, 3))
         head = dataclasses.replace(tiny_bundle.head, onnx_bytes=linear_onnx(weights))
         bundle = dataclasses.replace(tiny_bundle, head=head)
-    elif change == "settings":
-        settings = {"subset": "test"}
-    else:
+    elif change == "file":
         path = features / "segments" / "cut-1.parquet"
         table = pq.read_table(path)
         values = pa.array([[0.5] * 12] * table.num_rows, table.schema.field("toy").type)
@@ -530,7 +553,8 @@ def test_what_is_not_the_same_run_is_scored_anew(
     run_all(spark, [bundle], features, tmp_path / "s", report=said.append, **settings)
     run(spark, bundle, features, tmp_path / "fresh", **settings)
     assert read_predictions(tmp_path / "s") == read_predictions(tmp_path / "fresh")
-    assert any("going on: 1 of 2" in line for line in said) == (change == "file")
+    going_on = [line for line in said if "going on" in line]
+    assert going_on == (["going on: 1 of 2 chunks are scored already"] if change == "file" else [])
     assert "_scoring" not in names_in(tmp_path / "s")
 
 
