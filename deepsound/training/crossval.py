@@ -197,13 +197,17 @@ def iterate_folds(collection: Collection, *, settings: TrainSettings, n_folds: i
 def _hold_validation(collection: Collection, is_other: np.ndarray, settings: TrainSettings) -> np.ndarray:
     """Which tracks of the other folds training stops by: about validation's share of all that is not tested."""
     others = [track for track, is_in in zip(collection.tracks, is_other, strict=True) if is_in]
-    share = settings.split.validation_fraction / (1 - settings.split.test_fraction)
-    n_parts = max(2, round(1 / share))
     groups = group_tracks(others, by=settings.split.by)
-    parts = grouped_folds(others, n_folds=min(n_parts, len(groups)), by=settings.split.by, seed=settings.seed)
     # Of a genre of one group, nothing would be left to learn from.
     kept = {t.track_id for genre, alone in _genres_of_one_group(groups.values()) for t in alone}
-    return np.array([parts.get(t.track_id) == 0 and t.track_id not in kept for t in collection.tracks])
+    candidates = [track for track in others if track.track_id not in kept]
+    if not candidates:
+        return np.zeros(len(collection.tracks), bool)
+    share = settings.split.validation_fraction / (1 - settings.split.test_fraction)
+    n_groups = len(group_tracks(candidates, by=settings.split.by))
+    n_parts = min(n_groups, max(2, round(len(candidates) / (share * len(others)))))
+    parts = grouped_folds(candidates, n_folds=n_parts, by=settings.split.by, seed=settings.seed)
+    return np.array([parts.get(track.track_id) == 0 for track in collection.tracks])
 
 
 def _genres_of_one_group(groups: Iterable[Sequence[LabelledTrack]]) -> list[tuple[str, Sequence[LabelledTrack]]]:

@@ -26,7 +26,9 @@ _N_TRAIN = 400
 # Segments of the runs that are compared; MLflow's UDF gets fewer, as it takes so much longer, but so many that
 # they outlast by far the seconds by which start-up varies.
 _N_SEGMENTS = (10_000, 1_000_000)
-_N_UDF_SEGMENTS = (10_000, 250_000)
+_N_UDF_SEGMENTS = (10_000, 130_000)
+# In Spark's default heap of 1 GB, with Spark's default batches, the UDF runs out of memory on so many.
+_UDF_MEMORY = "4g"
 _N_ROUNDS = 2
 
 
@@ -91,7 +93,8 @@ def _score(root: pathlib.Path, features: pathlib.Path, model: str, environment: 
 
 def _score_by_udf(features: pathlib.Path, model: str, environment: dict[str, str]) -> ProcessTree:
     script = pathlib.Path(__file__).with_name("score_by_udf.py")
-    return measure_processes([*_submit(), str(script), str(features), model], env=environment)
+    memory = ("--driver-memory", _UDF_MEMORY)
+    return measure_processes([*_submit(), *memory, str(script), str(features), model], env=environment)
 
 
 def _submit() -> list[str]:

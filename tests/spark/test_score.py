@@ -569,6 +569,13 @@ def test_an_output_of_several_models_makes_way_for_one_and_back(spark, tiny_bund
         assert names_in(output) == names
 
 
+def test_a_timeline_that_was_not_asked_for_again_makes_way(spark, tiny_bundle, write_features, tmp_path):
+    features, output = write_features(make_tracks(6)), tmp_path / "s"
+    for asked in (True, False):
+        run(spark, tiny_bundle, features, output, segments=asked)
+        assert ("segments" in names_in(output)) == asked
+
+
 def test_a_large_head_travels_as_a_file_and_scores_the_same(
     spark, tiny_bundle, write_features, tmp_path, monkeypatch, count_loads
 ):

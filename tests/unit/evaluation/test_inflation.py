@@ -57,6 +57,27 @@ def test_a_model_that_hears_genres_does_not_flatter():
     assert abs(lines["random segments"].inflation_points) < 5
 
 
+def test_intervals_take_artists_as_units():
+    lines, _ = lines_of(make_segments(n_artists=12, per_artist=12, artist=3.0, genre=0.5))
+    line = lines["whole artists"]
+    if_independent = 2 * 1.96 * np.sqrt(line.accuracy * (1 - line.accuracy) / 144)
+    assert line.high - line.low > 1.5 * if_independent
+
+
+def test_a_genre_that_a_fold_cannot_learn_moves_no_other():
+    """Three genres, of which the first is in no training part."""
+    centres = np.eye(3).repeat(20, axis=0)
+    segments = LabelledSegments(
+        means=centres + 0.01 * np.random.default_rng(0).normal(size=(60, 3)),
+        track_indices=np.arange(60),
+        genres=np.repeat(["ambient", "blues", "jazz"], 20),
+        artists=np.arange(60).astype(object),
+    )
+    learned, tested = np.arange(20, 60, 2), np.r_[0:20, 21:60:2]
+    is_right = inflation._judge(segments, iter([(learned, tested)]))
+    assert is_right[tested].tolist() == [0.0] * 20 + [1.0] * 20
+
+
 def test_artists_that_nobody_knows():
     lines, report = lines_of(make_segments(artist=3.0, known=False))
     assert list(lines) == ["random segments", "random tracks"]

@@ -14,7 +14,10 @@ def build_members(architecture, n):
     settings, members = TrainSettings(feature="x", architecture=architecture), []
     for seed in range(n):
         keras.utils.set_random_seed(seed)
-        members.append(build_model(settings, shape=(6, 8), n_genres=3))
+        member = build_model(settings, shape=(6, 8), n_genres=3)
+        kernel, bias = member.get_layer("logits").get_weights()
+        member.get_layer("logits").set_weights([kernel, bias + seed + np.arange(3) / 3])
+        members.append(member)
     return members
 
 

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import scipy.special
 
 from deepsound.config import SplitSettings, TrainSettings
 from deepsound.data.groups import LabelledTrack
 from deepsound.errors import SplitError
 from deepsound.evaluation.metrics import compute_metrics
 from deepsound.taxonomy import Taxonomy
+from deepsound.training import crossval
 from deepsound.training.crossval import cross_validate, iterate_folds
 from deepsound.training.dataset import Collection, Subset
 
@@ -102,6 +104,8 @@ def test_folds_of_unequal_size_count_the_same_in_the_mean_and_by_track_in_the_po
     )
     sizes = np.bincount(result.fold_indices)
     assert len(set(sizes)) > 1
+    assert result.mean == pytest.approx(result.fold_accuracies.mean())
+    assert result.mean != pytest.approx(result.pooled.accuracy)
     assert result.pooled.accuracy == pytest.approx((result.fold_accuracies * sizes).sum() / sizes.sum())
 
 
@@ -128,9 +132,10 @@ def test_a_genre_of_one_artist_is_said_and_never_taken_for_validation():
         assert 1 not in fold.validation.genre_indices
         return np.eye(3)[np.zeros(len(fold.positions), int)]
 
-    result, lines = run(collection, predict)
-    assert "low has one group only" in lines[0]
-    assert len(set(result.fold_indices[result.true_indices == 1])) == 1
+    for seed in range(8):
+        result, lines = run(collection, predict, settings=TrainSettings(seed=seed))
+        assert "low has one group only" in lines[0]
+        assert len(set(result.fold_indices[result.true_indices == 1])) == 1
 
 
 def test_by_track():
@@ -141,6 +146,26 @@ def test_by_track():
     result, lines = run(collection, lambda fold, _: np.eye(3)[fold.test.genre_indices], settings=settings)
     assert result.mean == 1
     assert len(lines) == 3
+
+
+def test_probabilities_are_those_of_the_folds_own_temperature(monkeypatch):
+    collection = make_collection()
+    (fold, *_) = iterate_folds(collection, settings=SETTINGS, n_folds=3)
+    logits = np.random.default_rng(0).normal(size=(len(fold.test.values), 3))
+
+    class Trained:
+        def compute_logits(self, values):
+            assert values is fold.test.values
+            return logits
+
+    def compute_temperature(trained, validation):
+        assert (type(trained), validation) == (Trained, fold.validation)
+        return 4.0
+
+    monkeypatch.setattr(crossval, "train_model", lambda *_, **__: Trained())
+    monkeypatch.setattr(crossval, "compute_temperature", compute_temperature)
+    expected = scipy.special.softmax(logits / 4, axis=1).reshape(-1, 2, 3).mean(axis=1)
+    np.testing.assert_allclose(crossval.predict_fold(fold, SETTINGS), expected)
 
 
 def test_too_few_artists_for_the_folds():

@@ -129,6 +129,18 @@ def test_a_seed_gives_the_same_network_again_and_another_seed_another():
     assert np.abs(weights(1) - weights(2)).max() > 1e-4
 
 
+def test_dropout_is_for_learning_only_and_figures_are_of_all_batches():
+    data, validation = make_data(), make_data(50, seed=1, noise=4.0)
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((4, 5)), keras.layers.Flatten(), keras.layers.Dropout(0.8), keras.layers.Dense(N_GENRES)]
+    model = keras.Sequential(layers)
+    (figures,) = train(model, data, validation, epochs=1, learning_rate=0.0).history
+    is_right = np.asarray(model(validation[0], training=False)).argmax(axis=1) == validation[1]
+    assert figures["val_loss"] == pytest.approx(loss_of(model, validation), rel=1e-5)
+    assert figures["val_accuracy"] == pytest.approx(is_right.mean())
+    assert figures["loss"] > 1.5 * loss_of(model, data)
+
+
 def test_frozen_layers_stay():
     model = make_model()
     model.layers[1].trainable = False

@@ -121,6 +121,15 @@ def test_tracks_that_the_champion_has_learned_from_are_left_out(decide, good, da
     assert decision.paired.n_tracks == 10
 
 
+def test_a_collection_that_has_moved_is_known_again_by_content(decide, good, dataset, make_bundle):
+    rows = {f"old/{row['track_id']}": row for row in dataset.split.to_pylist()}
+    splits = {track_id: row["split"] for track_id, row in rows.items()}
+    splits |= {f"old/t{i:02}": "train" for i in range(0, 60, 3)}
+    contents = {track_id: row["content_sha256"] for track_id, row in rows.items()}
+    decision = decide(good, make_bundle(weights=-good, splits=splits, contents=contents))
+    assert decision.paired.n_tracks == 10
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
