@@ -93,17 +93,8 @@ class ScoreJob:
 
     def score_segments(self, output: ScoresFolder, *, report: Report) -> list[HadoopPath]:
         """Score what is not scored yet; the folders of all parts."""
-        scorer = SegmentScorer(
-            models=tuple(
-                SegmentModel(
-                    head=ship_head(self._spark, model.bundle.head),
-                    feature=model.bundle.feature,
-                    ood_score=model.bundle.ood.score,
-                    has_drift=model.bundle.drift is not None,
-                )
-                for model in self._models
-            ),
-            has_timeline=self._settings.segments,
+        scorer = make_scorer(
+            self._spark, [model.bundle for model in self._models], has_timeline=self._settings.segments
         )
         identity = {
             "deepsound": __version__,
@@ -199,6 +190,20 @@ class ScoreJob:
         if not chunks:
             return self._spark.createDataFrame([], schema)
         return self._spark.read.schema(schema).parquet(*(chunk.child(what).uri for chunk in chunks))
+
+
+def make_scorer(spark: SparkSession, bundles: Sequence[Bundle], *, has_timeline: bool) -> SegmentScorer:
+    """What executors score segments with, by all models in one pass."""
+    models = tuple(
+        SegmentModel(
+            head=ship_head(spark, bundle.head),
+            feature=bundle.feature,
+            ood_score=bundle.ood.score,
+            has_drift=bundle.drift is not None,
+        )
+        for bundle in bundles
+    )
+    return SegmentScorer(models=models, has_timeline=has_timeline)
 
 
 def _plan(bundle: Bundle) -> TallyPlan:
