@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 
 from deepsound.errors import BundleError
+from deepsound.models.convolutions import turn_whole_frame_convolutions
 from deepsound.models.head import OUTPUT_NAMES
 from deepsound.models.vggish import FINETUNED, write_finetuned_onnx
 
@@ -52,7 +53,7 @@ def _convert(both: keras.Model) -> bytes:
         warnings.simplefilter("ignore", FutureWarning)
         path = pathlib.Path(folder) / "head.onnx"
         both.export(str(path), format="onnx", verbose=False)
-        return _name_outputs(onnx.load(str(path)))
+        return _name_outputs(turn_whole_frame_convolutions(onnx.load(str(path))))
 
 
 def _name_outputs(graph_model: onnx.ModelProto) -> bytes:
