@@ -26,12 +26,14 @@ def turn_whole_frame_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
     onnx.ModelProto
         The same function; the same graph where there is no such convolution.
     """
-    turned = onnx.shape_inference.infer_shapes(model)
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    turned = onnx.ModelProto()
+    turned.CopyFrom(model)
     graph = turned.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
     shapes = {
         value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
-        for value in (*graph.input, *graph.value_info)
+        for value in (*inferred.input, *inferred.value_info)
     }
     nodes: list[onnx.NodeProto] = []
     tensors = list(graph.initializer)
@@ -91,6 +93,5 @@ def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
 
 def _replace(repeated: Any, messages: Sequence[Any]) -> None:
     """Fill a repeated field of a message anew."""
-    copies = list(messages)
     del repeated[:]
-    repeated.extend(copies)
+    repeated.extend(messages)

@@ -43,10 +43,9 @@ class Claim:
         """Raise :class:`OutputError` if another run has begun here since."""
         found = read_json(self._file).get("run")
         if found != self.token:
-            other = (
-                f"has begun in {self._folder.uri} ({found})" if found else f"has finished in {self._folder.uri}"
-            )
-            raise OutputError(f"another {self._work} {other}; this one stops")
+            # The one that has finished takes its file away.
+            by = f"({found})" if found else "and is over"
+            raise OutputError(f"another {self._work} has begun in {self._folder.uri} {by}; this one stops")
 
 
 def read_json(file: HadoopPath) -> dict[str, Any]:

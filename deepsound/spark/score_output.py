@@ -95,13 +95,13 @@ class ScoresFolder:
 
     def finish(self, comparisons: list[dict[str, Any]], *, has_timeline: bool) -> None:
         """Leave nothing behind but this run's results."""
+        self._claim.check()
         whole = self._folder(self.path)
         if comparisons:
             whole.remove(_TABLES)
             whole.write_json(_COMPARISON, comparisons)
         elif not has_timeline:
             whole.remove(("segments",))
-        self._claim.check()
         self.path.child(_PARTS).delete()
 
     def _folder(self, path: HadoopPath) -> ModelFolder:

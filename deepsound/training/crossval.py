@@ -199,13 +199,13 @@ def _hold_validation(collection: Collection, is_other: np.ndarray, settings: Tra
     others = [track for track, is_in in zip(collection.tracks, is_other, strict=True) if is_in]
     groups = group_tracks(others, by=settings.split.by)
     # Of a genre of one group, nothing would be left to learn from.
-    kept = {t.track_id for genre, alone in _genres_of_one_group(groups.values()) for t in alone}
+    alone = _genres_of_one_group(groups.values())
+    kept = {track.track_id for _, group in alone for track in group}
     candidates = [track for track in others if track.track_id not in kept]
     if not candidates:
         return np.zeros(len(collection.tracks), bool)
     share = settings.split.validation_fraction / (1 - settings.split.test_fraction)
-    n_groups = len(group_tracks(candidates, by=settings.split.by))
-    n_parts = min(n_groups, max(2, round(len(candidates) / (share * len(others)))))
+    n_parts = min(len(groups) - len(alone), max(2, round(len(candidates) / (share * len(others)))))
     parts = grouped_folds(candidates, n_folds=n_parts, by=settings.split.by, seed=settings.seed)
     return np.array([parts.get(track.track_id) == 0 for track in collection.tracks])
 

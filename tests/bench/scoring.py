@@ -10,7 +10,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import numpy as np
@@ -43,15 +43,19 @@ def run() -> Iterator[BenchLine]:
             n: _write(root / f"f{n}", n) for n in sorted({*_N_SEGMENTS, *itertools.chain(*_N_COMPARED.values())})
         }
         scored = {n: _least(partial(_score, root, folders[n], model, environment)) for n in _N_SEGMENTS}
-        few, many = _N_SEGMENTS
-        a_second = (many - few) / (scored[many].wall_s - scored[few].wall_s)
+        a_second = _segments_a_second(scored)
         yield BenchLine(
             name="score job, CNN on (10, 128), 2 cores: segments a second",
             figure=f"{a_second:,.0f}",
             target=">= 20,000",
             is_met=a_second >= 20_000,
         )
-        rates = [_segments_a_second(script, folders, model, environment) for script in _N_COMPARED]
+        rates = [
+            _segments_a_second(
+                {n: _least(partial(_submit_script, script, folders[n], model, environment)) for n in numbers}
+            )
+            for script, numbers in _N_COMPARED.items()
+        ]
         yield BenchLine(
             name="segments scored and brought together by track, against mlflow.pyfunc.spark_udf",
             figure=f"{rates[0]:,.0f} and {rates[1]:,.0f} a second: {rates[0] / rates[1]:.1f} x",
@@ -97,18 +101,17 @@ def _score(root: pathlib.Path, features: pathlib.Path, model: str, environment: 
     return measure_processes([*_submit(), str(_ROOT / "jobs" / "score.py"), *paths], env=environment)
 
 
-def _segments_a_second(
-    script: str, folders: dict[int, pathlib.Path], model: str, environment: dict[str, str]
-) -> float:
-    """By a script beside this module, as the difference of two runs."""
-    few, many = _N_COMPARED[script]
+def _submit_script(script: str, features: pathlib.Path, model: str, environment: dict[str, str]) -> ProcessTree:
+    """A script beside this module."""
     path = str(pathlib.Path(__file__).with_name(script))
-    command = [*_submit(), "--driver-memory", _COMPARED_MEMORY, path]
-    wall_s = {
-        n: _least(partial(measure_processes, [*command, str(folders[n]), model], env=environment)).wall_s
-        for n in (few, many)
-    }
-    return (many - few) / (wall_s[many] - wall_s[few])
+    command = [*_submit(), "--driver-memory", _COMPARED_MEMORY, path, str(features), model]
+    return measure_processes(command, env=environment)
+
+
+def _segments_a_second(runs: Mapping[int, ProcessTree]) -> float:
+    """Of a smaller and a larger run, by their numbers of segments."""
+    few, many = sorted(runs)
+    return (many - few) / (runs[many].wall_s - runs[few].wall_s)
 
 
 def _submit() -> list[str]:

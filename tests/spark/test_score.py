@@ -30,6 +30,7 @@ from deepsound.spark.score_input import name_models, own_settings
 from deepsound.spark.score_job import ScoreJob
 
 GENRES = ("high", "low", "noise")
+OTHER_WEIGHTS = np.random.default_rng(9).normal(size=(12, 3))
 LABELS = ("Treble!", "bass", "drums and bass", "polka", None, "noise")
 MAP = """
 name: pitches
@@ -60,6 +61,10 @@ def run_all(spark, bundles, features, output, *, report=lambda _: None, **settin
 def run(spark, bundle, features, output, **settings):
     (scores,) = run_all(spark, [bundle], features, output, **settings).models
     return scores
+
+
+def with_head(bundle, onnx_bytes):
+    return dataclasses.replace(bundle, head=dataclasses.replace(bundle.head, onnx_bytes=onnx_bytes))
 
 
 def read_predictions(folder):
@@ -401,8 +406,7 @@ def test_labels_by_a_map(spark, tiny_bundle, write_features, tmp_path):
 def test_several_models_score_in_one_pass(spark, tiny_bundle, linear_onnx, write_features, tmp_path, head_weights):
     rng = np.random.default_rng(8)
     weights = head_weights + rng.normal(size=head_weights.shape)
-    head = dataclasses.replace(tiny_bundle.head, onnx_bytes=linear_onnx(weights))
-    other = dataclasses.replace(tiny_bundle, head=head)
+    other = with_head(tiny_bundle, linear_onnx(weights))
     tracks = make_tracks(40)
     tracks[0]["genre"] = None
     features = write_features([*tracks, {"track_id": "bad", "genre": "low", "error_code": "silent"}])
@@ -502,10 +506,8 @@ def test_two_runs_in_the_same_folder_do_not_mix(
     """The later one takes over, even if it goes on with the other's parts; the earlier one stops."""
     monkeypatch.setattr(score_parts, "_MAX_CHUNK_FILES", 1)
     features, output = cut_into_files(write_features(make_tracks(12)), 3), tmp_path / "s"
-    head = dataclasses.replace(
-        tiny_bundle.head, onnx_bytes=linear_onnx(np.random.default_rng(9).normal(size=(12, 3)))
-    )
-    later = [dataclasses.replace(tiny_bundle, head=head) if late else tiny_bundle]
+    winner = with_head(tiny_bundle, linear_onnx(OTHER_WEIGHTS)) if late else tiny_bundle
+    later = [winner]
     place, name = (ScoreJob, "conclude") if late else (score_parts.PartStore, "write")
     ordinary = getattr(place, name)
 
@@ -515,10 +517,10 @@ def test_two_runs_in_the_same_folder_do_not_mix(
         return ordinary(self, *args, **kwargs)
 
     monkeypatch.setattr(place, name, start_another_first)
-    with pytest.raises(OutputError, match=r"another scoring has finished in .*/s; this one stops"):
+    with pytest.raises(OutputError, match=r"another scoring has begun in .*/s and is over; this one stops"):
         run(spark, tiny_bundle, features, output)
     monkeypatch.setattr(place, name, ordinary)
-    run(spark, dataclasses.replace(tiny_bundle, head=head) if late else tiny_bundle, features, tmp_path / "alone")
+    run(spark, winner, features, tmp_path / "alone")
     assert read_predictions(output) == read_predictions(tmp_path / "alone")
     of_genres = [pq.read_table(folder / "per_genre").to_pylist() for folder in (output, tmp_path / "alone")]
     assert of_genres[0] == of_genres[1]
@@ -531,7 +533,9 @@ def test_what_is_not_the_same_run_is_scored_anew(
 ):
     monkeypatch.setattr(score_parts, "_MAX_CHUNK_FILES", 1)
     features = cut_into_files(write_features(make_tracks(12)), 2)
-    bundle, settings = tiny_bundle, {"segments": True} if change == "segments" else {}
+    bundle = tiny_bundle
+    settings_before = {"subset": "test"} if change == "subset" else {}
+    settings = {"segments": True} if change == "segments" else {}
 
     def die(*_):
         raise KilledError
@@ -539,11 +543,9 @@ def test_what_is_not_the_same_run_is_scored_anew(
     with monkeypatch.context() as patch:
         patch.setattr(ScoreJob, "judge", die)
         with pytest.raises(KilledError):
-            run(spark, bundle, features, tmp_path / "s", **({"subset": "test"} if change == "subset" else {}))
+            run(spark, bundle, features, tmp_path / "s", **settings_before)
     if change == "model":
-        weights = np.random.default_rng(9).normal(size=(12, 3))
-        head = dataclasses.replace(tiny_bundle.head, onnx_bytes=linear_onnx(weights))
-        bundle = dataclasses.replace(tiny_bundle, head=head)
+        bundle = with_head(tiny_bundle, linear_onnx(OTHER_WEIGHTS))
     elif change == "file":
         path = features / "segments" / "cut-1.parquet"
         table = pq.read_table(path)

@@ -25,7 +25,7 @@ def make_model(*, n_frames, n_dims, kernel, pads, n_channels=1, **attributes):
         [node],
         "one",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", n_channels, n_frames, n_dims])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 5, "frames", "dims"])],
         [numpy_helper.from_array(values, name) for name, values in tensors.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
