@@ -87,42 +87,9 @@ def write_features(tmp_path: pathlib.Path) -> Callable[..., pathlib.Path]:
         shape: tuple[int, int] = SHAPE,
     ) -> pathlib.Path:
         folder = tmp_path / name
-        tracks, segments = [], []
-        for row in rows:
-            labels = {key: row.get(key) for key in ("genre", "artist", "split")}
-            values = row.get("values", [])
-            tracks.append(
-                {
-                    "track_id": row["track_id"],
-                    "content_sha256": row.get("sha", hashlib.sha256(row["track_id"].encode()).hexdigest()),
-                    **labels,
-                    "status": "failed" if row.get("error_code") else "ok",
-                    "error_code": row.get("error_code"),
-                    "duration_s": 10.0,
-                    "n_segments": len(values),
-                }
-            )
-            segments += [
-                {
-                    "track_id": row["track_id"],
-                    "segment_index": i,
-                    **labels,
-                    "toy": np.asarray(v, np.float32).ravel(),
-                }
-                for i, v in enumerate(values)
-            ]
-        text = pa.string()
-        label_fields = [("genre", text), ("artist", text), ("split", text)]
-        segment_schema = pa.schema(
-            [("track_id", text), ("segment_index", pa.int32()), *label_fields, ("toy", pa.list_(pa.float32()))]
-        )
-        track_schema = pa.schema(
-            [
-                *(("track_id", text), ("content_sha256", text), *label_fields, ("status", text)),
-                *(("error_code", text), ("duration_s", pa.float64()), ("n_segments", pa.int32())),
-            ]
-        )
-        for table, data, schema in (("segments", segments, segment_schema), ("tracks", tracks, track_schema)):
+        segments = [segment for row in rows for segment in _segments_of(row)]
+        tables = {"segments": (segments, _SEGMENT_SCHEMA), "tracks": (list(map(_track_of, rows)), _TRACK_SCHEMA)}
+        for table, (data, schema) in tables.items():
             (folder / table).mkdir(parents=True)
             pq.write_table(pa.Table.from_pylist(data, schema=schema), folder / table / "part-0.parquet")
         summary = {
@@ -136,6 +103,42 @@ def write_features(tmp_path: pathlib.Path) -> Callable[..., pathlib.Path]:
         return folder
 
     return write
+
+
+_LABELS = ("genre", "artist", "split")
+_LABEL_FIELDS = [(name, pa.string()) for name in _LABELS]
+_SEGMENT_SCHEMA = pa.schema(
+    [
+        *(("track_id", pa.string()), ("segment_index", pa.int32()), *_LABEL_FIELDS),
+        ("toy", pa.list_(pa.float32())),
+    ]
+)
+_TRACK_SCHEMA = pa.schema(
+    [
+        *(("track_id", pa.string()), ("content_sha256", pa.string()), *_LABEL_FIELDS, ("status", pa.string())),
+        *(("error_code", pa.string()), ("duration_s", pa.float64()), ("n_segments", pa.int32())),
+    ]
+)
+
+
+def _track_of(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "track_id": row["track_id"],
+        "content_sha256": row.get("sha", hashlib.sha256(row["track_id"].encode()).hexdigest()),
+        **{name: row.get(name) for name in _LABELS},
+        "status": "failed" if row.get("error_code") else "ok",
+        "error_code": row.get("error_code"),
+        "duration_s": 10.0,
+        "n_segments": len(row.get("values", [])),
+    }
+
+
+def _segments_of(row: dict[str, Any]) -> list[dict[str, Any]]:
+    labels = {name: row.get(name) for name in _LABELS}
+    return [
+        {"track_id": row["track_id"], "segment_index": i, **labels, "toy": np.asarray(values, np.float32).ravel()}
+        for i, values in enumerate(row.get("values", []))
+    ]
 
 
 def make_linear_onnx(weights: np.ndarray) -> bytes:
