@@ -21,6 +21,10 @@ def first_line(exc: BaseException) -> str:
     return (str(exc).strip().splitlines() or [type(exc).__name__])[0][:200]
 
 
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM has come: an interruption from outside, not an error of the work."""
+
+
 class ParameterError(DeepsoundError, ValueError):
     """An argument is outside what the function is defined for."""
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from deepsound.commands.running import reports_errors, write_json
+from deepsound.credentials import hide_credentials
 
 if TYPE_CHECKING:
     from deepsound.evaluation.metrics import CollectionMetrics
@@ -38,11 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     from deepsound.evaluation.report import metrics_to_plain
     from deepsound.training.comparison import compare_models
-    from deepsound.training.tracking import is_mlflow_uri, load_bundle, open_store
+    from deepsound.training.registry import load_bundle
 
     names = args.model_a, args.model_b
-    if any(is_mlflow_uri(name) for name in names):
-        open_store()
     first, second = map(load_bundle, names)
     result = compare_models(first, second, features=args.features, names=names, subset=args.subset)
     if args.output is not None:
@@ -57,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "notes": list(result.notes),
         }
         write_json(plain, args.output)
-    print("\n".join(format_comparison(result, names=names)))
+    print(hide_credentials("\n".join(format_comparison(result, names=names))))
     return 0
 
 

@@ -13,7 +13,7 @@ from deepsound.config import ExtractSettings
 from deepsound.errors import InputError
 from deepsound.features.registry import check_feature_names
 from deepsound.settings import read_settings
-from deepsound.training.tracking import open_store
+from deepsound.training.mlflow_store import open_store
 
 _BASELINE = "mfcc"
 

@@ -6,11 +6,13 @@ import functools
 import json
 import os
 import pathlib
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from deepsound.errors import DeepsoundError, OutputError, first_line
+from deepsound.credentials import hide_credentials, without_credentials
+from deepsound.errors import DeepsoundError, OutputError, TerminatedError, first_line
 
 EXIT_BUG = 1
 EXIT_USAGE = 2
@@ -45,20 +47,20 @@ def write_json(document: Mapping[str, Any], path: str) -> None:
     OutputError
         If it cannot be written there.
     """
-    target = pathlib.Path(path)
+    target, plain = pathlib.Path(path), without_credentials(document)
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        beside.write_text(json.dumps(plain, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         beside.replace(target)
     except OSError as exc:
         raise OutputError(f"cannot write {path}: {first_line(exc)}") from exc
 
 
 def say(line: str) -> None:
-    """A line of progress, on standard error: standard output is for results."""
+    """A line of progress, on standard error: standard output is for results. Credentials in it are not shown."""
     # In one piece: two threads may speak at the same time.
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write(f"{hide_credentials(line)}\n")
     sys.stderr.flush()
 
 
@@ -98,9 +100,11 @@ def reports_errors(run: Callable[[Sequence[str] | None], int]) -> Main:
         except DeepsoundError as exc:
             say(f"deepsound: error [{exc.code}]: {' '.join(str(exc).split())}")
             return exc.exit_code
-        except KeyboardInterrupt:
-            say("deepsound: interrupted")
-            return 130
+        except KeyboardInterrupt as exc:
+            # As a shell has it: 128 and the number of the signal.
+            is_terminated = isinstance(exc, TerminatedError)
+            say(f"deepsound: {'terminated' if is_terminated else 'interrupted'}")
+            return 128 + (signal.SIGTERM if is_terminated else signal.SIGINT)
         except BrokenPipeError:
             # The reader of our output has gone; nothing more can be told to it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

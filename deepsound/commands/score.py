@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from deepsound.commands.networks import prepare_networks
 from deepsound.commands.running import add_settings_options, reports_errors, say
 from deepsound.config import ScoreSettings
+from deepsound.credentials import hide_credentials
 from deepsound.errors import TooManyFailuresError
 from deepsound.settings import read_settings
 
@@ -46,8 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from deepsound.spark.score import score
     from deepsound.spark.score_input import name_models
     from deepsound.spark.session import open_session
+    from deepsound.training.mlflow_store import open_store
+    from deepsound.training.registry import load_bundle
     from deepsound.training.scoring_run import draw_scorecard, log_scoring
-    from deepsound.training.tracking import load_bundle, open_store
 
     pages: dict[str, str] = {}
 
@@ -62,8 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         pages[scores.model.name] = page
         return page
 
-    open_store()
+    # A look-up first: a model that is not there leaves no store behind.
     models = name_models([(uri, load_bundle(uri)) for uri in args.models])
+    open_store()
     with open_session("deepsound score") as spark:
         result = score(
             spark,
@@ -77,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     for scores in result.models:
         if len(models) > 1:
-            print(f"{scores.model.name}: {scores.model.uri}")
+            print(hide_credentials(f"{scores.model.name}: {scores.model.uri}"))
         print(format_collection(scores.evaluation))
         run_id = log_scoring(
             scores.evaluation,

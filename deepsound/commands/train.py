@@ -2,18 +2,27 @@
 
 import argparse
 import os
+import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deepsound.commands.running import add_settings_options, muted_native_logs, reports_errors, say, write_json
 from deepsound.config import TrainSettings
 from deepsound.settings import read_settings
 
+if TYPE_CHECKING:
+    from deepsound.training.promotion import Promotion
+    from deepsound.training.registry import RegisteredModel
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="train", description="Train a genre model on extracted features.")
-    parser.add_argument("--features", required=True, metavar="FEATURES", help="what extract wrote")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--features", metavar="FEATURES", help="what extract wrote")
+    source.add_argument(
+        "--resume-upload", metavar="FOLDER", help="log a training that was kept there because MLflow was away"
+    )
     parser.add_argument(
         "--promote",
         action="store_true",
@@ -34,34 +43,47 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with muted_native_logs():
         from deepsound.evaluation.report import metrics_to_plain
+        from deepsound.training.finished_run import resume_upload
         from deepsound.training.train import train
 
+    if args.resume_upload is not None:
+        kept = resume_upload(pathlib.Path(args.resume_upload), promote=args.promote)
+        say(f"{kept.model.name} version {kept.model.version} {kept.promotion.describe()}")
+        _report(kept.model, kept.promotion, run_id=kept.run_id, test=kept.test, output=args.output)
+        return 0
     search_run_id = None
     if settings.search.n_trials:
         settings, search_run_id = _search(args.features, settings)
     result = train(args.features, settings=settings, report=say, promote=args.promote)
+    test = metrics_to_plain(result.test)
+    _report(result.model, result.promotion, run_id=result.run_id, test=test, output=args.output)
     if search_run_id is not None:
         from deepsound.training.trial_runs import link_search
 
         link_search(search_run_id, train_run_id=result.run_id)
-    say(f"registered {result.model.name} version {result.model.version}; run {result.run_id}")
-    if args.output is not None:
-        outcome: dict[str, Any] = {
-            "model": result.model.uri,
-            "run_id": result.run_id,
-            "is_champion": result.promotion.is_promoted,
-            "promotion": result.promotion.reason,
-            "test": metrics_to_plain(result.test),
-        }
-        write_json(outcome, args.output)
-    print(result.model.uri)
     return 0
+
+
+def _report(
+    model: "RegisteredModel", promotion: "Promotion", *, run_id: str, test: dict[str, Any], output: str | None
+) -> None:
+    say(f"registered {model.name} version {model.version}; run {run_id}")
+    if output is not None:
+        outcome = {
+            "model": model.uri,
+            "run_id": run_id,
+            "is_champion": promotion.is_promoted,
+            "promotion": promotion.reason,
+            "test": test,
+        }
+        write_json(outcome, output)
+    print(model.uri)
 
 
 def _search(features: str, settings: TrainSettings) -> tuple[TrainSettings, str]:
     """The best settings and the search's run; trials run on Spark where there is a server that they can log to."""
+    from deepsound.training.mlflow_store import is_server, open_store
     from deepsound.training.search import search
-    from deepsound.training.tracking import is_server, open_store
 
     if settings.search.n_parallel == 1 or not is_server(open_store()):
         outcome = search(features, settings=settings, report=say)

@@ -33,7 +33,7 @@ def check_store() -> Check:
             status=WARN, name=_NAME, found="MLflow is not installed; extraction needs none", advice=advice
         )
     # MLflow takes seconds to import, and only this check needs it.
-    from deepsound.training.tracking import DEFAULT_TRACKING_URI, peek_at_store
+    from deepsound.training.mlflow_store import DEFAULT_TRACKING_URI, peek_at_store
 
     uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
     early = _check_file(uri) if uri.startswith("sqlite:///") else _check_host(uri)

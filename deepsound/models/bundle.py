@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from deepsound import __version__
+from deepsound.credentials import without_credentials
 from deepsound.errors import BundleError, ParameterError, SplitError
 from deepsound.evaluation.drift import DriftReference, pack_reference, unpack_reference
 from deepsound.evaluation.ood import OodRule
@@ -107,7 +108,7 @@ def write_bundle(bundle: Bundle, *, folder: pathlib.Path, keras_weights: pathlib
     shutil.copyfile(keras_weights, folder / "model.keras")
     pq.write_table(bundle.split, folder / "split.parquet")
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    manifest = {**_to_manifest(bundle), "files_sha256": digests}
+    manifest = {**without_credentials(_to_manifest(bundle)), "files_sha256": digests}
     # The manifest comes last: a folder without one is not a bundle.
     (folder / _MANIFEST).write_text(json.dumps(manifest, indent=2, allow_nan=False), encoding="utf-8")
 

@@ -32,12 +32,17 @@ class CacheEntry:
     onnx_sha256: str | None
 
 
+def cache_folder() -> pathlib.Path:
+    """What a user keeps between jobs on this machine: ``DEEPSOUND_CACHE_DIR``, or a part of the user's cache."""
+    user_cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(os.environ.get("DEEPSOUND_CACHE_DIR") or pathlib.Path(user_cache) / "deepsound")
+
+
 class NetworkCache:
     """The folder of converted networks of one kind (``vggish``, ``musicnn``)."""
 
     def __init__(self, name: str) -> None:
-        user_cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-        self.folder = pathlib.Path(os.environ.get("DEEPSOUND_CACHE_DIR") or pathlib.Path(user_cache) / "deepsound")
+        self.folder = cache_folder()
         self._name = name
 
     def onnx_path(self, digest: str) -> pathlib.Path:

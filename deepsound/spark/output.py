@@ -11,6 +11,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from deepsound.credentials import without_credentials
 from deepsound.errors import OutputError
 from deepsound.settings import flatten
 from deepsound.spark.claim import Claim, read_json
@@ -96,8 +97,8 @@ class OutputFolder:
         extraction = self.extraction
         return {
             "fingerprint": extraction.fingerprint,
-            "features": extraction.features,
-            "settings": extraction.settings,
+            "features": without_credentials(extraction.features),
+            "settings": without_credentials(extraction.settings),
             "labels_from": self.labels_from,
         }
 

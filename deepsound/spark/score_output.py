@@ -15,6 +15,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
+from deepsound.credentials import without_credentials
 from deepsound.errors import OutputError
 from deepsound.spark.claim import Claim
 from deepsound.spark.hadoop import HadoopPath, storage_errors
@@ -49,7 +50,7 @@ class ModelFolder:
 
     def write_json(self, name: str, document: Any) -> None:
         """Write a JSON file."""
-        self.write_text(name, json.dumps(document, indent=2, allow_nan=False))
+        self.write_text(name, json.dumps(without_credentials(document), indent=2, allow_nan=False))
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file."""

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 
 from deepsound.config import TrainSettings
 from deepsound.config.space import Choice, Space, with_values
-from deepsound.errors import DeepsoundError, first_line
+from deepsound.errors import DeepsoundError, TrackingError, first_line
 from deepsound.training.trials import Evaluator
 
 # What a trial keeps beside its values, under these names.
@@ -59,7 +59,21 @@ class Objective:
     log: TrialLog
 
     def __call__(self, trial: optuna.Trial) -> float:
-        """Run a trial."""
+        """Run a trial.
+
+        Raises
+        ------
+        TrackingError
+            MLflow is away: no fault of the trial's, which is to be tried again.
+        """
+        try:
+            return self._run(trial)
+        except TrackingError as exc:
+            trial.set_user_attr(INTERRUPTED, True)
+            trial.set_user_attr(ERROR, str(exc))
+            raise
+
+    def _run(self, trial: optuna.Trial) -> float:
         values = suggest(trial, self.space)
         run_id = self.log.start(trial)
         trial.set_user_attr(RUN_ID, run_id)
@@ -79,6 +93,8 @@ class Objective:
             state = "complete"
         except optuna.TrialPruned as exc:
             state, reason = "pruned", str(exc)
+            raise
+        except TrackingError:
             raise
         except Exception as exc:
             kind = "" if isinstance(exc, DeepsoundError) else f"{type(exc).__name__}: "

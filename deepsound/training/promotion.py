@@ -7,10 +7,10 @@ retraining is a little better on a given test split, and a champion that changes
 its luck there. Where the two cannot be compared, the champion stays, and the reason is told:
 
 * it cannot be loaded, wants other features, or knows other genres;
-* none of its tracks is in the collection (it serves another one), or no test track is new to it;
-* the new model's own split leaks, so that its figures flatter.
+* none of its tracks is in the collection (it serves another one), or no test track is new to it.
 
-The first model of a name is always promoted, and so is one that the user asks to promote.
+The first model of a name is promoted. A model whose own split leaks never is, be it the first, as its figures
+flatter. One that the user asks to promote always is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from deepsound.errors import DeepsoundError
 from deepsound.evaluation.paired import PairedComparison, compare_paired
 from deepsound.models.bundle import Bundle
 from deepsound.models.head import load_head
-from deepsound.training import tracking
+from deepsound.training import registry
 from deepsound.training.comparison import check_feature_of, learned_by
 from deepsound.training.dataset import Dataset
 from deepsound.training.predictions import TrackPredictions, predict_tracks
@@ -48,7 +48,7 @@ def decide_promotion(
     predictions: TrackPredictions,
     dataset: Dataset,
     *,
-    champion: tracking.RegisteredModel | None,
+    champion: registry.RegisteredModel | None,
     is_asked_for: bool,
 ) -> Promotion:
     """Decide whether a new model becomes champion.
@@ -64,26 +64,28 @@ def decide_promotion(
     is_asked_for : bool
         Whether the user wants it promoted whatever comes out.
     """
-    if champion is None:
-        return Promotion(is_promoted=True, reason="the first model of this name")
-    held = _hold_against(champion, predictions, dataset)
+    if dataset.audit.leaks:
+        stays = "there is no champion yet" if champion is None else f"version {champion.version} stays"
+        reason = f"this model's split leaks, so that its figures flatter; {stays}"
+        held = Promotion(is_promoted=False, reason=reason)
+    elif champion is None:
+        held = Promotion(is_promoted=True, reason="the first model of this name")
+    else:
+        held = _hold_against(champion, predictions, dataset)
     if held.is_promoted or not is_asked_for:
         return held
     return Promotion(is_promoted=True, reason=f"asked for by --promote ({held.reason})", paired=held.paired)
 
 
 def _hold_against(
-    champion: tracking.RegisteredModel, predictions: TrackPredictions, dataset: Dataset
+    champion: registry.RegisteredModel, predictions: TrackPredictions, dataset: Dataset
 ) -> Promotion:
     name = f"version {champion.version}"
     try:
-        bundle = tracking.load_bundle(champion.uri)
+        bundle = registry.load_bundle(champion.uri)
         check_feature_of(bundle, dataset.summary)
     except DeepsoundError as exc:
         return Promotion(is_promoted=False, reason=f"{name} cannot be compared with, so it stays: {exc}")
-    if dataset.audit.leaks:
-        reason = f"this model's split leaks, so that its figures flatter; {name} stays"
-        return Promotion(is_promoted=False, reason=reason)
     if set(bundle.taxonomy.genres) != set(dataset.taxonomy.genres):
         reason = f"{name} knows other genres ({', '.join(bundle.taxonomy.genres)}), so it stays"
         return Promotion(is_promoted=False, reason=reason)

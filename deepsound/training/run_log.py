@@ -1,54 +1,125 @@
 """What a training run leaves in MLflow besides the model: figures, tables, pictures, the scorecard."""
 
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from deepsound.errors import TrackingError
 from deepsound.evaluation.pictures import describe_accuracy, draw_confusion, draw_learning_curves
 from deepsound.evaluation.report import format_per_genre, headline_numbers, per_genre_rows
 from deepsound.training import tracking
+from deepsound.training.mlflow_manners import short_patience
 from deepsound.training.scorecard import TrainingOutcome, build_scorecard
 
+DESCRIPTION = "mlflow.note.content"
 
-def log_outcome(outcome: TrainingOutcome, *, described: str) -> None:
-    """Log all that a run came to; ``described`` are its data, in one line."""
+
+class LiveCurves:
+    """Logs a training epoch by epoch. A store that goes away meanwhile costs no training: it gets the rest later.
+
+    Attributes
+    ----------
+    missing : list of (int, dict)
+        Epochs that the store has not heard of, with their figures.
+    """
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self.missing: list[tuple[int, dict[str, float]]] = []
+        self._report = report
+
+    def log(self, epoch: int, figures: dict[str, float]) -> None:
+        """One epoch more."""
+        if not self.missing:
+            try:
+                # Not minutes of waiting at each epoch.
+                with short_patience():
+                    tracking.log_metrics(figures, step=epoch)
+            except TrackingError as exc:
+                self._report(f"{exc}. The training goes on; the rest of its curves is logged at its end")
+            else:
+                return
+        self.missing.append((epoch, figures))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """Everything that a training run logs when it is over, before any of it is logged.
+
+    Attributes
+    ----------
+    metrics, tags : dict
+    curves : list of (int, dict)
+        Steps with their metrics.
+    tables : dict
+        File name to rows.
+    files : dict
+        File name to content.
+    """
+
+    metrics: dict[str, float]
+    tags: dict[str, str]
+    curves: list[tuple[int, dict[str, float]]]
+    tables: dict[str, list[dict[str, Any]]]
+    files: dict[str, bytes]
+
+
+def build_record(outcome: TrainingOutcome, *, described: str, curves: LiveCurves) -> RunRecord:
+    """All that a run came to; ``described`` are its data, in one line."""
     title = f"{outcome.settings.feature} {outcome.settings.architecture}"
-    _log_figures(outcome)
-    tracking.log_figure(draw_confusion(outcome.test, title=f"{title}: test tracks"), "confusion_matrix.png")
-    fitted = outcome.fitted
-    curves = draw_learning_curves(fitted.history, best_epoch=fitted.best_epoch, title=title)
-    tracking.log_figure(curves, "learning_curves.png")
-    tracking.log_rows(per_genre_rows(outcome.test), "per_genre.json")
-    tracking.log_text(build_scorecard(outcome), "scorecard.html")
-    decision = "promoted" if outcome.promotion.is_promoted else "kept former"
-    tracking.set_tags(
-        {"deepsound.promotion": decision, "deepsound.promotion_reason": outcome.promotion.reason[:5000]}
-    )
-    table = format_per_genre(per_genre_rows(outcome.test))
-    tracking.describe_run(
-        f"**{title}** on held-out test tracks: **{describe_accuracy(outcome.test)}** (95 % Wilson interval)\n\n"
-        f"{described}\n\n{outcome.promotion.describe()}\n\n```\n{table}\n```\n\n"
-        "All of it, to show around: the artifact scorecard.html\n"
+    fitted, folds, rows = outcome.fitted, outcome.folds, per_genre_rows(outcome.test)
+    learning = draw_learning_curves(fitted.history, best_epoch=fitted.best_epoch, title=title)
+    tables = {"per_genre.json": rows}
+    if folds is not None:
+        tables["folds.json"] = [
+            {"fold": i + 1, "accuracy": a} for i, a in enumerate(folds.fold_accuracies.tolist())
+        ]
+    return RunRecord(
+        metrics=_collect_figures(outcome),
+        tags={
+            "deepsound.promotion": "promoted" if outcome.promotion.is_promoted else "kept former",
+            "deepsound.promotion_reason": outcome.promotion.reason[:5000],
+            DESCRIPTION: f"**{title}** on held-out test tracks: **{describe_accuracy(outcome.test)}** "
+            f"(95 % Wilson interval)\n\n{described}\n\n{outcome.promotion.describe()}\n\n"
+            f"```\n{format_per_genre(rows)}\n```\n\nAll of it, to show around: the artifact scorecard.html\n",
+        },
+        curves=list(curves.missing),
+        tables=tables,
+        files={
+            "confusion_matrix.png": _to_png(draw_confusion(outcome.test, title=f"{title}: test tracks")),
+            "learning_curves.png": _to_png(learning),
+            "scorecard.html": build_scorecard(outcome).encode(),
+        },
     )
 
 
-def _log_figures(outcome: TrainingOutcome) -> None:
-    tracking.log_metrics(headline_numbers(outcome.validation), prefix="validation_")
-    tracking.log_metrics(headline_numbers(outcome.test), prefix="test_")
+def _to_png(figure: Figure) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    return content.getvalue()
+
+
+def _collect_figures(outcome: TrainingOutcome) -> dict[str, float]:
     low, high = outcome.interval_by_artist
-    tracking.log_metrics({"accuracy_by_artist_low": low, "accuracy_by_artist_high": high}, prefix="test_")
     before, after = outcome.predictions.compute_reliabilities()
-    calibration = {
-        "ece": after.ece,
-        "ece_before_temperature": before.ece,
-        "adaptive_ece": after.adaptive_ece,
-        "adaptive_ece_before_temperature": before.adaptive_ece,
-        "adaptive_ece_by_chance": after.adaptive_ece_by_chance,
+    fitted, folds = outcome.fitted, outcome.folds
+    figures = {
+        **{f"validation_{name}": value for name, value in headline_numbers(outcome.validation).items()},
+        **{f"test_{name}": value for name, value in headline_numbers(outcome.test).items()},
+        "test_accuracy_by_artist_low": low,
+        "test_accuracy_by_artist_high": high,
+        "test_ece": after.ece,
+        "test_ece_before_temperature": before.ece,
+        "test_adaptive_ece": after.adaptive_ece,
+        "test_adaptive_ece_before_temperature": before.adaptive_ece,
+        "test_adaptive_ece_by_chance": after.adaptive_ece_by_chance,
+        "temperature": fitted.head.spec.temperature,
+        "best_epoch": fitted.best_epoch,
+        **{f"ood_threshold_{name}": value for name, value in fitted.ood.thresholds.items()},
     }
-    tracking.log_metrics(calibration, prefix="test_")
-    fitted = outcome.fitted
-    tracking.log_metrics({"temperature": fitted.head.spec.temperature, "best_epoch": fitted.best_epoch})
-    tracking.log_metrics({f"ood_threshold_{name}": value for name, value in fitted.ood.thresholds.items()})
-    folds = outcome.folds
-    if folds is None:
-        return
-    tracking.log_metrics({"mean_accuracy": folds.mean, "sd_accuracy": folds.spread}, prefix="folds_")
-    tracking.log_metrics(headline_numbers(folds.pooled), prefix="folds_pooled_")
-    accuracies = folds.fold_accuracies.tolist()
-    tracking.log_rows([{"fold": i + 1, "accuracy": a} for i, a in enumerate(accuracies)], "folds.json")
+    if folds is not None:
+        figures |= {"folds_mean_accuracy": folds.mean, "folds_sd_accuracy": folds.spread}
+        figures |= {f"folds_pooled_{name}": value for name, value in headline_numbers(folds.pooled).items()}
+    return {name: float(value) for name, value in figures.items()}

@@ -7,6 +7,7 @@ import numpy as np
 
 import deepsound
 from deepsound.config import SPLIT_NAMES, TrainSettings
+from deepsound.credentials import hide_credentials, without_credentials
 from deepsound.evaluation.intervals import Interval, clustered_proportion_interval
 from deepsound.evaluation.metrics import CollectionMetrics
 from deepsound.evaluation.scorecard.feature_pictures import picture_features
@@ -183,20 +184,20 @@ def _duration_of(outcome: TrainingOutcome, *, n_segments: int) -> float | None:
 def _provenance(outcome: TrainingOutcome) -> Section:
     dataset, settings = outcome.dataset, outcome.settings
     sizes = ", ".join(f"{len(getattr(dataset, name).genre_indices)} {name}" for name in SPLIT_NAMES)
+    made_by = without_credentials(to_plain(settings))
+    extracted_by = without_credentials(dataset.summary.settings)
     facts = {
         "tracks": f"{sizes}; {dataset.n_left_out} left out",
         "features": f"{settings.feature}, {' x '.join(map(str, outcome.fitted.head.spec.shape))} a segment",
-        "network": dataset.summary.network_of(settings.feature) or "none",
+        "network": hide_credentials(dataset.summary.network_of(settings.feature) or "none"),
         "data fingerprint": dataset.fingerprint,
         "feature fingerprint": dataset.summary.fingerprint_of(settings.feature),
         "code fingerprint": compute_code_fingerprint(),
         "run": outcome.run_id,
     }
     folded = {
-        "Settings of the training": {key: str(value) for key, value in flatten(to_plain(settings)).items()},
-        "Settings of the extraction": {
-            key: str(value) for key, value in flatten(dataset.summary.settings).items()
-        },
+        "Settings of the training": {key: str(value) for key, value in flatten(made_by).items()},
+        "Settings of the extraction": {key: str(value) for key, value in flatten(extracted_by).items()},
         "Versions": {"deepsound": deepsound.__version__, **library_versions()},
     }
     return facts_section("Made of", facts, folded={name: pairs for name, pairs in folded.items() if pairs})

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import deepsound
+from deepsound.credentials import without_credentials
 from deepsound.evaluation.collection import Blunder, CollectionEvaluation
 from deepsound.evaluation.collection_report import format_collection
 from deepsound.evaluation.paired import PairedComparison
@@ -40,6 +41,7 @@ def draw_scorecard(
     comparisons : mapping of (str, str) to PairedComparison
         Of the models that scored it.
     """
+    summary = without_credentials(summary)
     label_map = summary["label_map"]
     facts = {
         "model": str(summary["model"]),
@@ -83,6 +85,7 @@ def log_scoring(
     scorecard : str
         From :func:`draw_scorecard`.
     """
+    summary = without_credentials(summary)
     metrics = evaluation.metrics
     tags = {
         "deepsound.job": "score",

@@ -10,9 +10,10 @@ import yaml
 
 from deepsound.config import TrainSettings
 from deepsound.config.space import Choice, Space, open_space, suited_values, with_values
+from deepsound.credentials import without_credentials
 from deepsound.errors import ConfigError, OutputError
 from deepsound.settings import compute_fingerprint, to_plain
-from deepsound.training import tracking, trial_runs
+from deepsound.training import mlflow_store, tracking, trial_runs
 from deepsound.training.objective import Objective, TrialLog, decode_values, encode_values
 from deepsound.training.study import (
     TrialRunner,
@@ -94,13 +95,13 @@ def search(
     SearchError
         The study cannot be opened, or no trial gave a model.
     """
-    uri = tracking.open_store()
+    uri = mlflow_store.open_store()
     if on_spark and settings.search.storage is not None:
         raise ConfigError("'search.storage' is set, but on Spark the trials are kept in MLflow; leave it out")
     plan = _make_plan(features, settings, report)
     if on_spark:
         return _search_on_spark(plan, on_spark)
-    path = pathlib.Path(settings.search.storage or tracking.folder_of(uri) / "search.db")
+    path = pathlib.Path(settings.search.storage or mlflow_store.folder_of(uri) / "search.db")
     return _search_here(plan, path)
 
 
@@ -212,7 +213,7 @@ def _conclude(
         f"# The best of {count_finished(trials)} trials, accuracy {accuracy:.3f} over {settings.search.n_folds} "
         f"folds. To train with them again:\n# jobs/train.py --features FEATURES --config {plan.name}.yaml\n"
     )
-    text += yaml.safe_dump(to_plain(settings), sort_keys=False)
+    text += yaml.safe_dump(without_credentials(to_plain(settings)), sort_keys=False)
     path = folder / f"{plan.name}.yaml"
     _write(path, text)
     tracking.log_text(text, "best_settings.yaml")

@@ -5,7 +5,6 @@ that was killed is marked failed and tried again; one is finished when it is com
 """
 
 import contextlib
-import fcntl
 import pathlib
 import threading
 import time
@@ -17,8 +16,9 @@ import sqlalchemy.exc
 from optuna.trial import FrozenTrial, TrialState
 
 from deepsound.config import SearchSettings
-from deepsound.errors import SearchError, first_line
-from deepsound.training.objective import INTERRUPTED, Objective, TrialLog
+from deepsound.errors import SearchError, TrackingError, first_line
+from deepsound.training.held_file import holding
+from deepsound.training.objective import ERROR, INTERRUPTED, Objective, TrialLog
 from deepsound.training.trial_outcomes import (
     ATTEMPT,
     MAX_ATTEMPTS,
@@ -68,7 +68,10 @@ def open_local_study(path: pathlib.Path, *, name: str, seed: int) -> Iterator[op
             study.sampler = make_sampler(seed=seed, n_trials_before=len(study.trials))
         except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError, RuntimeError) as exc:
             raise SearchError(f"the search cannot be kept in {path}: {first_line(exc)}") from exc
-        yield study
+        try:
+            yield study
+        except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError) as exc:
+            raise SearchError(f"the search can no longer be kept in {path}: {first_line(exc)}") from exc
 
 
 def recover(study: optuna.Study, *, log: TrialLog) -> int:
@@ -102,11 +105,22 @@ def run_trials(
     search: SearchSettings,
     report: Callable[[str], None],
 ) -> None:
-    """Run trials in this process until ``search.n_trials`` are finished in all, or time is up."""
+    """Run trials in this process until ``search.n_trials`` are finished in all, or time is up.
+
+    Raises
+    ------
+    TrackingError
+        MLflow is away: no trial of which nobody hears.
+    """
     deadline = _deadline(search)
     progress = Progress(n_trials=search.n_trials, n_before=count_finished(study.trials))
+    unheard: list[str] = []
 
     def after_trial(study: optuna.Study, trial: FrozenTrial) -> None:
+        if trial.user_attrs.get(INTERRUPTED):
+            unheard.append(trial.user_attrs[ERROR])
+            study.stop()
+            return
         trials = study.get_trials(deepcopy=False)
         report(progress.describe(trial, trials))
         if _is_hopeless(trials):
@@ -121,6 +135,8 @@ def run_trials(
             catch=(Exception,),
             callbacks=[after_trial],
         )
+        if unheard:
+            raise TrackingError(f"{unheard[0]}. The search is kept: the same command goes on with it")
         if _is_hopeless(study.trials):
             return
 
@@ -234,8 +250,7 @@ def _lock(path: pathlib.Path) -> Iterator[None]:
     """Hold a file beside ``path`` for this process; the system lets go of it however the process ends."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with pathlib.Path(f"{path}.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with holding(pathlib.Path(f"{path}.lock"), wait=False):
             yield
     except BlockingIOError as exc:
         raise SearchError(

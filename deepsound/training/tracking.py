@@ -1,113 +1,38 @@
-"""MLflow: runs, the model registry, and getting a bundle back. The only module that knows MLflow.
+"""Runs in MLflow: how they begin and end, and what is logged to them.
 
-Executors never log. The store is opened once on the driver before any work starts, because the first use of a
-sqlite store creates its tables, and so that an unreachable server is known before training, not after.
+Executors never log. A run ends with its block: as finished, failed, or, when it is interrupted or terminated, killed.
+One whose process is killed outright is closed by the next job of the same user on the same machine.
 """
 
 import contextlib
-import logging
+import json
 import os
 import pathlib
-import tempfile
-import warnings
+import signal
+import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
-
-# A toolkit for other people's collections does not call home.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-# Standard output is for results; MLflow would announce every run there that it logs to a server.
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+from types import FrameType
+from typing import Any, NoReturn
 
 import mlflow
-import mlflow.artifacts
-import numpy as np
-import sqlalchemy.exc
+import pandas as pd
 from matplotlib.figure import Figure
-from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
-from mlflow.types.schema import Schema, TensorSpec
+from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
 
 import deepsound
-from deepsound.errors import BundleError, TrackingError
-from deepsound.models.bundle import Bundle, read_bundle
+from deepsound.credentials import hide_credentials, without_credentials
+from deepsound.errors import TerminatedError, TrackingError
 from deepsound.settings import flatten
+from deepsound.training import open_runs
 from deepsound.training.mlflow_manners import short_patience, without_progress_bar
+from deepsound.training.mlflow_store import tracking_errors
 
-EXPERIMENT = "deepsound"
-CHAMPION = "champion"
-PREVIOUS = "previous"
-DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 _MAX_PARAM_CHARACTERS = 500
-# Migrations, new experiments, missing input examples: nothing a user of the jobs could act on.
-for _name in ("alembic", "mlflow"):
-    logging.getLogger(_name).setLevel(logging.ERROR)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RegisteredModel:
-    """A version of a model in the registry."""
-
-    name: str
-    version: str
-
-    @property
-    def uri(self) -> str:
-        """What ``jobs/score.py --model`` takes: always this version."""
-        return f"models:/{self.name}/{self.version}"
-
-
-def open_store() -> str:
-    """Choose and prepare the tracking store; its URI.
-
-    ``MLFLOW_TRACKING_URI`` if set, else ``sqlite:///mlflow.db`` in the working directory. The registry is the same
-    store unless ``MLFLOW_REGISTRY_URI`` says otherwise; MLflow sees to that itself, and setting it here would put
-    it into the environment, where it would outlive this store.
-
-    Raises
-    ------
-    TrackingError
-        If the store cannot be reached, or is of a kind that MLflow 3 no longer takes.
-    """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
-    former = mlflow.get_tracking_uri()
-    with _tracking_errors(f"the MLflow store {uri}"), short_patience():
-        try:
-            mlflow.set_tracking_uri(uri)
-            mlflow.set_experiment(EXPERIMENT)
-        except Exception:
-            # MLflow keeps the last store of the process, and a refused one would be everybody's next.
-            mlflow.set_tracking_uri(former)
-            raise
-    return uri
-
-
-def peek_at_store(uri: str) -> bool:
-    """Whether a store that is there holds the experiment already. Nothing is made in it.
-
-    Raises
-    ------
-    TrackingError
-        As :func:`open_store`.
-    """
-    with _tracking_errors(f"the MLflow store {uri}"):
-        return mlflow.MlflowClient(tracking_uri=uri).get_experiment_by_name(EXPERIMENT) is not None
-
-
-def is_server(uri: str) -> bool:
-    """Whether a store is one that other machines can log to."""
-    return uri.startswith(("http://", "https://", "databricks"))
-
-
-def folder_of(uri: str) -> pathlib.Path:
-    """Where a sqlite store lies; the working directory for any other."""
-    return pathlib.Path(uri.removeprefix("sqlite:///")).parent if uri.startswith("sqlite:///") else pathlib.Path()
 
 
 @contextlib.contextmanager
 def start_run(name: str, *, tags: Mapping[str, str], settings: Mapping[str, Any]) -> Iterator[str]:
-    """A run of the experiment; yields its id. A run whose block raises is marked failed.
+    """A new run; yields its id. Its settings are logged first, so that a store which takes none is known at once.
 
     Parameters
     ----------
@@ -115,182 +40,180 @@ def start_run(name: str, *, tags: Mapping[str, str], settings: Mapping[str, Any]
         Shown in the UI beside the run.
     settings : mapping
         Resolved settings: logged flat as parameters and whole as ``settings.json``.
+
+    Raises
+    ------
+    TrackingError
+        If the store does not take the run, its parameters or its files; no run stays there then.
     """
-    with mlflow.start_run(run_name=name, tags={"deepsound.version": deepsound.__version__, **tags}) as run:
-        flat = flatten(settings)
-        mlflow.log_params({key: str(value)[:_MAX_PARAM_CHARACTERS] for key, value in flat.items()})
-        mlflow.log_dict(dict(settings), "settings.json")
-        yield str(run.info.run_id)
+    # MLflow goes on with a run that is named there, which is not ours to delete.
+    is_new = "MLFLOW_RUN_ID" not in os.environ
+    with open_run(name, tags=tags) as run_id:
+        try:
+            log_settings(settings)
+        except TrackingError:
+            if is_new:
+                with contextlib.suppress(Exception), short_patience():
+                    mlflow.MlflowClient().delete_run(run_id)
+            raise
+        yield run_id
+
+
+@contextlib.contextmanager
+def open_run(name: str, *, run_id: str | None = None, tags: Mapping[str, str]) -> Iterator[str]:
+    """A run that is the current one for as long as the block, new or gone on with; yields its id.
+
+    Parameters
+    ----------
+    run_id : str, optional
+        Of the run to go on with.
+
+    Raises
+    ------
+    TrackingError
+        If the store does not take it, or another run is the current one already.
+    """
+    tags = without_credentials({"deepsound.version": deepsound.__version__, **tags})
+    with tracking_errors(f"a run of MLflow for {name}"):
+        open_runs.close_abandoned()
+        if (active := mlflow.active_run()) is not None:
+            raise ValueError(f"run {active.info.run_id} is active in this process; end it with mlflow.end_run()")
+        run_name = None if run_id else hide_credentials(name)
+        run_id = str(mlflow.start_run(run_id=run_id, run_name=run_name, tags=tags).info.run_id)
+        open_runs.hold(run_id)
+    status = "FAILED"
+    try:
+        with _termination_raised():
+            yield run_id
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        _close(run_id, status)
+
+
+def log_settings(settings: Mapping[str, Any], *, known: Mapping[str, Any] | None = None) -> None:
+    """Settings of the current run, flat as parameters and whole as a file.
+
+    Parameters
+    ----------
+    known : mapping, optional
+        Parameters that it has already: one cannot change.
+    """
+    plain = without_credentials(settings)
+    log_params({key: value for key, value in flatten(plain).items() if key not in (known or {})})
+    with tracking_errors("the artifacts of this run"):
+        mlflow.log_dict(plain, "settings.json")
 
 
 def log_metrics(metrics: Mapping[str, float], *, step: int | None = None, prefix: str = "") -> None:
     """Metrics of the current run, each name after ``prefix``."""
-    mlflow.log_metrics({f"{prefix}{name}": float(value) for name, value in metrics.items()}, step=step)
+    with tracking_errors("the metrics of this run"):
+        mlflow.log_metrics({f"{prefix}{name}": float(value) for name, value in metrics.items()}, step=step)
 
 
 def log_params(params: Mapping[str, Any]) -> None:
     """Parameters of the current run."""
-    mlflow.log_params(dict(params))
+    flat = {key: hide_credentials(str(value))[:_MAX_PARAM_CHARACTERS] for key, value in params.items()}
+    with tracking_errors("the parameters of this run"):
+        mlflow.log_params(flat)
 
 
 def log_figure(figure: Figure, name: str) -> None:
     """A picture, as PNG, of the current run."""
-    mlflow.log_figure(figure, name)
+    with tracking_errors("the artifacts of this run"):
+        mlflow.log_figure(figure, name)
+
+
+def log_files(folder: pathlib.Path) -> None:
+    """All files of a folder, as artifacts of the current run."""
+    with tracking_errors("the artifacts of this run"), without_progress_bar():
+        mlflow.log_artifacts(str(folder))
 
 
 def log_rows(rows: list[dict[str, Any]], name: str) -> None:
     """A table of the current run, shown as a table by the UI; ``name`` ends in ``.json``."""
-    columns = {column: [row[column] for row in rows] for column in rows[0]}
-    mlflow.log_table(columns, artifact_file=name)
+    # Not by mlflow.log_table, which adds to a table that is there: an upload may be done again.
+    entry = {"path": name, "type": "table"}
+    with tracking_errors("the artifacts of this run"):
+        mlflow.log_text(pd.DataFrame(rows).to_json(orient="split", index=False), name)
+        run = mlflow.active_run()
+        tags = {} if run is None else mlflow.get_run(run.info.run_id).data.tags
+        tables = json.loads(tags.get(MLFLOW_LOGGED_ARTIFACTS, "[]"))
+        if entry not in tables:
+            mlflow.set_tag(MLFLOW_LOGGED_ARTIFACTS, json.dumps([*tables, entry]))
 
 
 def log_text(text: str, name: str) -> None:
     """A text file of the current run."""
-    mlflow.log_text(text, name)
+    with tracking_errors("the artifacts of this run"):
+        mlflow.log_text(text, name)
 
 
 def set_tags(tags: Mapping[str, str]) -> None:
     """Tags of the current run, beside those that it was started with."""
-    mlflow.set_tags(dict(tags))
+    with tracking_errors("the tags of this run"):
+        mlflow.set_tags(without_credentials(tags))
 
 
 def describe_run(markdown: str) -> None:
     """What a reviewer reads first: the description of the current run."""
-    mlflow.set_tag("mlflow.note.content", markdown)
+    set_tags({"mlflow.note.content": markdown})
 
 
 def link_to_run(run_id: str | None) -> str:
     """Markdown that leads to the run which trained a model, as far as this store knows it."""
     if run_id is None:
         return "trained outside MLflow"
-    try:
-        experiment_id = mlflow.get_run(run_id).info.experiment_id
-    except MlflowException:
+    experiment_id = _experiment_of(run_id)
+    if experiment_id is None:
         return f"trained by run {run_id} of another store"
     return f"trained by [run {run_id}](#/experiments/{experiment_id}/runs/{run_id})"
 
 
 def url_of_run(run_id: str | None) -> str | None:
     """Address of a run in the UI of a tracking server; None where the store is a file or does not know it."""
-    store = str(mlflow.get_tracking_uri())
+    store = hide_credentials(str(mlflow.get_tracking_uri()))
     if run_id is None or not store.startswith(("http://", "https://")):
         return None
+    experiment_id = _experiment_of(run_id)
+    return None if experiment_id is None else f"{store.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def _experiment_of(run_id: str) -> str | None:
     try:
-        experiment_id = mlflow.get_run(run_id).info.experiment_id
-    except MlflowException:
+        with tracking_errors(f"run {run_id}"), short_patience():
+            return str(mlflow.get_run(run_id).info.experiment_id)
+    except TrackingError:
         return None
-    return f"{store.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
 
 
-def find_champion(feature: str) -> RegisteredModel | None:
-    """The present champion of a feature; None where there is none yet.
-
-    Raises
-    ------
-    TrackingError
-        If the registry cannot be reached.
-    """
-    name = f"deepsound-{feature}"
-    with _tracking_errors(f"the MLflow registry, asked for {name},"), short_patience():
-        try:
-            version = mlflow.MlflowClient().get_registered_model(name).aliases.get(CHAMPION)
-        except MlflowException as exc:
-            if exc.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
-                raise
-            version = None
-    return None if version is None else RegisteredModel(name=name, version=str(version))
-
-
-def promote(model: RegisteredModel, *, former: RegisteredModel | None) -> None:
-    """Make a model the champion; the former one, if there was one, stays as ``previous``.
-
-    Raises
-    ------
-    TrackingError
-        If the registry refuses.
-    """
-    with _tracking_errors(f"promoting {model.uri}"):
-        client = mlflow.MlflowClient()
-        if former is not None:
-            client.set_registered_model_alias(former.name, PREVIOUS, former.version)
-        client.set_registered_model_alias(model.name, CHAMPION, model.version)
-
-
-def log_model(folder: pathlib.Path, *, feature: str, shape: tuple[int, int]) -> RegisteredModel:
-    """Log a bundle as pyfunc to the current run and register it, without any alias.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        A bundle folder.
-    shape : (n_frames, n_dims)
-
-    Raises
-    ------
-    TrackingError
-        If the registry refuses.
-    """
-    name = f"deepsound-{feature}"
-    package = pathlib.Path(deepsound.__file__).parent
-    signature = ModelSignature(inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, *shape))]))
-    with _tracking_errors(f"registering {name}"), without_progress_bar(), warnings.catch_warnings():
-        # MLflow asks for an input example although the signature says all that one would.
-        warnings.simplefilter("ignore", UserWarning)
-        info = mlflow.pyfunc.log_model(
-            name="model",
-            python_model=str(package / "training" / "pyfunc_model.py"),
-            artifacts={"bundle": str(folder)},
-            code_paths=[str(package)],
-            signature=signature,
-            pip_requirements=["mlflow>=3", "numpy", "pandas", "pyarrow", "pyyaml", "scipy", "onnxruntime"],
-            registered_model_name=name,
-        )
-    return RegisteredModel(name=name, version=str(info.registered_model_version))
-
-
-def is_mlflow_uri(model: str) -> bool:
-    """Whether a MODEL argument is to be had from MLflow; else it is a folder."""
-    return model.startswith(("models:/", "runs:/", "mlflow-artifacts:/"))
-
-
-def load_bundle(model: str) -> Bundle:
-    """The bundle behind a MODEL argument. No code of the model is run: only its bundle folder is read.
-
-    Parameters
-    ----------
-    model : str
-        A bundle directory, or an MLflow URI (``models:/deepsound-mfcc@champion``, ``runs:/<id>/model``).
-
-    Raises
-    ------
-    BundleError
-        A path that is no bundle, or an MLflow model that is none of deepsound's.
-    TrackingError
-        The store or the model cannot be had.
-    """
-    if not is_mlflow_uri(model):
-        if not pathlib.Path(model).is_dir():
-            raise BundleError(
-                f"there is no model at {model!r}; wanted a bundle directory or an MLflow URI such as "
-                "models:/deepsound-mfcc@champion"
-            )
-        return read_bundle(pathlib.Path(model))
-    with tempfile.TemporaryDirectory(prefix="deepsound-") as folder:
-        with _tracking_errors(f"the model {model}"), without_progress_bar():
-            downloaded = pathlib.Path(mlflow.artifacts.download_artifacts(artifact_uri=model, dst_path=folder))
-        bundles = sorted(downloaded.glob("**/bundle.json"))
-        if len(bundles) != 1:
-            raise BundleError(f"{model} holds {len(bundles)} deepsound bundles; wanted one")
-        return read_bundle(bundles[0].parent)
+def _close(run_id: str, status: str) -> None:
+    """End the current run. One that ends by an error does so with that error, whatever the store says to it."""
+    try:
+        with tracking_errors(f"run {run_id}"), short_patience():
+            mlflow.end_run(status)
+    except TrackingError:
+        if status == "FINISHED":
+            raise
+    else:
+        open_runs.release(run_id)
 
 
 @contextlib.contextmanager
-def _tracking_errors(what: str) -> Iterator[None]:
+def _termination_raised() -> Iterator[None]:
+    """For as long as a block, SIGTERM raises, where it would have ended the process without a word."""
+    is_default = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if not is_default or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGTERM, _raise_terminated)
     try:
         yield
-    except (MlflowException, sqlalchemy.exc.SQLAlchemyError, OSError) as exc:
-        detail = " ".join(str(exc).split())[:300]
-        raise TrackingError(
-            f"{what} cannot be used: {detail}. MLFLOW_TRACKING_URI is "
-            f"{os.environ.get('MLFLOW_TRACKING_URI') or f'not set, so {DEFAULT_TRACKING_URI} is used'}"
-        ) from exc
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _raise_terminated(signal_number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+    raise TerminatedError("terminated by SIGTERM")

@@ -1,30 +1,31 @@
 """One training run from a FEATURES folder to a registered model, and perhaps a new champion."""
 
-import pathlib
-import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deepsound.config import SPLIT_NAMES, TrainSettings
+from deepsound.credentials import hide_credentials
 from deepsound.data.folds import grouped_folds
 from deepsound.data.store import read_summary
 from deepsound.evaluation.leakage import leak_rows
 from deepsound.evaluation.metrics import CollectionMetrics
 from deepsound.evaluation.pictures import describe_accuracy
-from deepsound.models.bundle import Bundle, write_bundle
+from deepsound.models.bundle import Bundle
 from deepsound.models.head import load_head
 from deepsound.settings import to_plain
-from deepsound.training import tracking
+from deepsound.training import mlflow_store, registry, tracking
 from deepsound.training.audit import refuse_leaks
 from deepsound.training.crossval import CrossValidation, cross_validate
 from deepsound.training.dataset import Dataset, load_dataset
 from deepsound.training.drift_reference import build_drift_reference
 from deepsound.training.finetune import prepare_pretrained
-from deepsound.training.fit import EpochReporter, FittedHead, fit_head, save_keras
-from deepsound.training.predictions import predict_tracks
+from deepsound.training.finished_run import kept_until_logged, log_finished, write_finished, write_record
+from deepsound.training.fit import EpochReporter, FittedHead, fit_head
+from deepsound.training.predictions import TrackPredictions, predict_tracks
 from deepsound.training.promotion import Promotion, decide_promotion
 from deepsound.training.provenance import compute_code_fingerprint
-from deepsound.training.run_log import log_outcome
+from deepsound.training.registry import RegisteredModel
+from deepsound.training.run_log import LiveCurves, build_record
 from deepsound.training.scorecard import TrainingOutcome
 
 Report = Callable[[str], None]
@@ -35,7 +36,7 @@ class TrainResult:
     """What a training run came to. ``test`` are the metrics of its held-out tracks."""
 
     run_id: str
-    model: tracking.RegisteredModel
+    model: RegisteredModel
     test: CollectionMetrics
     n_epochs: int
     folds: CrossValidation | None
@@ -63,8 +64,9 @@ def train(features: str, *, settings: TrainSettings, report: Report, promote: bo
     settings = settings.resolved()
     # In the order of what it costs to find out: a typing error, an absent server, the data.
     read_summary(features).spec_of(settings.feature)
-    tracking.open_store()
-    champion = tracking.find_champion(settings.feature)
+    mlflow_store.open_store()
+    champion = registry.find_champion(settings.feature)
+    registry.check_may_register(settings.feature)
     dataset = load_dataset(features, settings=settings, report=report)
     report(_describe_data(dataset, settings))
     _audit_folds(dataset, settings, report)
@@ -73,14 +75,20 @@ def train(features: str, *, settings: TrainSettings, report: Report, promote: bo
     name = f"train-{settings.feature}-{settings.architecture}"
     with tracking.start_run(name, tags=_tags(dataset, settings), settings=to_plain(settings)) as run_id:
         _log_data(dataset, features)
+        curves = LiveCurves(report)
         outcome = _fit_and_judge(
-            dataset, features, settings=settings, champion=champion, run_id=run_id, promote=promote, report=report
+            dataset,
+            features,
+            settings=settings,
+            run_id=run_id,
+            report=report,
+            report_epoch=_epoch_reporter(settings, report, curves),
+            decide=lambda predictions: decide_promotion(
+                predictions, dataset, champion=champion, is_asked_for=promote
+            ),
         )
-        log_outcome(outcome, described=_describe_data(dataset, settings))
         bundle = _make_bundle(outcome.fitted, dataset, features, settings=settings, run_id=run_id)
-        model = _log_bundle(bundle, outcome.fitted)
-        if outcome.promotion.is_promoted:
-            tracking.promote(model, former=champion)
+        model, outcome = _publish(outcome, bundle, curves, champion=champion, promote=promote, report=report)
     report(f"test tracks: {describe_accuracy(outcome.test)}")
     report(f"out-of-distribution: {bundle.ood.describe()}")
     report(f"{model.name} version {model.version} {outcome.promotion.describe()}")
@@ -94,26 +102,56 @@ def train(features: str, *, settings: TrainSettings, report: Report, promote: bo
     )
 
 
+def _publish(
+    outcome: TrainingOutcome,
+    bundle: Bundle,
+    curves: LiveCurves,
+    *,
+    champion: RegisteredModel | None,
+    promote: bool,
+    report: Report,
+) -> tuple[RegisteredModel, TrainingOutcome]:
+    """Log what the run came to, register its model, and promote it, if that is what was decided.
+
+    Another training of the same name may have put a champion there meanwhile; then it is decided again.
+    """
+    described = _describe_data(outcome.dataset, outcome.settings)
+    with kept_until_logged(outcome.run_id, report=report) as folder:
+        record = build_record(outcome, described=described, curves=curves)
+        write_finished(folder, outcome, record, bundle, former=champion)
+        model = log_finished(folder)
+        while outcome.promotion.is_promoted and not registry.promote(model, former=champion):
+            champion = registry.find_champion(outcome.settings.feature)
+            decided = decide_promotion(
+                outcome.predictions, outcome.dataset, champion=champion, is_asked_for=promote
+            )
+            outcome = replace(outcome, promotion=decided)
+            record = replace(build_record(outcome, described=described, curves=curves), curves=[])
+            write_record(folder, outcome, record, former=champion)
+            log_finished(folder)
+    return model, outcome
+
+
 def _fit_and_judge(
     dataset: Dataset,
     features: str,
     *,
     settings: TrainSettings,
-    champion: tracking.RegisteredModel | None,
     run_id: str,
-    promote: bool,
     report: Report,
+    report_epoch: EpochReporter,
+    decide: Callable[[TrackPredictions], Promotion],
 ) -> TrainingOutcome:
     folds = None
     if settings.folds:
         folds = cross_validate(dataset.collect(), settings=settings, n_folds=settings.folds, report=report)
         report(folds.describe())
-    fitted = fit_head(dataset, settings=settings, report_epoch=_epoch_reporter(settings, report))
+    fitted = fit_head(dataset, settings=settings, report_epoch=report_epoch)
     test_ids = [row["track_id"] for row in dataset.split.to_pylist() if row["split"] == "test"]
     predictions = predict_tracks(load_head(fitted.head), dataset.test, track_ids=test_ids)
     return TrainingOutcome(
         run_id=run_id,
-        features=features,
+        features=hide_credentials(features),
         settings=settings,
         dataset=dataset,
         grouping=_describe_grouping(dataset, settings),
@@ -122,7 +160,7 @@ def _fit_and_judge(
         validation=fitted.validation,
         test=predictions.compute_metrics(),
         folds=folds,
-        promotion=decide_promotion(predictions, dataset, champion=champion, is_asked_for=promote),
+        promotion=decide(predictions),
     )
 
 
@@ -175,9 +213,9 @@ def _network_of(dataset: Dataset, settings: TrainSettings) -> str | None:
     return settings.pretrained or dataset.summary.network_of(settings.feature)
 
 
-def _epoch_reporter(settings: TrainSettings, report: Report) -> EpochReporter:
+def _epoch_reporter(settings: TrainSettings, report: Report, curves: LiveCurves) -> EpochReporter:
     def report_epoch(epoch: int, figures: dict[str, float]) -> None:
-        tracking.log_metrics(figures, step=epoch)
+        curves.log(epoch, figures)
         if epoch % 5 == 0:
             report(
                 f"epoch {epoch + 1}/{settings.epochs}: loss {figures['loss']:.3f}, "
@@ -211,12 +249,3 @@ def _make_bundle(
         run_id=run_id,
         split=dataset.split_as_learned(is_refitted=fitted.is_refitted),
     )
-
-
-def _log_bundle(bundle: Bundle, fitted: FittedHead) -> tracking.RegisteredModel:
-    with tempfile.TemporaryDirectory(prefix="deepsound-") as scratch:
-        weights = pathlib.Path(scratch) / "model.keras"
-        save_keras(fitted.model, weights)
-        folder = pathlib.Path(scratch) / "bundle"
-        write_bundle(bundle, folder=folder, keras_weights=weights)
-        return tracking.log_model(folder, feature=bundle.feature, shape=bundle.head.spec.shape)

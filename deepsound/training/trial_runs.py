@@ -13,19 +13,19 @@ import mlflow
 import numpy as np
 import optuna
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param
+from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.optuna.storage import MlflowStorage
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from optuna.trial import FrozenTrial
 
 import deepsound
-from deepsound.settings import flatten
+from deepsound.credentials import hide_credentials
+from deepsound.training import open_runs, tracking
+from deepsound.training.mlflow_store import EXPERIMENT, tracking_errors
 from deepsound.training.objective import RUN_ID
-from deepsound.training.tracking import EXPERIMENT
 
 _STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "killed": "FAILED"}
-_MAX_PARAM_CHARACTERS = 500
 
 
 class TrialRuns:
@@ -43,8 +43,10 @@ class TrialRuns:
             "deepsound.job": "trial",
         }
         name = f"trial-{trial.number:03d}"
-        run_id = str(client.create_run(experiment_id(), tags=tags, run_name=name).info.run_id)
-        client.log_batch(run_id, params=[Param(key, str(value)) for key, value in trial.params.items()])
+        with tracking_errors(f"a run of MLflow for {name}"):
+            run_id = str(client.create_run(experiment_id(), tags=tags, run_name=name).info.run_id)
+            open_runs.hold(run_id)
+            client.log_batch(run_id, params=[Param(key, str(value)) for key, value in trial.params.items()])
         return run_id
 
     def run_of(self, trial: FrozenTrial) -> str | None:
@@ -53,13 +55,14 @@ class TrialRuns:
 
     def fold(self, run_id: str, number: int, accuracy: float) -> None:
         """Log a fold's accuracy, as step ``number``."""
-        MlflowClient().log_metric(run_id, "fold_accuracy", accuracy, step=number)
+        log_fold(run_id, number, accuracy)
 
     def end(self, run_id: str, state: str, *, accuracies: list[float], reason: str = "") -> None:
         """Log the mean over the folds and close the run."""
-        client = MlflowClient()
-        log_end(client, run_id, state, accuracies=accuracies, reason=reason)
-        client.set_terminated(run_id, _STATUS[state])
+        log_end(run_id, state, accuracies=accuracies, reason=reason)
+        with tracking_errors(f"run {run_id}"):
+            MlflowClient().set_terminated(run_id, _STATUS[state])
+        open_runs.release(run_id)
 
 
 class StudyRuns:
@@ -69,8 +72,9 @@ class StudyRuns:
         """The trial's own run."""
         run_id = str(trial._trial_id)
         client = MlflowClient()
-        client.set_tag(run_id, "mlflow.runName", f"trial-{trial.number:03d}")
-        client.set_tag(run_id, "deepsound.job", "trial")
+        with tracking_errors(f"run {run_id}"):
+            client.set_tag(run_id, "mlflow.runName", f"trial-{trial.number:03d}")
+            client.set_tag(run_id, "deepsound.job", "trial")
         return run_id
 
     def run_of(self, trial: FrozenTrial) -> str | None:
@@ -79,22 +83,35 @@ class StudyRuns:
 
     def fold(self, run_id: str, number: int, accuracy: float) -> None:
         """Log a fold's accuracy, as step ``number``."""
-        MlflowClient().log_metric(run_id, "fold_accuracy", accuracy, step=number)
+        log_fold(run_id, number, accuracy)
 
     def end(self, run_id: str, state: str, *, accuracies: list[float], reason: str = "") -> None:
         """Log the mean over the folds; the study closes the run."""
-        log_end(MlflowClient(), run_id, state, accuracies=accuracies, reason=reason)
+        log_end(run_id, state, accuracies=accuracies, reason=reason)
 
 
-def log_end(client: MlflowClient, run_id: str, state: str, *, accuracies: list[float], reason: str) -> None:
+def log_fold(run_id: str, number: int, accuracy: float) -> None:
+    """A trial's accuracy on one fold, as step ``number``."""
+    with tracking_errors(f"run {run_id}"):
+        MlflowClient().log_metric(run_id, "fold_accuracy", accuracy, step=number)
+
+
+def log_end(run_id: str, state: str, *, accuracies: list[float], reason: str) -> None:
     """What became of a trial: tags, and figures as far as there are any."""
-    client.set_tag(run_id, "deepsound.trial_state", state)
-    if reason:
-        client.set_tag(run_id, "deepsound.trial_reason", reason)
-    if accuracies:
-        figures = {"accuracy": float(np.mean(accuracies)), "accuracy_sd": float(np.std(accuracies))}
-        now_ms = int(time.time() * 1000)
-        client.log_batch(run_id, metrics=[Metric(name, value, now_ms, 0) for name, value in figures.items()])
+    tags = {
+        "deepsound.trial_state": state,
+        **({"deepsound.trial_reason": hide_credentials(reason)} if reason else {}),
+    }
+    figures = (
+        {"accuracy": float(np.mean(accuracies)), "accuracy_sd": float(np.std(accuracies))} if accuracies else {}
+    )
+    now_ms = int(time.time() * 1000)
+    with tracking_errors(f"run {run_id}"):
+        MlflowClient().log_batch(
+            run_id,
+            metrics=[Metric(name, value, now_ms, 0) for name, value in figures.items()],
+            tags=[RunTag(name, value) for name, value in tags.items()],
+        )
 
 
 @contextlib.contextmanager
@@ -108,24 +125,22 @@ def open_search_run(
     run_id : str or None
         Of the search so far; passed over where this store does not know it.
     """
-    known = run_id if run_id and _is_known(run_id) else None
-    with mlflow.start_run(run_id=known, run_name=None if known else name) as run:
-        mlflow.set_tags({"deepsound.version": deepsound.__version__, **tags})
-        client = MlflowClient()
-        logged = client.get_run(run.info.run_id).data.params
-        flat = {key: str(value)[:_MAX_PARAM_CHARACTERS] for key, value in flatten(settings).items()}
+    former = run_id if run_id and _is_known(run_id) else None
+    with tracking.open_run(name, run_id=former, tags=tags) as open_id:
         # A parameter cannot change; that of a search which goes on may have, n_trials for one.
-        mlflow.log_params({key: value for key, value in flat.items() if key not in logged})
-        mlflow.log_dict(dict(settings), "settings.json")
-        yield str(run.info.run_id)
+        with tracking_errors(f"run {open_id}"):
+            known = MlflowClient().get_run(open_id).data.params
+        tracking.log_settings(settings, known=known)
+        yield open_id
 
 
 def open_mlflow_study(name: str, *, pruner: optuna.pruners.BasePruner) -> optuna.Study:
     """The study of this name whose trials are runs of this store, new or as it was left."""
-    storage = MlflowStorage(experiment_id=experiment_id())
-    if storage.get_study_id_by_name_if_exists(name):
-        return optuna.load_study(study_name=name, storage=storage, pruner=pruner)
-    return optuna.create_study(study_name=name, storage=storage, pruner=pruner, direction="maximize")
+    with tracking_errors(f"the study {name} in MLflow"):
+        storage = MlflowStorage(experiment_id=experiment_id())
+        if storage.get_study_id_by_name_if_exists(name):
+            return optuna.load_study(study_name=name, storage=storage, pruner=pruner)
+        return optuna.create_study(study_name=name, storage=storage, pruner=pruner, direction="maximize")
 
 
 def experiment_id() -> str:
@@ -142,8 +157,9 @@ def count_ended(search_run_id: str) -> int:
 def link_search(search_run_id: str, *, train_run_id: str) -> None:
     """Let the search and the training with its best settings know each other."""
     client = MlflowClient()
-    client.set_tag(search_run_id, "deepsound.train_run_id", train_run_id)
-    client.set_tag(train_run_id, "deepsound.search_run_id", search_run_id)
+    with tracking_errors("the runs of the search and the training"):
+        client.set_tag(search_run_id, "deepsound.train_run_id", train_run_id)
+        client.set_tag(train_run_id, "deepsound.search_run_id", search_run_id)
 
 
 def _is_known(run_id: str) -> bool:

@@ -1,5 +1,6 @@
 """Processes on this machine that judge settings side by side, for a search without Spark."""
 
+import functools
 import json
 import os
 import pathlib
@@ -7,7 +8,9 @@ import queue
 import signal
 import subprocess
 import sys
-from types import TracebackType
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
 import deepsound
@@ -42,6 +45,7 @@ class WorkerPool:
         for _ in range(n_workers):
             self._idle.put(None)
         self._running: set[_Worker] = set()
+        self._former: Callable[[int, FrameType | None], Any] | None = None
 
     def __call__(self, settings: TrainSettings, report_fold: FoldReporter) -> None:
         """Judge settings in a process of their own.
@@ -63,11 +67,25 @@ class WorkerPool:
             self._idle.put(worker if worker.is_idle else None)
 
     def __enter__(self) -> "WorkerPool":
+        former = signal.getsignal(signal.SIGTERM)
+        if callable(former) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, functools.partial(self._pass_on, former))
+            self._former = former
         return self
+
+    def _pass_on(
+        self, former: Callable[[int, FrameType | None], Any], number: int, frame: FrameType | None
+    ) -> None:
+        """Who ends this process means its workers, too; the threads that wait for them would not let it end."""
+        for worker in tuple(self._running):
+            worker.interrupt()
+        former(number, frame)
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._former is not None:
+            signal.signal(signal.SIGTERM, self._former)
         for worker in self._running:
             worker.close()
 
@@ -111,6 +129,10 @@ class _Worker:
         self.is_idle = True
         if message["end"] == "failed":
             raise SearchError(message["reason"])
+
+    def interrupt(self) -> None:
+        """As the key does, which reaches all processes by itself."""
+        self._process.send_signal(signal.SIGINT)
 
     def close(self) -> None:
         """End the process, whatever it is doing."""

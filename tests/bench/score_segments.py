@@ -13,12 +13,12 @@ from deepsound.config import ScoreSettings
 from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.score_job import make_scorer
 from deepsound.spark.score_parts import SegmentTable, list_table
-from deepsound.training import tracking
+from deepsound.training import mlflow_store, registry
 
 
 def main(features: str, model: str) -> None:
     """Score all segments."""
-    tracking.open_store()
+    mlflow_store.open_store()
     spark = SparkSession.builder.getOrCreate()
     uri = HadoopPath(spark, features).child("segments").uri
     table = SegmentTable(
@@ -28,7 +28,7 @@ def main(features: str, model: str) -> None:
         picked=None,
         batch_size=ScoreSettings().batch_size,
     )
-    scorer = make_scorer(spark, [tracking.load_bundle(model)], has_timeline=False)
+    scorer = make_scorer(spark, [registry.load_bundle(model)], has_timeline=False)
     parts = table.score(spark, table.files, scorer).where("part is not null").select("part.*")
     by_track = parts.groupBy("track_id").agg(F.collect_list(F.struct("first_segment", "n_segments", "m0")))
     by_track.write.format("noop").mode("overwrite").save()

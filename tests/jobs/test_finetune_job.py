@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from deepsound.models.head import Head
-from deepsound.training.tracking import load_bundle
+from deepsound.training.registry import load_bundle
 from tests.jobs.refusals import expect_refusal
 
 FINETUNE = ["--set", "feature=vggish_log_mel", "--set", "architecture=vggish_finetune"]

@@ -16,7 +16,7 @@ import soundfile
 from deepsound import cli
 from deepsound.models.bundle import read_bundle
 from deepsound.models.head import Head
-from deepsound.training.tracking import load_bundle
+from deepsound.training.registry import load_bundle
 from tests.jobs.refusals import expect_refusal
 
 

@@ -16,8 +16,8 @@ from deepsound.config import SearchSettings, TrainSettings
 from deepsound.errors import ConfigError, SearchError
 from deepsound.settings import read_settings
 from deepsound.spark.search import SparkTrials
+from deepsound.training import mlflow_store
 from deepsound.training import search as search_module
-from deepsound.training import tracking
 from deepsound.training.search import search
 from deepsound.training.study import make_pruner, recover
 from deepsound.training.trial_runs import StudyRuns, open_mlflow_study
@@ -207,7 +207,7 @@ def test_a_killed_search_goes_on(toy, tmp_path, pretend):
 
 def test_killed_before_it_could_note_anything():
     """Where the runs are the study, a trial is one before it has its values; the next attempt gets the same."""
-    tracking.open_store()
+    mlflow_store.open_store()
     study = open_mlflow_study("cut off", pruner=make_pruner())
     study.enqueue_trial({"x": 0.25})
     study.ask()

@@ -12,7 +12,7 @@ from deepsound.training import promotion
 from deepsound.training.dataset import load_dataset
 from deepsound.training.predictions import predict_tracks
 from deepsound.training.promotion import decide_promotion
-from deepsound.training.tracking import RegisteredModel
+from deepsound.training.registry import RegisteredModel
 
 GENRES = ("high", "low", "noise")
 CHAMPION = RegisteredModel(name="deepsound-toy", version="3")
@@ -56,7 +56,7 @@ def decide(dataset, make_bundle, monkeypatch):
                 raise champion
             return champion
 
-        monkeypatch.setattr(promotion.tracking, "load_bundle", load_bundle)
+        monkeypatch.setattr(promotion.registry, "load_bundle", load_bundle)
         data = data or dataset
         ids = [row["track_id"] for row in data.split.to_pylist() if row["split"] == "test"]
         new = predict_tracks(load_head(make_bundle(weights=weights).head), data.test, track_ids=ids)
@@ -162,6 +162,16 @@ def test_a_model_whose_split_leaks_has_to_be_asked_for(decide, good, dataset, ma
     assert not decision.is_promoted
     assert "split leaks, so that its figures flatter" in decision.reason
     assert decide(good, champion, data=leaky, is_asked_for=True).is_promoted
+
+
+def test_the_first_model_is_not_promoted_either_where_its_split_leaks(decide, good, dataset):
+    leaky = dataclasses.replace(dataset, audit=dataclasses.replace(dataset.audit, leaks=("a leak",)))
+    decision = decide(good, None, data=leaky, former=None)
+    assert not decision.is_promoted
+    assert decision.reason == "this model's split leaks, so that its figures flatter; there is no champion yet"
+    asked = decide(good, None, data=leaky, former=None, is_asked_for=True)
+    assert asked.is_promoted
+    assert asked.reason.startswith("asked for by --promote (this model's split leaks")
 
 
 def test_a_worse_one_that_is_asked_for_is_promoted_and_the_comparison_told(decide, good, dataset, make_bundle):

@@ -1,0 +1,128 @@
+"""The MLflow store: which one, whether it can be used, and how its errors become ours.
+
+It is opened once on the driver before any work starts, because the first use of a sqlite store creates its tables,
+and so that an unreachable server is known before training, not after. A look-up opens none: it makes nothing.
+"""
+
+import contextlib
+import logging
+import os
+import pathlib
+from collections.abc import Iterator
+
+import mlflow
+
+from deepsound.credentials import hide_credentials
+from deepsound.errors import DeepsoundError, TrackingError
+from deepsound.training.held_file import holding
+from deepsound.training.mlflow_manners import short_patience
+
+EXPERIMENT = "deepsound"
+DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
+_SQLITE = "sqlite:///"
+# Migrations, new experiments, missing input examples: nothing a user of the jobs could act on.
+for _name in ("alembic", "mlflow"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
+
+
+def store_uri() -> str:
+    """``MLFLOW_TRACKING_URI`` if set, else ``sqlite:///mlflow.db`` in the working directory."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
+
+
+def open_store() -> str:
+    """Choose and prepare the tracking store; its URI.
+
+    The registry is the same store unless ``MLFLOW_REGISTRY_URI`` says otherwise; MLflow sees to that itself, and
+    setting it here would put it into the environment, where it would outlive this store.
+
+    Raises
+    ------
+    TrackingError
+        If the store cannot be reached, or is of a kind that MLflow 3 no longer takes.
+    """
+    uri = store_uri()
+    former = mlflow.get_tracking_uri()
+    with tracking_errors(f"the MLflow store {uri}"), short_patience(), _alone(uri):
+        try:
+            mlflow.set_tracking_uri(uri)
+            mlflow.set_experiment(EXPERIMENT)
+        except BaseException:
+            # MLflow keeps the last store of the process, and a refused one would be everybody's next.
+            mlflow.set_tracking_uri(former)
+            raise
+    return uri
+
+
+def look_into_store() -> None:
+    """Choose the tracking store to look something up in; where there is none, none is made.
+
+    Raises
+    ------
+    TrackingError
+        If it cannot be reached, or is a file that is not there yet.
+    """
+    uri = store_uri()
+    path = pathlib.Path(uri.removeprefix(_SQLITE))
+    with tracking_errors(f"the MLflow store {uri}"):
+        if uri.startswith(_SQLITE) and not (path.is_file() and path.stat().st_size):
+            raise FileNotFoundError("nothing has been logged there yet")
+        peek_at_store(uri)
+        mlflow.set_tracking_uri(uri)
+
+
+def peek_at_store(uri: str) -> bool:
+    """Whether a store that is there holds the experiment already. Nothing is made in it.
+
+    Raises
+    ------
+    TrackingError
+        As :func:`open_store`.
+    """
+    with tracking_errors(f"the MLflow store {uri}"), short_patience():
+        return mlflow.MlflowClient(tracking_uri=uri).get_experiment_by_name(EXPERIMENT) is not None
+
+
+def is_server(uri: str) -> bool:
+    """Whether a store is one that other machines can log to."""
+    return uri.startswith(("http://", "https://", "databricks"))
+
+
+def folder_of(uri: str) -> pathlib.Path:
+    """Where a sqlite store lies; the working directory for any other."""
+    return pathlib.Path(uri.removeprefix(_SQLITE)).parent if uri.startswith(_SQLITE) else pathlib.Path()
+
+
+@contextlib.contextmanager
+def tracking_errors(what: str) -> Iterator[None]:
+    """Turn whatever a store does not do into one line: MLflow's errors, its database's, its artifact storage's.
+
+    Raises
+    ------
+    TrackingError
+        ``what`` cannot be used, and why.
+    """
+    try:
+        yield
+    except Exception as exc:
+        # The libraries below MLflow are many, and their errors have no common class; a bug is an error of Python's.
+        is_pythons = type(exc).__module__ == "builtins"
+        if isinstance(exc, DeepsoundError) or (
+            is_pythons and not isinstance(exc, OSError | ImportError | ValueError)
+        ):
+            raise
+        detail = " ".join(str(exc).split())[:300].rstrip(". ") or type(exc).__name__
+        set_to = os.environ.get("MLFLOW_TRACKING_URI") or f"not set, so {DEFAULT_TRACKING_URI} is used"
+        message = f"{what} cannot be used: {detail}. MLFLOW_TRACKING_URI is {set_to}"
+        raise TrackingError(hide_credentials(message)) from exc
+
+
+@contextlib.contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """For as long as a sqlite store may be made: two processes that make its tables at once spoil both."""
+    with contextlib.ExitStack() as stack:
+        if uri.startswith(_SQLITE):
+            # The folder, so that no file is left behind; a file system without locks does without.
+            with contextlib.suppress(OSError):
+                stack.enter_context(holding(folder_of(uri), wait=True))
+        yield

@@ -1,0 +1,206 @@
+"""MLflow's model registry: who is champion, registering a bundle, and getting one back."""
+
+import pathlib
+import tempfile
+import uuid
+import warnings
+from dataclasses import dataclass
+
+import mlflow
+import mlflow.artifacts
+import numpy as np
+from mlflow.entities.model_registry import RegisteredModel as MlflowModel
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.types.schema import Schema, TensorSpec
+
+import deepsound
+from deepsound.errors import BundleError, TrackingError
+from deepsound.models.bundle import Bundle, read_bundle
+from deepsound.training.mlflow_manners import short_patience, without_progress_bar
+from deepsound.training.mlflow_store import look_into_store, tracking_errors
+
+CHAMPION = "champion"
+PREVIOUS = "previous"
+_N_NAMED = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisteredModel:
+    """A version of a model in the registry."""
+
+    name: str
+    version: str
+
+    @property
+    def uri(self) -> str:
+        """What ``jobs/score.py --model`` takes: always this version."""
+        return f"models:/{self.name}/{self.version}"
+
+
+def model_name(feature: str) -> str:
+    """What the models on a feature are registered as."""
+    return f"deepsound-{feature}"
+
+
+def find_champion(feature: str) -> RegisteredModel | None:
+    """The present champion of a feature; None where there is none yet.
+
+    Raises
+    ------
+    TrackingError
+        If the registry cannot be reached.
+    """
+    name = model_name(feature)
+    with tracking_errors(f"the MLflow registry, asked for {name},"), short_patience():
+        model = _find(name)
+    version = None if model is None else model.aliases.get(CHAMPION)
+    return None if version is None else RegisteredModel(name=name, version=str(version))
+
+
+def check_may_register(feature: str) -> None:
+    """Try, before a training, whether its model could be registered; nothing stays of it.
+
+    Raises
+    ------
+    TrackingError
+        If the registry refuses.
+    """
+    name = model_name(feature)
+    with tracking_errors(f"the MLflow registry, asked to take versions of {name},"), short_patience():
+        client = mlflow.MlflowClient()
+        model = _find(name)
+        if model is not None:
+            client.update_registered_model(name, description=model.description or "")
+            return
+        # By another name: one who trains the same feature may be about to register its first model.
+        trial = f"{name}-trial-{uuid.uuid4().hex}"
+        client.create_registered_model(trial)
+        client.delete_registered_model(trial)
+
+
+def promote(model: RegisteredModel, *, former: RegisteredModel | None) -> bool:
+    """Make a model the champion unless another one has become it; the former one stays as ``previous``.
+
+    Parameters
+    ----------
+    former : RegisteredModel or None
+        Who is taken to be champion so far.
+
+    Returns
+    -------
+    bool
+        False where somebody else is; nothing is changed then.
+
+    Raises
+    ------
+    TrackingError
+        If the registry refuses.
+    """
+    with tracking_errors(f"promoting {model.uri}"):
+        client = mlflow.MlflowClient()
+        if find_champion(model.name.removeprefix(model_name(""))) != former:
+            return False
+        if former is not None:
+            client.set_registered_model_alias(former.name, PREVIOUS, former.version)
+        client.set_registered_model_alias(model.name, CHAMPION, model.version)
+        return True
+
+
+def register(folder: pathlib.Path, *, feature: str, shape: tuple[int, int]) -> RegisteredModel:
+    """Log a bundle as pyfunc to the current run and register it, without any alias.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        A bundle folder.
+    shape : (n_frames, n_dims)
+
+    Raises
+    ------
+    TrackingError
+        If the registry refuses.
+    """
+    name = model_name(feature)
+    package = pathlib.Path(deepsound.__file__).parent
+    signature = ModelSignature(inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, *shape))]))
+    with tracking_errors(f"registering {name}"), without_progress_bar(), warnings.catch_warnings():
+        # MLflow asks for an input example although the signature says all that one would.
+        warnings.simplefilter("ignore", UserWarning)
+        info = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(package / "training" / "pyfunc_model.py"),
+            artifacts={"bundle": str(folder)},
+            code_paths=[str(package)],
+            signature=signature,
+            pip_requirements=["mlflow>=3", "numpy", "pandas", "pyarrow", "pyyaml", "scipy", "onnxruntime"],
+            registered_model_name=name,
+        )
+    return RegisteredModel(name=name, version=str(info.registered_model_version))
+
+
+def is_mlflow_uri(model: str) -> bool:
+    """Whether a MODEL argument is to be had from MLflow; else it is a folder."""
+    return model.startswith(("models:/", "runs:/", "mlflow-artifacts:/"))
+
+
+def load_bundle(model: str) -> Bundle:
+    """The bundle behind a MODEL argument. No code of the model is run: only its bundle folder is read.
+
+    Parameters
+    ----------
+    model : str
+        A bundle directory, or an MLflow URI (``models:/deepsound-mfcc@champion``, ``runs:/<id>/model``).
+
+    Raises
+    ------
+    BundleError
+        A path that is no bundle, or an MLflow model that is none of deepsound's.
+    TrackingError
+        The store or the model cannot be had; where it is only the alias or the name, with those that are known.
+    """
+    if not is_mlflow_uri(model):
+        if not pathlib.Path(model).is_dir():
+            raise BundleError(
+                f"there is no model at {model!r}; wanted a bundle directory or an MLflow URI such as "
+                "models:/deepsound-mfcc@champion"
+            )
+        return read_bundle(pathlib.Path(model))
+    look_into_store()
+    with tempfile.TemporaryDirectory(prefix="deepsound-") as folder:
+        try:
+            with tracking_errors(f"the model {model}"), without_progress_bar():
+                downloaded = pathlib.Path(mlflow.artifacts.download_artifacts(artifact_uri=model, dst_path=folder))
+        except TrackingError as exc:
+            raise TrackingError(f"{exc}{_describe_known(model)}") from exc
+        bundles = sorted(downloaded.glob("**/bundle.json"))
+        if len(bundles) != 1:
+            raise BundleError(f"{model} holds {len(bundles)} deepsound bundles; wanted one")
+        return read_bundle(bundles[0].parent)
+
+
+def _find(name: str) -> MlflowModel | None:
+    try:
+        return mlflow.MlflowClient().get_registered_model(name)
+    except MlflowException as exc:
+        if exc.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            raise
+        return None
+
+
+def _describe_known(model: str) -> str:
+    """What could have been meant by ``models:/...``, for the end of a message; empty where nothing is known."""
+    if not model.startswith("models:/"):
+        return ""
+    name = model.removeprefix("models:/").split("@")[0].split("/")[0]
+    try:
+        with tracking_errors(f"the MLflow registry, asked for {name},"), short_patience():
+            found = _find(name)
+            if found is None:
+                others = mlflow.MlflowClient().search_registered_models(max_results=_N_NAMED)
+                return f"; registered are {', '.join(other.name for other in others) or 'no models yet'}"
+    except TrackingError:
+        return ""
+    aliases = [f"{alias} (version {version})" for alias, version in sorted(found.aliases.items())]
+    return f"; {name} has {'the aliases ' + ', '.join(aliases) if aliases else 'no alias'}"
