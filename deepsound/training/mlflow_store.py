@@ -105,11 +105,9 @@ def tracking_errors(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as exc:
-        # The libraries below MLflow are many, and their errors have no common class; a bug is an error of Python's.
-        is_pythons = type(exc).__module__ == "builtins"
-        if isinstance(exc, DeepsoundError) or (
-            is_pythons and not isinstance(exc, OSError | ImportError | ValueError)
-        ):
+        # The libraries below MLflow are many, and their errors have no class in common. Python's own are bugs.
+        is_bug = type(exc).__module__ == "builtins" and not isinstance(exc, OSError | ImportError | ValueError)
+        if is_bug or isinstance(exc, DeepsoundError):
             raise
         detail = " ".join(str(exc).split())[:300].rstrip(". ") or type(exc).__name__
         set_to = os.environ.get("MLFLOW_TRACKING_URI") or f"not set, so {DEFAULT_TRACKING_URI} is used"

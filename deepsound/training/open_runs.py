@@ -1,7 +1,7 @@
 """The runs that this process has open in MLflow, so that somebody closes them if it is killed.
 
-Each is a file in the user's cache folder, held for as long as the run is open. One that nobody holds is of a process
-that has died, whatever it died of; the next job of the same user on the same machine closes its run.
+Each is a file in the user's cache folder, held for as long as the run is open. One that nobody holds is of a
+process that has died, whatever it died of; the next job of the same user on the same machine closes its run.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import socket
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
@@ -19,6 +20,7 @@ from deepsound.networks.cache import cache_folder
 from deepsound.training import held_file
 from deepsound.training.mlflow_manners import short_patience
 
+_SQLITE = "sqlite:///"
 _held: dict[str, int] = {}
 
 
@@ -30,7 +32,7 @@ def hold(run_id: str) -> None:
         descriptor = held_file.hold(path, wait=False)
         _held[run_id] = descriptor
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, _here().encode())
+        os.write(descriptor, f"{socket.gethostname()} {_store()}".encode())
 
 
 def release(run_id: str) -> None:
@@ -43,40 +45,48 @@ def release(run_id: str) -> None:
 
 
 def close_abandoned() -> list[str]:
-    """Close as killed the runs of the current store that dead processes have left open; their ids."""
-    closed = []
-    with contextlib.suppress(OSError):
-        for path in sorted(_folder().glob("*")):
-            # Held by a process that lives, or just closed by another one.
-            with contextlib.suppress(OSError), held_file.holding(path, wait=False):
-                content = path.read_text(encoding="utf-8")
-                if content == _here():
-                    _close(path.name)
-                    closed.append(path.name)
-                if content in ("", _here()):
-                    path.unlink()
+    """Close as killed the runs of the current store that dead processes have left open; their ids.
+
+    What cannot be closed now is left to the next job.
+    """
+    closed, machine = [], socket.gethostname()
+    for path in sorted(_folder().glob("*")):
+        # Held by a process that lives, or just closed by another one.
+        with contextlib.suppress(OSError, MlflowException), held_file.holding(path, wait=False):
+            host, _, store = path.read_text(encoding="utf-8").partition(" ")
+            if (host, store) == (machine, _store()):
+                _close(path.name)
+                closed.append(path.name)
+            if path.name in closed or (host in ("", machine) and _is_gone(store)):
+                path.unlink()
     return closed
 
 
 def _close(run_id: str) -> None:
     client = MlflowClient()
-    try:
-        with short_patience():
-            if client.get_run(run_id).info.status == "RUNNING":
-                client.set_terminated(run_id, "KILLED")
-    except MlflowException as exc:
-        # Gone, or deleted by somebody: no run is left to close.
-        if exc.error_code not in (ErrorCode.Name(RESOURCE_DOES_NOT_EXIST), "INVALID_PARAMETER_VALUE"):
-            raise
+    with short_patience():
+        try:
+            info = client.get_run(run_id).info
+        except MlflowException as exc:
+            if exc.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+                raise
+            return
+        if (info.status, info.lifecycle_stage) == ("RUNNING", LifecycleStage.ACTIVE):
+            client.set_terminated(run_id, "KILLED")
 
 
 def _folder() -> pathlib.Path:
     return cache_folder() / "open_runs"
 
 
-def _here() -> str:
-    """This machine and the current store: where another one is in use, its runs are left alone."""
+def _store() -> str:
+    """The current store; runs of others are left alone."""
     uri = str(mlflow.get_tracking_uri())
-    if uri.startswith("sqlite:///"):
-        uri = f"sqlite:///{pathlib.Path(uri.removeprefix('sqlite:///')).absolute()}"
-    return f"{socket.gethostname()} {hide_credentials(uri).rstrip('/')}"
+    if uri.startswith(_SQLITE):
+        uri = f"{_SQLITE}{pathlib.Path(uri.removeprefix(_SQLITE)).absolute()}"
+    return hide_credentials(uri).rstrip("/")
+
+
+def _is_gone(store: str) -> bool:
+    """Whether a store, as the file of a run names it, is none any more."""
+    return not store or (store.startswith(_SQLITE) and not pathlib.Path(store.removeprefix(_SQLITE)).exists())

@@ -1,7 +1,7 @@
 """Runs in MLflow: how they begin and end, and what is logged to them.
 
-Executors never log. A run ends with its block: as finished, failed, or, when it is interrupted or terminated, killed.
-One whose process is killed outright is closed by the next job of the same user on the same machine.
+Executors never log. A run ends with its block: as finished, failed, or, where it is interrupted or terminated,
+killed. One whose process is killed outright is closed by the next job of the same user on the same machine.
 """
 
 import contextlib
