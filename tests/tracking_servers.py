@@ -8,8 +8,9 @@ import threading
 ANSWERS = {
     "experiments/get-by-name": (200, {"experiment": {"experiment_id": "7", "lifecycle_stage": "active"}}),
     "experiments/get": (200, {"experiment": {"experiment_id": "7", "lifecycle_stage": "active"}}),
-    "registered-models/get": (404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no such model"}),
 }
+_ABSENT = (404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no such model"})
+_TRIED = (200, {"registered_model": {"name": "deepsound-toy-trial"}})
 
 
 @contextlib.contextmanager
@@ -23,6 +24,8 @@ def serve(answers=None, *, otherwise=(403, {"error_code": "PERMISSION_DENIED", "
             asked.append(f"{self.command} {name}")
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             status, document = known.get(name, otherwise)
+            if name == "registered-models/get":
+                status, document = _TRIED if "-trial-" in self.path else _ABSENT
             body = json.dumps(document).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")

@@ -134,10 +134,8 @@ def test_a_run_without_a_cache_folder(store, monkeypatch):  # noqa: ARG001
 
 def test_a_run_that_is_active_already(store):  # noqa: ARG001
     with mlflow.start_run() as run:
-        with (
-            pytest.raises(TrackingError, match=rf"run {run.info.run_id} is active .* mlflow\.end_run\(\)"),
-            start(),
-        ):
+        words = rf"run {run.info.run_id} is active .* mlflow\.end_run\(\)"
+        with pytest.raises(TrackingError, match=words), start():
             pass
         assert mlflow.active_run().info.run_id == run.info.run_id
 
@@ -176,9 +174,9 @@ def test_errors_of_any_library_below_are_the_stores_and_bugs_are_not():
     class ClientError(Exception):
         pass
 
-    with pytest.raises(TrackingError, match=r"the store cannot be used: AccessDenied\. MLFLOW"):
-        with mlflow_store.tracking_errors("the store"):
-            raise ClientError("AccessDenied.")
+    words = r"the store cannot be used: AccessDenied\. MLFLOW"
+    with pytest.raises(TrackingError, match=words), mlflow_store.tracking_errors("the store"):
+        raise ClientError("AccessDenied.")
     for bug in (TypeError(), KeyError(), AttributeError()):
         with pytest.raises(type(bug)), mlflow_store.tracking_errors("the store"):
             raise bug
@@ -197,16 +195,19 @@ def test_a_store_that_is_away_is_told_of_without_its_password(monkeypatch, uri):
 
 @pytest.mark.parametrize("refused", ["experiments/get-by-name", "runs/create", "registered-models/create"])
 def test_what_a_server_does_not_allow_is_known_before_training(monkeypatch, refused):
-    run = {"run": {"info": {"run_id": "0" * 32, "experiment_id": "7", "artifact_uri": "/nowhere"}}}
-    answers = {name: (200, {}) for name in ("runs/create", "registered-models/create", "registered-models/delete")}
+    answers = {name: (200, {}) for name in ("registered-models/create", "registered-models/delete")}
     forbidden = (403, {"error_code": "PERMISSION_DENIED", "message": "Permission denied"})
-    with serve({**answers, "runs/create": (200, run), refused: forbidden}) as (address, asked):
+
+    def prepare():
+        open_store()
+        registry.check_may_register("toy")
+        with start():
+            pytest.fail("it is known before any work")
+
+    with serve({**answers, refused: forbidden}) as (address, asked):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:{SECRET}@{address}")
         with pytest.raises(TrackingError, match="Permission denied") as caught:
-            open_store()
-            registry.check_may_register("toy")
-            with start():
-                pytest.fail("it is known before any work")
+            prepare()
     assert SECRET not in str(caught.value)
     assert asked[-1].endswith(refused)
 
@@ -227,7 +228,7 @@ def test_credentials_are_not_logged(store, folder):  # noqa: ARG001
     assert json.loads((artifacts / "settings.json").read_text())["nested"] == {"input": ["https://host/network"]}
 
 
-def test_a_link_to_a_run_has_no_password_in_it(monkeypatch):
+def test_a_link_to_a_run_has_no_password_in_it():
     run = {"run": {"info": {"run_id": "0" * 32, "experiment_id": "7"}}}
     with serve({"runs/get": (200, run)}) as (address, _):
         mlflow.set_tracking_uri(f"http://me:{SECRET}@{address}")
@@ -245,7 +246,7 @@ def test_a_table_that_is_logged_again_is_the_same(store):  # noqa: ARG001
 def test_epochs_that_a_store_did_not_hear_of_are_kept(monkeypatch):
     logged, said, is_away = [], [], []
 
-    def log(figures, *, step):
+    def log(_, *, step):
         if is_away:
             raise TrackingError("the store is away")
         logged.append(step)
@@ -292,14 +293,14 @@ def test_what_could_have_been_meant_is_named(store):  # noqa: ARG001
     client.create_registered_model("deepsound-named")
     for _ in range(2):
         client.create_model_version("deepsound-named", source="/nowhere")
-    with pytest.raises(TrackingError, match="; deepsound-named has no alias$"):
+    with pytest.raises(TrackingError, match=r"; deepsound-named has no alias$"):
         registry.load_bundle("models:/deepsound-named@champ")
     client.set_registered_model_alias("deepsound-named", "champion", "2")
     with pytest.raises(TrackingError) as caught:
         registry.load_bundle("models:/deepsound-named@champ")
     assert str(caught.value).endswith("; deepsound-named has the aliases champion (version 2)")
     assert ".." not in str(caught.value)
-    with pytest.raises(TrackingError, match="; registered are .*deepsound-named"):
+    with pytest.raises(TrackingError, match=r"; registered are .*deepsound-named"):
         registry.load_bundle("models:/deepsound-unheard@champion")
 
 
@@ -320,7 +321,7 @@ def test_nobody_is_promoted_over_a_champion_that_he_has_not_been_held_against(st
     client = MlflowClient()
     client.create_registered_model("deepsound-contested")
     first, second, third = (
-        RegisteredModel(name="deepsound-contested", version=client.create_model_version(name, source="/x").version)
+        RegisteredModel(name=name, version=str(client.create_model_version(name, source="/x").version))
         for name in ["deepsound-contested"] * 3
     )
     assert registry.promote(first, former=None)
