@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 import mlflow
 import pytest
 
+# Of an address in the settings of the extraction; nothing that is written may hold it.
+PASSWORD = "hush-hush-42"
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -22,6 +24,12 @@ def job() -> Callable[[str], Callable[[list[str]], int]]:
         return module.main
 
     return load
+
+
+@pytest.fixture(scope="session")
+def password() -> str:
+    """What stands in an address of the settings that :func:`features` is extracted with."""
+    return PASSWORD
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -45,6 +53,8 @@ def features(spark, job, music, tmp_path_factory) -> pathlib.Path:  # noqa: ARG0
     """The made-up music extracted by jobs/extract.py, with artists."""
     output = tmp_path_factory.mktemp("job") / "features"
     labels = ["--set", "labels.from=csv", "--set", f"labels.csv={music / 'manifest.csv'}"]
+    # Nothing is fetched from there, as no feature needs it; it is a setting like any other.
+    labels += ["--set", f"network=https://me:{PASSWORD}@host/vggish"]
     code = job("extract")(["--input", str(music), "--output", str(output), "--set", "segment_s=1", *labels])
     assert code == 0
     return output

@@ -8,8 +8,13 @@ import mlflow
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from mlflow.exceptions import MlflowException
 
 from deepsound import cli
+from deepsound.errors import TerminatedError
+from deepsound.training import finished_run, fit, registry
+from deepsound.training import train as train_module
+from deepsound.training.registry import load_bundle
 from tests.jobs.refusals import expect_refusal
 
 TINY = ["--set", "architecture=mlp", "--set", "mlp.units=[8]", "--set", "learning_rate=0.05", "--set", "epochs=15"]
@@ -221,6 +226,79 @@ def test_an_absent_server_is_known_before_training(job, write_as, monkeypatch, c
     said = capsys.readouterr().err
     assert f"error [tracking]: the MLflow store {address} cannot be used" in said
     assert "epoch 1" not in said
+
+
+def test_a_model_that_the_store_does_not_take_is_kept_and_logged_later(
+    job, write_as, monkeypatch, capsys, tmp_path
+):
+    features = write_as(make_rows(), feature="kept")
+    monkeypatch.chdir(tmp_path)
+    is_away = []
+
+    def fail_when_away(function):
+        def call(*args, **options):
+            if is_away:
+                raise MlflowException("connection refused")
+            return function(*args, **options)
+
+        return call
+
+    monkeypatch.setattr(mlflow, "log_metrics", fail_when_away(mlflow.log_metrics))
+    monkeypatch.setattr(mlflow.MlflowClient, "set_terminated", fail_when_away(mlflow.MlflowClient.set_terminated))
+    monkeypatch.setattr(finished_run, "save_keras", lambda *args: (is_away.append(True), fit.save_keras(*args)))
+    assert job("train")(["--features", features, "--set", "feature=kept", *TINY]) == 2
+    (folder,) = tmp_path.glob("deepsound-run-*")
+    expect_refusal(capsys, "tracking", "connection refused", f"deepsound train --resume-upload {folder}' logs it")
+    run_id = folder.name.removeprefix("deepsound-run-")
+    assert mlflow.active_run() is None
+    assert load_bundle(str(folder / "bundle")).run_id == run_id
+
+    is_away.clear()
+    outcome = tmp_path / "outcome.json"
+    assert job("train")(["--resume-upload", str(folder), "--output", str(outcome)]) == 0
+    assert capsys.readouterr().out == "models:/deepsound-kept/1\n"
+    told = json.loads(outcome.read_text())
+    assert (told["run_id"], told["is_champion"], told["model"]) == (run_id, True, "models:/deepsound-kept/1")
+    run = mlflow.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["test_accuracy"] == told["test"]["accuracy"]
+    assert run.data.tags["deepsound.promotion"] == "promoted"
+    assert "<html" in artifact(run_id, "scorecard.html")
+    assert aliases("kept") == {"champion": "1"}
+    assert not folder.exists()
+    assert job("train")(["--resume-upload", str(folder)]) == 2
+    expect_refusal(capsys, "input", "record.json")
+
+
+def test_of_two_trainings_at_once_the_later_is_held_against_the_earlier(job, write_as, monkeypatch):
+    """Each began when there was no champion."""
+    features = write_as(make_rows(), feature="raced")
+    assert train(job, features, "raced")["is_champion"]
+    find, answers = registry.find_champion, [None]
+    monkeypatch.setattr(
+        registry, "find_champion", lambda feature: answers.pop(0) if answers[1:] else find(feature)
+    )
+    later = train(job, features, "raced")
+    assert not later["is_champion"]
+    assert later["promotion"].startswith("not shown to be better than version 1")
+    assert mlflow.get_run(later["run_id"]).data.tags["deepsound.promotion"] == "kept former"
+    assert later["promotion"] in artifact(later["run_id"], "scorecard.html")
+    assert aliases("raced") == {"champion": "1"}
+
+
+@pytest.mark.parametrize(("end", "code"), [(KeyboardInterrupt, 130), (TerminatedError, 143)])
+def test_an_interrupted_training_is_told_in_a_line(job, write_as, monkeypatch, capsys, end, code):
+    features = write_as(make_rows(), feature="stopped")
+
+    def stop(*_, **__):
+        raise end
+
+    monkeypatch.setattr(train_module, "fit_head", stop)
+    assert job("train")(["--features", features, "--set", "feature=stopped", *TINY]) == code
+    assert capsys.readouterr().err.splitlines()[-1] in ("deepsound: interrupted", "deepsound: terminated")
+    query = f"params.features_folder = '{features}'"
+    (run,) = mlflow.search_runs(experiment_names=["deepsound"], filter_string=query, output_format="list")
+    assert run.info.status == "KILLED"
 
 
 def test_twelve_tracks_and_a_genre_that_is_not_tested(job, write_as, capsys):

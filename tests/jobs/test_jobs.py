@@ -111,7 +111,17 @@ def test_nothing_in_the_logged_model_is_pickled(trained):
     assert [name for name in names if name.endswith((".pkl", ".pickle", ".joblib"))] == []
 
 
-def test_score_held_out_tracks_and_link_the_runs(spark, job, trained, features, run, tmp_path, capsys):  # noqa: ARG001
+def test_score_held_out_tracks_and_link_the_runs(
+    spark,  # noqa: ARG001
+    job,
+    trained,
+    features,
+    run,
+    store,
+    password,
+    tmp_path,
+    capsys,
+):
     arguments = ["--input", str(features), "--model", trained, "--output", str(tmp_path / "s")]
     assert job("score")([*arguments, "--set", "subset=test"]) == 0
     summary = json.loads((tmp_path / "s" / "metrics.json").read_text())
@@ -124,6 +134,9 @@ def test_score_held_out_tracks_and_link_the_runs(spark, job, trained, features, 
     )
     assert len(found) == 1
     assert found["metrics.accuracy"][0] == pytest.approx(summary["accuracy"])
+    for folder in (features, store, tmp_path / "s"):
+        told = [path for path in folder.rglob("*") if path.is_file() and password.encode() in path.read_bytes()]
+        assert told == [], "the password of an address in the settings"
 
 
 def test_score_raw_audio_with_the_models_own_settings(spark, job, trained, clip, tmp_path):  # noqa: ARG001

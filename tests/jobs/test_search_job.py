@@ -16,7 +16,7 @@ from deepsound.config import SearchSettings, TrainSettings
 from deepsound.errors import ConfigError, SearchError
 from deepsound.settings import read_settings
 from deepsound.spark.search import SparkTrials
-from deepsound.training import mlflow_store
+from deepsound.training import mlflow_store, tracking
 from deepsound.training import search as search_module
 from deepsound.training.search import search
 from deepsound.training.study import make_pruner, recover
@@ -59,6 +59,11 @@ def children_of(run_id):
 
 def run_of(job_name, path):
     query = f"tags.`deepsound.job` = '{job_name}' and params.features_folder = '{path}'"
+    return mlflow.search_runs(experiment_names=["deepsound"], filter_string=query, output_format="list")
+
+
+def running(job_name):
+    query = f"tags.`deepsound.job` = '{job_name}' and attributes.status = 'RUNNING'"
     return mlflow.search_runs(experiment_names=["deepsound"], filter_string=query, output_format="list")
 
 
@@ -186,6 +191,12 @@ def test_a_killed_search_goes_on(toy, tmp_path, pretend):
             time.sleep(0.1)
         assert marker.exists()
         process.send_signal(signal.SIGKILL)
+
+    (killed,) = running("search")
+    assert [run.data.tags["mlflow.runName"] for run in running("trial")] == ["trial-002"]
+    with tracking.start_run("another job", tags={}, settings={}):
+        assert running("search") == running("trial") == []
+        assert mlflow.get_run(killed.info.run_id).info.status == "KILLED"
 
     n_judged = []
     pretend(lambda settings: n_judged.append(settings) or 1 - settings.cnn.dropout)

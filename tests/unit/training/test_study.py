@@ -4,14 +4,16 @@ import contextlib
 import fcntl
 import itertools
 import re
+import sqlite3
 
 import optuna
 import pytest
+import sqlalchemy.exc
 from optuna.trial import TrialState
 
 from deepsound.config import SearchSettings, TrainSettings
 from deepsound.config.space import Choice, Range
-from deepsound.errors import SearchError
+from deepsound.errors import SearchError, TrackingError
 from deepsound.training import study as study_module
 from deepsound.training.objective import RUN_ID, Objective, decode_values, encode_values
 from deepsound.training.study import (
@@ -281,6 +283,32 @@ def test_a_trial_that_was_running_when_its_process_died(path, log):
     assert [trial.state for trial in trials] == [TrialState.FAIL] * 2 + [TrialState.COMPLETE] * 2
     assert trials[2].params["cnn.dropout"] == trials[0].params["cnn.dropout"]
     assert count_finished(trials) == 2
+
+
+@pytest.mark.parametrize("when", ["fold", "end"])
+def test_a_trial_of_which_mlflow_does_not_hear_ends_the_search_and_is_tried_again(path, log, monkeypatch, when):
+    run(path, log, three_folds, 2)
+
+    def refuse(*_, **__):
+        raise TrackingError("the store is away")
+
+    monkeypatch.setattr(log, when, refuse)
+    with pytest.raises(TrackingError, match=r"is away\. The search is kept: the same command goes on"):
+        run(path, log, three_folds, 5)
+    monkeypatch.undo()
+    trials, n_queued = run(path, log, three_folds, 5)
+    assert n_queued == 1
+    assert trials[3].params == trials[2].params
+    assert [trial.state for trial in trials].count(TrialState.COMPLETE) == 5
+
+
+def test_a_disk_that_is_full_is_told_of(path):
+    full = sqlalchemy.exc.OperationalError("insert", {}, sqlite3.OperationalError("database or disk is full"))
+    with (
+        pytest.raises(SearchError, match=r"can no longer be kept in .*search\.db: .*database or disk is full"),
+        open_local_study(path, name="s", seed=0),
+    ):
+        raise full
 
 
 def test_what_kills_twice_is_not_tried_a_third_time(path, log):

@@ -105,6 +105,35 @@ def test_an_interrupt_in_the_process_is_one_here(pool):
     judge(pool)
 
 
+def test_the_end_of_this_process_is_one_for_its_workers(tmp_path, monkeypatch):
+    """Else the threads that wait for them would keep it: a trial of ten minutes is interrupted at once."""
+    (tmp_path / "pretending.py").write_text(PRETENDING)
+    monkeypatch.setattr(workers, "_COMMAND", (sys.executable, str(tmp_path / "pretending.py")))
+    asked, ended = [], []
+
+    def work(pool):
+        try:
+            judge(pool, seed=4)
+        except BaseException as exc:
+            ended.append(exc)
+
+    former = signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
+    try:
+        with WorkerPool("features", settings=SETTINGS, n_workers=1) as pool:
+            judge(pool)
+            thread = threading.Thread(target=work, args=(pool,))
+            thread.start()
+            while pool._idle.qsize():
+                time.sleep(0.01)
+            time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGTERM)
+            thread.join(timeout=20)
+            assert not thread.is_alive()
+        assert (asked, [type(exc) for exc in ended]) == ([True], [KeyboardInterrupt])
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
 def test_a_trial_that_is_stopped_leaves_its_process_to_the_next(pool):
     first, seen = {judge(pool), judge(pool)}, []
 
