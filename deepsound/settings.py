@@ -15,8 +15,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-import yaml
-
+from deepsound.documents import parse_yaml
 from deepsound.errors import ConfigError
 
 Settings = TypeVar("Settings")
@@ -97,11 +96,11 @@ def compute_fingerprint(plain: Mapping[str, Any]) -> str:
 
 def _read_section(path: pathlib.Path, section: str) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"cannot read the settings file {path}: {exc}") from exc
-    except yaml.YAMLError as exc:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(exc).split())}") from exc
+    except ValueError as exc:
+        raise ConfigError(f"{path} is not valid YAML: {exc}") from exc
     if document is None:
         return {}
     if not isinstance(document, dict):
@@ -125,9 +124,9 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
             raise ConfigError(f"--set {override}: '{group}' is a single value, it has no '{name}'")
         target = inner
     try:
-        target[name] = yaml.safe_load(text)
-    except yaml.YAMLError as exc:
-        raise ConfigError(f"--set {override}: the value is not valid YAML") from exc
+        target[name] = parse_yaml(text)
+    except ValueError as exc:
+        raise ConfigError(f"--set {override}: the value is not valid YAML: {exc}") from exc
 
 
 def _key_of(field: "dataclasses.Field[Any]") -> str:

@@ -100,7 +100,9 @@ class Head:
         self._logits_name = OUTPUT_NAMES[0] if self._has_penultimate else next(iter(outputs))
         shapes = self._session.get_inputs()[0].shape[1:], outputs[self._logits_name]
         if shapes != (list(spec.shape), [len(spec.genres)]):
-            raise BundleError(f"the head maps {shapes[0]} to {shapes[1]}; its bundle says {spec}")
+            raise BundleError(
+                f"the head maps {shapes[0]} to {shapes[1]}; its bundle says {list(spec.shape)} to {len(spec.genres)} genres"
+            )
         self._statistics = None
         if ood_bytes is not None:
             if not self._has_penultimate:
