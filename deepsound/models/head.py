@@ -101,7 +101,8 @@ class Head:
         shapes = self._session.get_inputs()[0].shape[1:], outputs[self._logits_name]
         if shapes != (list(spec.shape), [len(spec.genres)]):
             raise BundleError(
-                f"the head maps {shapes[0]} to {shapes[1]}; its bundle says {list(spec.shape)} to {len(spec.genres)} genres"
+                f"the head maps {shapes[0]} to {shapes[1]}; its bundle says {list(spec.shape)} to "
+                f"[{len(spec.genres)}]"
             )
         self._statistics = None
         if ood_bytes is not None:

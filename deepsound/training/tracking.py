@@ -242,16 +242,7 @@ def log_model(folder: pathlib.Path, *, feature: str, shape: tuple[int, int]) -> 
             artifacts={"bundle": str(folder)},
             code_paths=[str(package)],
             signature=signature,
-            pip_requirements=[
-                "mlflow>=3",
-                "pydantic>=2.5",
-                "numpy",
-                "pandas",
-                "pyarrow",
-                "pyyaml",
-                "scipy",
-                "onnxruntime",
-            ],
+            pip_requirements=["mlflow>=3", "numpy", "pandas", "pyarrow", "pyyaml", "scipy", "onnxruntime"],
             registered_model_name=name,
         )
     return RegisteredModel(name=name, version=str(info.registered_model_version))
