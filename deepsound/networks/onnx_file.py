@@ -9,8 +9,12 @@ that load a bundle; and a network of 289 MB is not parsed twice, as what is long
 """
 
 import mmap
+import os
 import pathlib
 from collections.abc import Iterator
+
+# A toolkit for other people's collections does not call home; ONNX Runtime looks when it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
 

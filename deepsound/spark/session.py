@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import pwd
 import re
 import sys
 from collections.abc import Iterator
@@ -35,7 +36,8 @@ def open_session(app_name: str) -> Iterator[SparkSession]:
     JavaMissingError
         If Spark would have to be started and there is no Java for it.
     ConfigError
-        If a ``spark-submit`` has already given its workers the working directory to import from.
+        If a ``spark-submit`` has already given its workers the working directory to import from, or the user of a
+        local Spark has no name.
     """
     # Not getActiveSession(): it knows the sessions of this thread only, and stopping another's would end its job.
     if SparkContext._active_spark_context is not None:
@@ -66,6 +68,17 @@ def open_session(app_name: str) -> Iterator[SparkSession]:
         yield spark
     finally:
         spark.stop()
+
+
+def _check_user() -> None:
+    """Refuse a user without a name, as of a container that is run as any number: Spark's Hadoop cannot."""
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError as exc:
+        raise ConfigError(
+            f"the user with the number {os.getuid()} has no name here, and Spark works for none without; wanted a "
+            f"line in /etc/passwd, such as music:x:{os.getuid()}:{os.getgid()}::/tmp:/bin/sh"
+        ) from exc
 
 
 @contextlib.contextmanager
@@ -103,6 +116,7 @@ def _as_local(builder: SparkSession.Builder) -> SparkSession.Builder:
     java_home, finding = find_java_home(pathlib.Path(sys.prefix) / "jdk")
     if java_home is None:
         raise JavaMissingError(f"{finding}. {HOW_TO_INSTALL}")
+    _check_user()
     os.environ["JAVA_HOME"] = java_home
     # A single machine: the network name need not resolve, and nobody else has business with this Spark.
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")

@@ -1,11 +1,18 @@
 """A network is one file: ONNX that has its numbers read from another one is refused, wherever it says so."""
 
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import deepsound
 from deepsound.errors import BundleError, NetworkMismatchError
 from deepsound.models.head import Head, open_head
 from deepsound.networks import onnx_file
@@ -205,3 +212,21 @@ def test_the_format_of_onnx_runtime_itself_is_refused(tmp_path):
     onnxruntime.InferenceSession(model(graph(weights=[inside()])).SerializeToString(), options)
     with pytest.raises(NetworkMismatchError, match="no ONNX model"):
         open_network((tmp_path / "network.ort").read_bytes())
+
+
+def test_onnx_runtime_calls_nobody(tmp_path):
+    """Untold, it leaves a number of this machine in the home folder, and sends home what it does."""
+    left_out = ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    command = [sys.executable, "-c", "import deepsound.networks.onnx_file"]
+    subprocess.run(command, env={**environment, "HOME": str(tmp_path)}, check=True, timeout=60)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_is_imported_in_one_place():
+    importing = [
+        path.name
+        for path in pathlib.Path(deepsound.__file__).parent.rglob("*.py")
+        if re.search("^ *(import|from) onnxruntime", path.read_text(), re.MULTILINE)
+    ]
+    assert importing == ["onnx_file.py"]
