@@ -219,8 +219,10 @@ def test_onnx_runtime_calls_nobody(tmp_path):
     left_out = ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
     environment = {name: value for name, value in os.environ.items() if name not in left_out}
     command = [sys.executable, "-c", "import deepsound.networks.onnx_file"]
-    subprocess.run(command, env={**environment, "HOME": str(tmp_path)}, check=True, timeout=60)
-    assert list(tmp_path.iterdir()) == []
+    home = tmp_path / "home"
+    home.mkdir()
+    subprocess.run(command, env={**environment, "HOME": str(home)}, check=True, timeout=60)
+    assert list(home.iterdir()) == []
 
 
 def test_it_is_imported_in_one_place():
