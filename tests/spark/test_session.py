@@ -1,11 +1,14 @@
 """A session that is there is somebody else's; a local one is opened with the retries of a cluster."""
 
+import pwd
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from pyspark import SparkContext
 
+from deepsound.errors import ConfigError
 from deepsound.spark.session import open_session, with_retries
 
 _KILL_ONE_WORKER = """
@@ -36,6 +39,16 @@ def test_a_session_of_another_thread_is_used_and_left_running(spark):
 def test_a_local_session_outlives_a_killed_worker():
     ended = subprocess.run([sys.executable, "-c", _KILL_ONE_WORKER], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (0, "3\n"), ended.stderr[-3000:]
+
+
+def test_a_user_without_a_name_is_told_so(monkeypatch):
+    """As in a container that is run as any number; Java would end in two tracebacks."""
+    for name in ("PYSPARK_GATEWAY_PORT", "PYSPARK_SUBMIT_ARGS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(SparkContext, "_active_spark_context", None)
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: (_ for _ in ()).throw(KeyError("uid not found")))
+    with pytest.raises(ConfigError, match=r"has no name here.*line in /etc/passwd"), open_session("nobody's"):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -166,11 +166,13 @@ def pack_reference(reference: DriftReference) -> bytes:
     return json.dumps(document, allow_nan=False).encode()
 
 
-def unpack_reference(content: bytes, *, n_dims: int) -> DriftReference:
+def unpack_reference(document: Mapping[str, Any], *, n_dims: int) -> DriftReference:
     """The inverse of :func:`pack_reference`.
 
     Parameters
     ----------
+    document : mapping
+        What the JSON holds; that its numbers are numbers was seen to when it was read.
     n_dims : int
         Dimensions of the feature that it must be of.
 
@@ -180,7 +182,6 @@ def unpack_reference(content: bytes, *, n_dims: int) -> DriftReference:
         If it is not what was written, or of another feature.
     """
     try:
-        document = json.loads(content)
         reference = DriftReference(
             feature=str(document["feature"]),
             features=_bins_from_plain(document["features"]),

@@ -282,7 +282,7 @@ def test_what_is_not_known_is_left_out():
 def test_a_reference_is_read_as_it_was_written():
     rng = np.random.default_rng(0)
     reference = build(rng, 60, n_validation=12)
-    again = unpack_reference(pack_reference(reference), n_dims=N_DIMS)
+    again = unpack_reference(json.loads(pack_reference(reference)), n_dims=N_DIMS)
     assert (again.feature, again.containers) == (reference.feature, reference.containers)
     for ours, theirs in ((again.features, reference.features), (again.tracks, reference.tracks)):
         assert ours.names == theirs.names
@@ -307,19 +307,16 @@ def test_a_reference_is_read_as_it_was_written():
 )
 def test_damaged_references_are_refused(damage):
     document = json.loads(pack_reference(build(np.random.default_rng(0), 60)))
-    unpack_reference(json.dumps(document).encode(), n_dims=N_DIMS)
+    unpack_reference(document, n_dims=N_DIMS)
     damage(document)
     with pytest.raises(BundleError, match="drift reference is damaged"):
-        unpack_reference(json.dumps(document).encode(), n_dims=N_DIMS)
+        unpack_reference(document, n_dims=N_DIMS)
 
 
 def test_references_of_another_feature_are_refused():
-    content = pack_reference(build(np.random.default_rng(0), 60))
+    document = json.loads(pack_reference(build(np.random.default_rng(0), 60)))
     with pytest.raises(BundleError, match="has 20 dimensions; wanted 13"):
-        unpack_reference(content, n_dims=13)
-    for content in (b"", b"{", b"[]", b"\xff\xfe"):
-        with pytest.raises(BundleError, match="is damaged"):
-            unpack_reference(content, n_dims=13)
+        unpack_reference(document, n_dims=13)
 
 
 def make_mfcc(waveform):
@@ -400,9 +397,11 @@ def test_a_difference_of_no_matter_is_no_drift():
     report = compare(reference, count_tracks(reference, columns=columns(25.0, -18.2), **same))
     assert [words.split(":")[0] for words in report.words] == ["shorter tracks"]
     # Bundles of before were made of the numbers as they are, and are read so.
-    before = unpack_reference(pack_reference(dataclasses.replace(reference, is_rounded=False)), n_dims=2)
+    before = unpack_reference(
+        json.loads(pack_reference(dataclasses.replace(reference, is_rounded=False))), n_dims=2
+    )
     assert not before.is_rounded
-    assert unpack_reference(pack_reference(reference), n_dims=2).is_rounded
+    assert unpack_reference(json.loads(pack_reference(reference)), n_dims=2).is_rounded
     raw = count_tracks(before, columns={"duration_s": np.full(10, 30.4)}, feature_means=np.zeros((10, 2)))
     rounded = count_tracks(reference, columns={"duration_s": np.full(10, 30.4)}, feature_means=np.zeros((10, 2)))
     assert (raw.tracks != rounded.tracks).any()
