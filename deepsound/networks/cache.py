@@ -62,12 +62,6 @@ def cache_folder() -> pathlib.Path:
         ) from exc
 
 
-def cache_folder() -> pathlib.Path:
-    """What a user keeps between jobs on this machine: ``DEEPSOUND_CACHE_DIR``, or a part of the user's cache."""
-    user_cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(os.environ.get("DEEPSOUND_CACHE_DIR") or pathlib.Path(user_cache) / "deepsound")
-
-
 class NetworkCache:
     """The folder of converted networks of one kind (``vggish``, ``musicnn``)."""
 
