@@ -122,12 +122,12 @@ def test_runs_of_other_stores_and_machines_are_left_to_them(store, cache, tmp_pa
     assert {path.name for path in cache.iterdir()} == set(kept)
 
 
-@pytest.mark.parametrize("folder", ["/dev/null/cache", ""])
-def test_a_run_without_a_cache_folder(store, monkeypatch, folder):  # noqa: ARG001
+@pytest.mark.parametrize("cache_dir", ["/dev/null/cache", ""])
+def test_a_run_without_a_cache_folder(store, monkeypatch, cache_dir):  # noqa: ARG001
     def has_none():
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setenv("DEEPSOUND_CACHE_DIR", folder)
+    monkeypatch.setenv("DEEPSOUND_CACHE_DIR", cache_dir)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(pathlib.Path, "home", has_none)
     with start() as run_id:
