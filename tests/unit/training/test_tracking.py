@@ -8,6 +8,7 @@ import socket
 
 import mlflow
 import pytest
+import sqlalchemy
 from mlflow import MlflowClient
 
 from deepsound.errors import TerminatedError, TrackingError
@@ -216,6 +217,21 @@ def test_what_a_server_does_not_allow_is_known_before_training(monkeypatch, refu
             prepare()
     assert SECRET not in str(caught.value)
     assert asked[-1].endswith(refused)
+
+
+def test_a_database_that_fails_is_told_in_a_line(store, monkeypatch, capfd):  # noqa: ARG001
+    with mlflow.start_run() as run:
+
+        def fail(*_, **__):
+            raise sqlalchemy.exc.OperationalError("INSERT", {}, OSError("database or disk is full"))
+
+        monkeypatch.setattr(sqlalchemy.orm.Session, "flush", fail)
+        with pytest.raises(TrackingError, match="disk is full"):
+            tracking.log_metrics({"x": 1.0})
+        monkeypatch.undo()
+        mlflow.set_tracking_uri(store)
+        assert run.info.run_id
+    assert capfd.readouterr().err == ""
 
 
 # ---- what is told
