@@ -219,7 +219,7 @@ def test_what_a_server_does_not_allow_is_known_before_training(monkeypatch, refu
     assert asked[-1].endswith(refused)
 
 
-def test_a_database_that_fails_is_told_in_a_line(store, monkeypatch, capfd):  # noqa: ARG001
+def test_a_database_that_fails_is_told_in_a_line(store, monkeypatch, capfd):
     with mlflow.start_run() as run:
 
         def fail(*_, **__):
