@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from deepsound.commands.running import say
+from deepsound.console import say
 from deepsound.errors import CommandFailedError, TooManyFailuresError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

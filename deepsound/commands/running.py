@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from deepsound.console import say
 from deepsound.errors import DeepsoundError, OutputError, first_line
 
 EXIT_BUG = 1
@@ -53,13 +54,6 @@ def write_json(document: Mapping[str, Any], path: str) -> None:
         beside.replace(target)
     except OSError as exc:
         raise OutputError(f"cannot write {path}: {first_line(exc)}") from exc
-
-
-def say(line: str) -> None:
-    """A line of progress, on standard error: standard output is for results."""
-    # In one piece: two threads may speak at the same time.
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
 
 
 @contextlib.contextmanager

@@ -5,8 +5,9 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from deepsound.commands.running import add_settings_options, muted_native_logs, reports_errors, say, write_json
+from deepsound.commands.running import add_settings_options, muted_native_logs, reports_errors, write_json
 from deepsound.config import TrainSettings
+from deepsound.console import say, show
 from deepsound.settings import read_settings
 
 
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "test": metrics_to_plain(result.test),
         }
         write_json(outcome, args.output)
-    print(result.model.uri)
+    show([result.model.uri])
     return 0
 
 
