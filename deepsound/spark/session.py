@@ -1,20 +1,28 @@
 """Opening Spark for one job."""
 
 import contextlib
+import logging
 import os
 import pathlib
 import re
+import signal
 import sys
+import threading
+import warnings
 from collections.abc import Iterator
+from typing import Any
 
+from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
-from deepsound.errors import JavaMissingError
+from deepsound.errors import DeepsoundError, JavaMissingError
+from deepsound.spark.engine_errors import explain
 from deepsound.spark.java import HOW_TO_INSTALL, find_java_home
 
 # spark.task.maxFailures, by default.
 _MAX_TASK_FAILURES = 4
+_LOG_SETTINGS = pathlib.Path(__file__).with_name("log4j2.properties")
 
 
 def count_cores(spark: SparkSession) -> int:
@@ -33,11 +41,77 @@ def open_session(app_name: str) -> Iterator[SparkSession]:
     ------
     JavaMissingError
         If Spark would have to be started and there is no Java for it.
+    EngineError
+        From the block, too, if Spark, its Java or a machine of its cannot do the work.
     """
-    # Not getActiveSession(): it knows the sessions of this thread only, and stopping another's would end its job.
-    if SparkContext._active_spark_context is not None:
-        yield SparkSession.builder.getOrCreate()
+    with _engine_errors():
+        # Not getActiveSession(): it knows the sessions of this thread only; stopping another's would end its job.
+        if SparkContext._active_spark_context is not None:
+            yield SparkSession.builder.getOrCreate()
+            return
+        with _own_interrupts():
+            spark = _start(app_name)
+        try:
+            yield spark
+        except KeyboardInterrupt:
+            # Under spark-submit its Java was interrupted, too, and ends by itself.
+            if "PYSPARK_GATEWAY_PORT" not in os.environ:
+                _stop(spark, is_silent=True)
+            raise
+        except BaseException:
+            # What went wrong is on its way up; the tasks that end with the session have nothing to add.
+            _stop(spark, is_silent=True)
+            raise
+        _stop(spark)
+
+
+@contextlib.contextmanager
+def _engine_errors() -> Iterator[None]:
+    """Turn what the engine raises for the user's troubles into an :class:`EngineError`; bugs pass as they are."""
+    try:
+        yield
+    except DeepsoundError:
+        raise
+    except Exception as exc:
+        explained = explain(exc)
+        if explained is None:
+            raise
+        raise explained from exc
+
+
+@contextlib.contextmanager
+def _own_interrupts() -> Iterator[None]:
+    """Keep the process's way with Ctrl-C.
+
+    pyspark puts another in its place, which calls Java from within a call to Java and fails over it. A
+    KeyboardInterrupt ends the block that a session is for, and with the session its jobs.
+    """
+    # py4j accounts for a call that is cut off in fifty lines, on the root logger.
+    logging.getLogger().addFilter(_is_not_of_py4j)
+    if threading.current_thread() is not threading.main_thread():
+        yield
         return
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def _is_not_of_py4j(record: logging.LogRecord) -> bool:
+    return "py4j" not in pathlib.Path(record.pathname).parts
+
+
+def _stop(spark: SparkSession, *, is_silent: bool = False) -> None:
+    """End a session, in silence where its Java has gone before."""
+    with warnings.catch_warnings(), contextlib.suppress(Py4JError, OSError):
+        warnings.simplefilter("ignore", RuntimeWarning)
+        if is_silent:
+            spark.sparkContext.setLogLevel("OFF")
+        spark.stop()
+
+
+def _start(app_name: str) -> SparkSession:
     # Workers must run the interpreter that has the packages, not whatever 'python3' the PATH finds first.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(app_name).config("spark.ui.showConsoleProgress", "false")
@@ -52,11 +126,18 @@ def open_session(app_name: str) -> Iterator[SparkSession]:
     else:
         builder = _as_local(builder)
     spark = builder.master(with_retries(master)).getOrCreate()
+    _shorten_log(spark)
     spark.sparkContext.setLogLevel("ERROR")
-    try:
-        yield spark
-    finally:
-        spark.stop()
+    return spark
+
+
+def _shorten_log(spark: SparkSession) -> None:
+    """Our log settings in the place of Spark's default ones; a user's own stay."""
+    jvm: Any = spark.sparkContext._jvm
+    log4j = jvm.org.apache.logging.log4j
+    source = log4j.LogManager.getContext(False).getConfiguration().getConfigurationSource()
+    if str(source.getLocation()).endswith("log4j2-defaults.properties") and _LOG_SETTINGS.exists():
+        log4j.core.config.Configurator.reconfigure(jvm.java.net.URI.create(_LOG_SETTINGS.as_uri()))
 
 
 def with_retries(master: str) -> str:
@@ -75,4 +156,8 @@ def _as_local(builder: SparkSession.Builder) -> SparkSession.Builder:
     os.environ["JAVA_HOME"] = java_home
     # A single machine: the network name need not resolve, and nobody else has business with this Spark.
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    # Before the options of an installation of Spark of the user's own, which win.
+    builder = builder.config(
+        "spark.driver.defaultJavaOptions", f"-Dlog4j2.configurationFile={_LOG_SETTINGS.as_uri()}"
+    )
     return builder.config("spark.ui.enabled", "false").config("spark.driver.memory", "4g")
