@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from deepsound import __version__
+from deepsound.commands.running import reports_errors
 
 _COMMANDS = {
     "extract": "a folder of audio to features (Parquet)",
@@ -35,6 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@reports_errors
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     args = build_parser().parse_args(argv)

@@ -133,6 +133,12 @@ class JavaMissingError(DeepsoundError):
     code = "java_missing"
 
 
+class EngineError(DeepsoundError):
+    """Spark, its Java or a machine that it runs on cannot do the work: killed, full, or out of reach."""
+
+    code = "engine"
+
+
 class CommandFailedError(DeepsoundError):
     """A stage of ``deepsound demo`` failed; its own message stands above."""
 

@@ -3,8 +3,9 @@
 import argparse
 from collections.abc import Sequence
 
-from deepsound.commands.running import add_settings_options, reports_errors, say, write_json
+from deepsound.commands.running import add_settings_options, reports_errors, write_json
 from deepsound.config import TrainSettings
+from deepsound.console import say, show
 from deepsound.settings import read_settings
 
 
@@ -34,5 +35,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     result = audit_collection(args.features, settings=settings, n_repeats=args.repeats, report=say)
     if args.output is not None:
         write_json(audit_to_plain(result), args.output)
-    print("\n".join(format_collection_audit(result)))
+    show(format_collection_audit(result))
     return 0

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from deepsound.commands.running import reports_errors, write_json
-from deepsound.credentials import hide_credentials
+from deepsound.console import show
 
 if TYPE_CHECKING:
     from deepsound.evaluation.metrics import CollectionMetrics
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "notes": list(result.notes),
         }
         write_json(plain, args.output)
-    print(hide_credentials("\n".join(format_comparison(result, names=names))))
+    show(format_comparison(result, names=names))
     return 0
 
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from deepsound.commands.demo_jobs import ROOT, Collections, Plan, run_jobs
 from deepsound.commands.demo_scorecard import format_demo
 from deepsound.commands.networks import choose_embedding, prepare_networks
-from deepsound.commands.running import reports_errors, say
+from deepsound.commands.running import reports_errors
 from deepsound.config import ExtractSettings
+from deepsound.console import say, show
 from deepsound.errors import InputError
 from deepsound.features.registry import check_feature_names
 from deepsound.settings import read_settings
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     collections = _collections(args)
     plan = Plan(output=output, features=features, config=args.config, network=network)
     run_jobs(collections, plan)
-    print(format_demo(collections, plan))
+    show(format_demo(collections, plan))
     say(f"done in {time.monotonic() - started:.0f} s")
     return 0
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from deepsound.children import child_environment
-from deepsound.commands.running import say
+from deepsound.console import say
 from deepsound.errors import CommandFailedError, TooManyFailuresError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -123,7 +123,7 @@ def _submit(job: _Job) -> None:
         "SPARK_LOCAL_IP": os.environ.get("SPARK_LOCAL_IP", "127.0.0.1"),
     }
     settings = ROOT / "conf" / "spark" / "local.conf"
-    log_settings = (ROOT / "conf" / "spark" / "log4j2.properties").as_uri()
+    log_settings = (ROOT / "deepsound" / "spark" / "log4j2.properties").as_uri()
     command = [
         *("spark-submit", "--properties-file", str(settings)),
         *("--driver-java-options", f"{_JAVA_OPTIONS} -Dlog4j2.configurationFile={log_settings}"),

@@ -6,8 +6,8 @@ import contextlib
 from pyspark.sql import SparkSession
 
 from deepsound.commands.networks import prepare_networks
-from deepsound.commands.running import say
 from deepsound.config import ExtractSettings
+from deepsound.console import say, show
 from deepsound.doctor import forecast
 from deepsound.doctor.check import FAIL, OK, WARN, Check, Findings
 from deepsound.doctor.checklist import list_executor_checks
@@ -132,4 +132,4 @@ def _predict(
     lines = format_prediction(
         prediction, input_path=args.input, n_sampled=len(measured.plan.files), n_files=len(measured.sizes)
     )
-    print("\n".join(lines))
+    show(lines)

@@ -5,8 +5,9 @@ import functools
 from collections.abc import Callable, Sequence
 
 from deepsound.commands.networks import prepare_networks
-from deepsound.commands.running import add_settings_options, reports_errors, say
+from deepsound.commands.running import add_settings_options, reports_errors
 from deepsound.config import ExtractSettings
+from deepsound.console import say
 from deepsound.errors import ParameterError
 from deepsound.features.registry import check_feature_names
 from deepsound.settings import read_settings

@@ -3,7 +3,8 @@
 import os
 from collections.abc import Sequence
 
-from deepsound.commands.running import muted_native_logs, say
+from deepsound.commands.running import muted_native_logs
+from deepsound.console import say
 from deepsound.errors import NetworkMismatchError, NetworkUnavailableError
 from deepsound.networks.engine import NetworkFile
 from deepsound.networks.prepare import prepare_networks as prepare

@@ -2,20 +2,28 @@
 
 import argparse
 import contextlib
+import errno
 import functools
 import json
 import os
 import pathlib
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TextIO
 
-from deepsound.credentials import hide_credentials, without_credentials
+from deepsound.console import say
+from deepsound.credentials import without_credentials
 from deepsound.errors import DeepsoundError, OutputError, TerminatedError, first_line
 
 EXIT_BUG = 1
 EXIT_USAGE = 2
+# As a shell has it: 128 and the number of the signal.
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+EXIT_TERMINATED = 128 + signal.SIGTERM
+# A machine at its limits is no bug, wherever it shows.
+_MACHINE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO}
 
 
 class Main(Protocol):
@@ -57,13 +65,6 @@ def write_json(document: Mapping[str, Any], path: str) -> None:
         raise OutputError(f"cannot write {path}: {first_line(exc)}") from exc
 
 
-def say(line: str) -> None:
-    """A line of progress, on standard error: standard output is for results. Credentials in it are not shown."""
-    # In one piece: two threads may speak at the same time.
-    sys.stderr.write(f"{hide_credentials(line)}\n")
-    sys.stderr.flush()
-
-
 @contextlib.contextmanager
 def muted_native_logs(into: str = os.devnull) -> Iterator[None]:
     """Swallow what native code, or a Java that is started, writes to standard error; what Python writes passes.
@@ -95,24 +96,80 @@ def _standard_error() -> TextIO:
     return os.fdopen(os.dup(2), "w", buffering=1)
 
 
+class _Answer:
+    """Answers Ctrl-C at once, by a line, before anything else ends.
+
+    Under spark-submit the Java that passes our words on is interrupted at the same time, and soon gone.
+    """
+
+    def __init__(self) -> None:
+        self.is_given = False
+
+    def __call__(self, _number: int, _frame: object) -> None:
+        # It may come in the middle of another line, which cannot be written into.
+        with contextlib.suppress(RuntimeError):
+            self.give()
+        raise KeyboardInterrupt
+
+    def give(self) -> None:
+        if not self.is_given:
+            say("deepsound: interrupted")
+            self.is_given = True
+
+
+@contextlib.contextmanager
+def _answered_interrupts() -> Iterator[_Answer]:
+    present = signal.getsignal(signal.SIGINT)
+    if isinstance(present, _Answer):  # a command within the command line
+        yield present
+        return
+    answer = _Answer()
+    is_main = threading.current_thread() is threading.main_thread()
+    # Where somebody else has a way with it, as nohup, that stays.
+    if not is_main or present is not signal.default_int_handler:
+        yield answer
+        return
+    signal.signal(signal.SIGINT, answer)
+    try:
+        yield answer
+    finally:
+        signal.signal(signal.SIGINT, present)
+
+
 def reports_errors(run: Callable[[Sequence[str] | None], int]) -> Main:
     """Turn an error of ours into one line and its exit code; anything else is a bug and keeps its traceback."""
 
     @functools.wraps(run)
     def main(argv: Sequence[str] | None = None) -> int:
-        try:
-            return run(argv)
-        except DeepsoundError as exc:
-            say(f"deepsound: error [{exc.code}]: {' '.join(str(exc).split())}")
-            return exc.exit_code
-        except KeyboardInterrupt as exc:
-            # As a shell has it: 128 and the number of the signal.
-            is_terminated = isinstance(exc, TerminatedError)
-            say(f"deepsound: {'terminated' if is_terminated else 'interrupted'}")
-            return 128 + (signal.SIGTERM if is_terminated else signal.SIGINT)
-        except BrokenPipeError:
-            # The reader of our output has gone; nothing more can be told to it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return EXIT_BUG
+        with _answered_interrupts() as answer:
+            try:
+                return run(argv)
+            except TerminatedError:
+                say("deepsound: terminated")
+                return EXIT_TERMINATED
+            except KeyboardInterrupt:
+                answer.give()
+                return EXIT_INTERRUPTED
+            except Exception as exc:
+                # What breaks while all comes to its end tells nothing new.
+                code = EXIT_INTERRUPTED if answer.is_given else _report(exc)
+                if code is None:
+                    raise
+                return code
 
     return main
+
+
+def _report(exc: Exception) -> int | None:
+    """Say what an error is, in one line; its exit code, None for a bug."""
+    if isinstance(exc, DeepsoundError):
+        say(f"deepsound: error [{exc.code}]: {' '.join(str(exc).split())}")
+        return exc.exit_code
+    if isinstance(exc, BrokenPipeError):
+        # The reader of our output has gone; nothing more can be told to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BUG
+    if isinstance(exc, OSError) and exc.errno in _MACHINE_ERRORS:
+        say(f"deepsound: error [machine]: {' '.join(str(exc).split())}")
+        return EXIT_USAGE
+    return None

@@ -4,7 +4,8 @@ import argparse
 import pathlib
 from collections.abc import Sequence
 
-from deepsound.commands.running import reports_errors, say
+from deepsound.commands.running import reports_errors
+from deepsound.console import say
 from deepsound.sample import compose_collection, compose_ood_collection
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from deepsound.commands.networks import prepare_networks
-from deepsound.commands.running import add_settings_options, reports_errors, say
+from deepsound.commands.running import add_settings_options, reports_errors
 from deepsound.config import ScoreSettings
-from deepsound.credentials import hide_credentials
+from deepsound.console import say, show
 from deepsound.errors import TooManyFailuresError
 from deepsound.settings import read_settings
 
@@ -80,8 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     for scores in result.models:
         if len(models) > 1:
-            print(hide_credentials(f"{scores.model.name}: {scores.model.uri}"))
-        print(format_collection(scores.evaluation))
+            show([f"{scores.model.name}: {scores.model.uri}"])
+        show(format_collection(scores.evaluation))
         run_id = log_scoring(
             scores.evaluation,
             summary=scores.summary,
@@ -91,20 +91,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         say(f"logged as MLflow run {run_id}")
     for pair in result.pairs:
-        print(_describe_pair(pair))
+        show(_describe_pair(pair))
     for scores in result.models:
         _check_failures(scores, settings)
     return 0
 
 
-def _describe_pair(pair: "ModelPair") -> str:
+def _describe_pair(pair: "ModelPair") -> list[str]:
     from deepsound.evaluation.scorecard.comparison import describe_comparison
 
     if pair.comparison is None:
-        return f"{pair.a} and {pair.b}: no track of a known genre that both have scored"
+        return [f"{pair.a} and {pair.b}: no track of a known genre that both have scored"]
     lines = describe_comparison(pair.a, pair.b, pair.comparison)
     title = f"{pair.a} against {pair.b}, on {pair.comparison.n_tracks} tracks:"
-    return "\n".join([title, *(f"  {line}" for line in lines)])
+    return [title, *(f"  {line}" for line in lines)]
 
 
 def _check_failures(scores: "ModelScores", settings: ScoreSettings) -> None:

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from deepsound.commands.running import reports_errors
+from deepsound.console import show
 from deepsound.data.quarantine import TrackReport, report_tracks
 from deepsound.data.store import read_summary, read_tracks
 from deepsound.errors import ParameterError
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.code is not None and args.code not in report.failures_by_code:
         found = ", ".join(report.failures_by_code) or "none failed"
         raise ParameterError(f"no track of {args.features} failed with '{args.code}'; codes: {found}")
-    print("\n".join(format_tracks(report, limit=args.limit)))
+    show(format_tracks(report, limit=args.limit))
     return 0
 
 

@@ -6,8 +6,9 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from deepsound.commands.running import add_settings_options, muted_native_logs, reports_errors, say, write_json
+from deepsound.commands.running import add_settings_options, muted_native_logs, reports_errors, write_json
 from deepsound.config import TrainSettings
+from deepsound.console import say, show
 from deepsound.settings import read_settings
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _report(
             "test": test,
         }
         write_json(outcome, output)
-    print(model.uri)
+    show([model.uri])
 
 
 def _search(features: str, settings: TrainSettings) -> tuple[TrainSettings, str]:

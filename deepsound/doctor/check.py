@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from deepsound.console import show
 from deepsound.credentials import hide_credentials
 from deepsound.errors import DeepsoundError
 
@@ -57,7 +58,7 @@ class Findings:
 
     def add(self, check: Check) -> None:
         """Print a finding."""
-        print(check.line, flush=True)
+        show([check.line])
         if check.status == FAIL:
             self.failed.add(check.name)
 

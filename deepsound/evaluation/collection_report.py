@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from deepsound.console import to_printable
 from deepsound.evaluation.collection import CollectionEvaluation, Distances
 from deepsound.evaluation.coverage import CoverageCurve
 from deepsound.evaluation.quantification import Quantification
@@ -57,8 +58,8 @@ def _format_shares(shares: Quantification) -> list[str]:
         "known mistakes make likely:",
         f"{'genre':<12} {'tracks':>6} {'predicted':>9} {'estimated':>9} {'95 % interval':>14}",
         *(
-            f"{share.genre:<12} {share.n_predicted:>6} {share.predicted:>9.2f} {share.estimated:>9.2f} "
-            f"{f'{share.estimated_low:.2f} to {share.estimated_high:.2f}':>14}"
+            f"{to_printable(share.genre):<12} {share.n_predicted:>6} {share.predicted:>9.2f} "
+            f"{share.estimated:>9.2f} {f'{share.estimated_low:.2f} to {share.estimated_high:.2f}':>14}"
             for share in shares.shares
         ),
         "the estimate holds where genres sound as they do at home",

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from deepsound.console import to_printable
 from deepsound.evaluation.metrics import CollectionMetrics
 
 Scorecard = tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]
@@ -116,8 +117,8 @@ def format_per_genre(rows: Sequence[Mapping[str, Any]]) -> str:
     for row in rows:
         interval = "-" if row["recall"] is None else f"{row['recall_low']:.2f} to {row['recall_high']:.2f}"
         lines.append(
-            f"{row['genre']:<12} {row['n_true']:>6} {row['n_correct']:>6} {_number(row['precision']):>9} "
-            f"{_number(row['recall']):>7} {interval:>14} {_number(row['f1']):>5}"
+            f"{to_printable(row['genre']):<12} {row['n_true']:>6} {row['n_correct']:>6} "
+            f"{_number(row['precision']):>9} {_number(row['recall']):>7} {interval:>14} {_number(row['f1']):>5}"
         )
     return "\n".join(lines)
 

@@ -51,7 +51,8 @@ class ExtractProgress:
 
         def show(end: str) -> None:
             line = self.describe(n_files=n_files, elapsed_s=time.monotonic() - started)
-            print(f"\r{line:<90}" if is_terminal else line, end=end, file=out, flush=True)
+            out.write((f"\r{line:<90}" if is_terminal else line) + end)
+            out.flush()
 
         def tick() -> None:
             while not done.wait(period_s):

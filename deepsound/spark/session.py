@@ -1,22 +1,32 @@
 """Opening Spark for one job."""
 
 import contextlib
+import logging
 import os
 import pathlib
 import pwd
 import re
+import signal
 import sys
+import tempfile
+import threading
+import warnings
 from collections.abc import Iterator
+from types import FrameType
+from typing import Any
 
+from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from deepsound.children import SAFE_PATH, named_folders
-from deepsound.errors import ConfigError, JavaMissingError
+from deepsound.errors import ConfigError, DeepsoundError, EngineError, JavaMissingError, first_line
+from deepsound.spark.engine_errors import explain
 from deepsound.spark.java import HOW_TO_INSTALL, find_java_home
 
 # spark.task.maxFailures, by default.
 _MAX_TASK_FAILURES = 4
+_LOG_SETTINGS = pathlib.Path(__file__).with_name("log4j2.properties")
 
 
 def count_cores(spark: SparkSession) -> int:
@@ -38,12 +48,91 @@ def open_session(app_name: str) -> Iterator[SparkSession]:
     ConfigError
         If a ``spark-submit`` has already given its workers the working directory to import from, or the user of a
         local Spark has no name.
+    EngineError
+        From the block, too, if Spark, its Java or a machine of its cannot do the work.
     """
-    # Not getActiveSession(): it knows the sessions of this thread only, and stopping another's would end its job.
-    if SparkContext._active_spark_context is not None:
-        with _safe_path(SparkContext._active_spark_context):
-            yield SparkSession.builder.getOrCreate()
+    with _engine_errors():
+        # Not getActiveSession(): it knows the sessions of this thread only; stopping another's would end its job.
+        if SparkContext._active_spark_context is not None:
+            with _safe_path(SparkContext._active_spark_context):
+                yield SparkSession.builder.getOrCreate()
+            return
+        with _held_interrupts() as interrupts:
+            spark = _start(app_name)
+        try:
+            if interrupts:
+                raise KeyboardInterrupt
+            yield spark
+        except KeyboardInterrupt:
+            # Under spark-submit its Java was interrupted, too, and ends by itself.
+            if "PYSPARK_GATEWAY_PORT" not in os.environ:
+                _stop(spark, is_silent=True)
+            raise
+        except BaseException:
+            # What went wrong is on its way up; the tasks that end with the session have nothing to add.
+            _stop(spark, is_silent=True)
+            raise
+        _stop(spark)
+
+
+@contextlib.contextmanager
+def _engine_errors() -> Iterator[None]:
+    """Turn what the engine raises for the user's troubles into an :class:`EngineError`; bugs pass as they are."""
+    try:
+        yield
+    except DeepsoundError:
+        raise
+    except Exception as exc:
+        explained = explain(exc)
+        if explained is None:
+            raise
+        raise explained from exc
+
+
+@contextlib.contextmanager
+def _held_interrupts() -> Iterator[list[int]]:
+    """Keep the process's way with Ctrl-C while Spark starts; yields the interrupts that came, which are to be raised.
+
+    Java that is left in its start would live on for ever, without a word. And pyspark puts another way in the
+    place of ours, which calls Java from within a call to Java and fails over it. A KeyboardInterrupt ends the
+    block that a session is for, and with the session its jobs.
+    """
+    # py4j accounts for a call that is cut off in fifty lines, on the root logger.
+    logging.getLogger().addFilter(_is_not_of_py4j)
+    interrupts: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupts
         return
+    former = signal.getsignal(signal.SIGINT)
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        interrupts.append(number)
+        with contextlib.suppress(KeyboardInterrupt):
+            if callable(former):
+                former(number, frame)
+
+    if callable(former):
+        signal.signal(signal.SIGINT, hold)
+    try:
+        yield interrupts
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
+def _is_not_of_py4j(record: logging.LogRecord) -> bool:
+    return "py4j" not in pathlib.Path(record.pathname).parts
+
+
+def _stop(spark: SparkSession, *, is_silent: bool = False) -> None:
+    """End a session, in silence where its Java has gone before."""
+    with warnings.catch_warnings(), contextlib.suppress(Py4JError, OSError):
+        warnings.simplefilter("ignore", RuntimeWarning)
+        if is_silent:
+            spark.sparkContext.setLogLevel("OFF")
+        spark.stop()
+
+
+def _start(app_name: str) -> SparkSession:
     # Workers must run the interpreter that has the packages, not whatever 'python3' the PATH finds first.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(app_name).config("spark.ui.showConsoleProgress", "false")
@@ -63,11 +152,18 @@ def open_session(app_name: str) -> Iterator[SparkSession]:
     else:
         builder = _as_local(builder)
     spark = builder.master(with_retries(master)).getOrCreate()
+    _shorten_log(spark)
     spark.sparkContext.setLogLevel("ERROR")
-    try:
-        yield spark
-    finally:
-        spark.stop()
+    return spark
+
+
+def _shorten_log(spark: SparkSession) -> None:
+    """Our log settings in the place of Spark's default ones; a user's own stay."""
+    jvm: Any = spark.sparkContext._jvm
+    log4j = jvm.org.apache.logging.log4j
+    source = log4j.LogManager.getContext(False).getConfiguration().getConfigurationSource()
+    if str(source.getLocation()).endswith("log4j2-defaults.properties") and _LOG_SETTINGS.exists():
+        log4j.core.config.Configurator.reconfigure(jvm.java.net.URI.create(_LOG_SETTINGS.as_uri()))
 
 
 def _check_user() -> None:
@@ -79,6 +175,21 @@ def _check_user() -> None:
             f"the user with the number {os.getuid()} has no name here, and Spark works for none without; wanted a "
             f"line in /etc/passwd, such as music:x:{os.getuid()}:{os.getgid()}::/tmp:/bin/sh"
         ) from exc
+
+
+def _check_local_folders() -> None:
+    """Refuse temporary folders of which none can be used: Spark's Java ends over it without saying so."""
+    named = [name for name in os.environ.get("SPARK_LOCAL_DIRS", "").split(",") if name]
+    reasons = []
+    for name in named:
+        try:
+            pathlib.Path(name).mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=name):
+                return
+        except OSError as exc:
+            reasons.append(first_line(exc))
+    if reasons:
+        raise EngineError(f"Spark can use none of its temporary folders, SPARK_LOCAL_DIRS: {'; '.join(reasons)}")
 
 
 @contextlib.contextmanager
@@ -117,7 +228,12 @@ def _as_local(builder: SparkSession.Builder) -> SparkSession.Builder:
     if java_home is None:
         raise JavaMissingError(f"{finding}. {HOW_TO_INSTALL}")
     _check_user()
+    _check_local_folders()
     os.environ["JAVA_HOME"] = java_home
     # A single machine: the network name need not resolve, and nobody else has business with this Spark.
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    # Before the options of an installation of Spark of the user's own, which win.
+    builder = builder.config(
+        "spark.driver.defaultJavaOptions", f"-Dlog4j2.configurationFile={_LOG_SETTINGS.as_uri()}"
+    )
     return builder.config("spark.ui.enabled", "false").config("spark.driver.memory", "4g")

@@ -25,7 +25,7 @@ def bench_environment(scratch: pathlib.Path) -> dict[str, str]:
 
 def extract_command(folder: pathlib.Path, *settings: str, output: pathlib.Path, n_cores: int = 1) -> list[str]:
     """``spark-submit jobs/extract.py`` on so many cores of this machine."""
-    log_settings = (_ROOT / "conf" / "spark" / "log4j2.properties").as_uri()
+    log_settings = (_ROOT / "deepsound" / "spark" / "log4j2.properties").as_uri()
     return [
         *("spark-submit", "--master", f"local[{n_cores}]", "--conf", "spark.ui.enabled=false"),
         *("--driver-java-options", f"-Dlog4j2.configurationFile={log_settings}"),

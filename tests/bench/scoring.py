@@ -115,7 +115,7 @@ def _segments_a_second(runs: Mapping[int, ProcessTree]) -> float:
 
 
 def _submit() -> list[str]:
-    log_settings = (_ROOT / "conf" / "spark" / "log4j2.properties").as_uri()
+    log_settings = (_ROOT / "deepsound" / "spark" / "log4j2.properties").as_uri()
     return [
         *("spark-submit", "--master", "local[2]", "--conf", "spark.ui.enabled=false"),
         *("--driver-java-options", f"-Dlog4j2.configurationFile={log_settings} -Dname=deepsound-bench-driver"),

@@ -3,7 +3,13 @@
 import numpy as np
 
 from deepsound.evaluation.metrics import compute_metrics
-from deepsound.evaluation.report import format_headline, format_side_by_side, metrics_to_plain, per_genre_rows
+from deepsound.evaluation.report import (
+    format_headline,
+    format_per_genre,
+    format_side_by_side,
+    metrics_to_plain,
+    per_genre_rows,
+)
 
 
 def make_card(confusion, **counts):
@@ -37,3 +43,10 @@ def test_without_labels_the_cards_stand_one_below_the_other():
 
 def test_headline():
     assert format_headline(GOOD[0]) == "0.89 [0.57, 0.98] of 9"
+
+
+def test_a_genre_with_a_newline_forges_no_row():
+    rows = [{**row, "genre": "blues\n\x1b[2Jrock 9 9"} if i == 0 else row for i, row in enumerate(GOOD[1])]
+    lines = format_per_genre(rows).split("\n")
+    assert len(lines) == 1 + len(rows)
+    assert lines[1].startswith("blues\\n\\x1b[2Jrock 9 9 ")

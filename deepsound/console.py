@@ -1,0 +1,43 @@
+"""The one way by which commands print, whatever stands in the names of other people's files and in addresses."""
+
+import re
+import sys
+from collections.abc import Iterable
+from typing import TextIO
+
+from deepsound.credentials import hide_credentials
+
+# C0 with tab and newline, DEL, C1; marks, embeddings, overrides and isolates that turn the direction of writing;
+# line and paragraph separators; what stands for a byte that is no text. Joiners stay: scripts and emoji need them.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def to_printable(text: str) -> str:
+    r"""Text that stays on its line and moves nothing else on a terminal.
+
+    A control character becomes its escape, as in ``\x1b[2J``. Of data (Parquet, JSON) this is no part: there names
+    stay what they are.
+    """
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def show(lines: str | Iterable[str]) -> None:
+    """Results, on standard output: each item is a line, whatever it holds.
+
+    A text is shown as it stands, so that whoever puts one together writes names :func:`to_printable`.
+    """
+    _write(sys.stdout, lines.split("\n") if isinstance(lines, str) else lines)
+
+
+def say(line: str) -> None:
+    """A line of progress, on standard error: standard output is for results."""
+    _write(sys.stderr, [line])
+
+
+def _write(stream: TextIO, lines: Iterable[str]) -> None:
+    text = "".join(f"{to_printable(hide_credentials(line))}\n" for line in lines)
+    # Under LC_ALL=C or PYTHONIOENCODING not every letter has a code.
+    encoding = stream.encoding or "utf-8"
+    # In one piece: two threads may speak at the same time.
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    stream.flush()
