@@ -91,7 +91,7 @@ def _engine_errors() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _held_interrupts() -> Iterator[list[int]]:
-    """Keep the process's way with Ctrl-C while Spark starts; yields the interrupts that came, which are to be raised.
+    """Keep the process's way with Ctrl-C while Spark starts; yields the interrupts that came, to be raised later.
 
     Java that is left in its start would live on for ever, without a word. And pyspark puts another way in the
     place of ours, which calls Java from within a call to Java and fails over it. A KeyboardInterrupt ends the
