@@ -107,6 +107,7 @@ class DriftDocument(_Part):
     tracks: Annotated[list[BinsPart], Field(max_length=1000)]
     containers: dict[Text, Count]
     is_rounded: bool = False
+    medians: dict[Text, Number] = {}
 
 
 def parse_manifest(plain: dict[str, Any], *, version: int) -> Manifest:

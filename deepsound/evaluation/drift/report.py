@@ -1,7 +1,7 @@
 """A collection against the training tracks, in numbers and in words."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.stats
@@ -10,6 +10,7 @@ from deepsound.errors import ParameterError
 from deepsound.evaluation.drift.bins import BinnedQuantities
 from deepsound.evaluation.drift.divergence import compute_p_values, compute_psi, compute_tilt
 from deepsound.evaluation.drift.reference import CONFIDENCE, TREBLE, DriftCounts, DriftReference
+from deepsound.evaluation.numbers import say_number
 
 # Moved means both: more than chance, at a share of 1 % false ones among those named, and by more than a little.
 _FALSE_DISCOVERY_RATE = 0.01
@@ -42,7 +43,8 @@ class QuantityDrift:
     tilt : float or None
         Probability that a track of the collection lies above a training track.
     median, median_before : (float, float) or None
-        Bounds of the collection's and of the training tracks' median; infinite where the outermost bin is open.
+        Bounds of the collection's and of the training tracks' median, equal where it is known; infinite where the
+        outermost bin is open.
     has_moved : bool
         By more than chance and by more than a little.
     """
@@ -119,7 +121,10 @@ def compare(reference: DriftReference, counts: DriftCounts, *, seed: int = 0) ->
         If the counts are not of this reference.
     """
     features = _compare_bins(reference.features, counts.features)
-    tracks = _compare_bins(reference.tracks, counts.tracks)
+    tracks = tuple(
+        _with_medians(drift, now=counts.median(drift.name), before=reference.medians.get(drift.name))
+        for drift in _compare_bins(reference.tracks, counts.tracks)
+    )
     n_tracks, n_reference = (
         int(c.sum(axis=1).max(initial=0)) for c in (counts.features, reference.features.counts)
     )
@@ -162,6 +167,15 @@ def _compare_bins(bins: BinnedQuantities, counts: np.ndarray) -> tuple[QuantityD
             has_moved=bool(has_moved[i]),
         )
         for i, name in enumerate(bins.names)
+    )
+
+
+def _with_medians(drift: QuantityDrift, *, now: float | None, before: float | None) -> QuantityDrift:
+    """With the medians themselves, where they are known, in the place of the bins that they lie in."""
+    return replace(
+        drift,
+        median=drift.median if now is None else (now, now),
+        median_before=drift.median_before if before is None else (before, before),
     )
 
 
@@ -212,9 +226,11 @@ def _say_median(bounds: tuple[float, float] | None) -> str:
     if bounds is None or not any(map(math.isfinite, bounds)):
         return "unknown"
     low, high = bounds
+    if low == high:
+        return say_number(low)
     if math.isinf(low):
-        return f"at most {high:.4g}"
-    return f"above {low:.4g}" if math.isinf(high) else f"about {(low + high) / 2:.4g}"
+        return f"at most {say_number(high)}"
+    return f"above {say_number(low)}" if math.isinf(high) else f"about {say_number((low + high) / 2)}"
 
 
 def _say_containers(before: dict[str, int], now: dict[str, int]) -> str:

@@ -10,6 +10,7 @@ from deepsound.evaluation.coverage import COVERAGES, CoverageCurve
 from deepsound.evaluation.detection import Detection
 from deepsound.evaluation.drift import DriftReport, QuantityDrift
 from deepsound.evaluation.intervals import wilson_interval
+from deepsound.evaluation.numbers import say_number
 from deepsound.evaluation.quantification import Quantification
 from deepsound.evaluation.scorecard.charts import Bar, draw_bars, draw_paired_bars
 from deepsound.evaluation.scorecard.page import Block, Chart, Listing, Notice, Section, Table
@@ -237,9 +238,11 @@ def _say_bounds(bounds: tuple[float, float] | None) -> str:
     if bounds is None or not any(map(math.isfinite, bounds)):
         return "-"
     low, high = bounds
+    if low == high:
+        return say_number(low)
     if math.isinf(low):
-        return f"up to {high:.4g}"
-    return f"over {low:.4g}" if math.isinf(high) else f"{low:.4g} to {high:.4g}"
+        return f"up to {say_number(high)}"
+    return f"over {say_number(low)}" if math.isinf(high) else f"{say_number(low)} to {say_number(high)}"
 
 
 def labels_section(labels: Mapping[str, int]) -> Section:

@@ -1,4 +1,4 @@
-"""Accounts of Java and of Python workers, cut from real ones, to the line that a user gets; and Ctrl-C at any time."""
+"""Accounts of Java and of Python workers, cut from real ones, to the line that a user gets; and interrupts."""
 
 import os
 import signal
@@ -13,8 +13,8 @@ from deepsound.errors import EngineError, JavaMissingError
 from deepsound.spark import session
 from deepsound.spark.engine_errors import explain, find_io_error
 
-TASK = """Job aborted due to stage failure: Task 1 in stage 3.0 failed 4 times, most recent failure: Lost task 1.3 in
-stage 3.0 (TID 9) (vm executor driver): {error}
+TASK = """Job aborted due to stage failure: Task 1 in stage 3.0 failed 4 times, most recent failure: Lost task 1.3
+in stage 3.0 (TID 9) (vm executor driver): {error}
 \tat org.apache.spark.{package}.Thing.call(Thing.scala:12)
 \tat java.base/java.lang.Thread.run(Thread.java:840)
 Driver stacktrace:"""
@@ -47,15 +47,27 @@ def worker(error):
             r"Spark's temporary folder \(SPARK_LOCAL_DIRS.*\): No space left on device",
         ),
         (task("java.lang.OutOfMemoryError: Java heap space"), r"raise spark\.driver\.memory"),
-        (task("org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)"), "worker was killed"),
-        (task("org.apache.hadoop.hdfs.BlockMissingException: Could not obtain block: BP-1"), "Could not obtain block"),
+        (
+            task("org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)"),
+            "worker was killed",
+        ),
+        (
+            task("org.apache.hadoop.hdfs.BlockMissingException: Could not obtain block: BP-1"),
+            "Could not obtain block",
+        ),
         (PySparkException("Job 3 cancelled because SparkContext was shut down"), "Spark was shut down"),
         (Py4JNetworkError("Answer from Java side is empty"), "Java has ended"),
         (ConnectionRefusedError(111, "Connection refused"), "Java has ended"),
         (Py4JError("An error occurred while calling o40.load"), "Java has ended"),
         (worker("OSError: [Errno 28] No space left on device: '/tmp/x'"), r"a Python worker: \[Errno 28\]"),
-        (worker("numpy.exceptions._ArrayMemoryError: Unable to allocate 3 GiB"), "a Python worker ran out of memory"),
-        (worker("ModuleNotFoundError: No module named 'deepsound'"), "the executors' Python is not that of the driver"),
+        (
+            worker("numpy.exceptions._ArrayMemoryError: Unable to allocate 3 GiB"),
+            "a Python worker ran out of memory",
+        ),
+        (
+            worker("ModuleNotFoundError: No module named 'deepsound'"),
+            "the executors' Python is not that of the driver",
+        ),
     ],
 )
 def test_a_trouble_of_the_machine_is_one_line(exc, words):
