@@ -38,6 +38,51 @@ class ListedFile:
     problem: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """The files of a folder that are no inputs.
+
+    Attributes
+    ----------
+    by_ending : mapping of str to int
+        ``.jpg`` and the like, as they end but in lower case, to how many there are; '' for names without one.
+    n_hidden : int
+        Files that are hidden, or lie in a hidden folder, whatever their ending.
+    examples : tuple of str
+        A hidden one, if there is any, and one that is not.
+    """
+
+    by_ending: Mapping[str, int] = field(default_factory=dict)
+    n_hidden: int = 0
+    examples: tuple[str, ...] = ()
+
+    def counts(self) -> dict[str, int]:
+        """``left_out`` of ``extract.json``: the most frequent ending first, ``hidden`` last."""
+        ordered = sorted(self.by_ending.items(), key=lambda item: (-item[1], item[0]))
+        named = {ending or "without an ending": n for ending, n in ordered}
+        return {**named, "hidden": self.n_hidden} if self.n_hidden else named
+
+    def describe(self) -> str | None:
+        """One line for people; None where nothing was left out."""
+        counts = self.counts()
+        if not counts:
+            return None
+        told = [f"{n} {what}" for what, n in counts.items()]
+        if len(told) > _MAX_ENDINGS_TOLD:
+            first, last = told[: _MAX_ENDINGS_TOLD - 1], counts.get("hidden", 0)
+            n_others = sum(counts.values()) - last - sum(list(counts.values())[: _MAX_ENDINGS_TOLD - 1])
+            told = [*first, f"{n_others} others", *([f"{last} hidden"] if last else [])]
+        return f"{sum(counts.values())} files left out: {', '.join(told)} (e.g. {', '.join(self.examples)})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderListing:
+    """The inputs below a folder, by track_id, and what else lies there."""
+
+    files: list[ListedFile]
+    left_out: LeftOut
+
+
 def is_hidden(name: str) -> bool:
     """Whether Spark, and so everything here, passes over a name."""
     return name.startswith(("_", "."))
