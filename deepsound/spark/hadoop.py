@@ -61,6 +61,13 @@ class HadoopPath:
         """Names of a folder's entries."""
         return [str(status.getPath().getName()) for status in self._file_system.listStatus(self._path)]
 
+    def count_files(self) -> int | None:
+        """How many files lie in this folder and all below it, hidden ones too; None where it may not be known."""
+        try:
+            return int(self._file_system.getContentSummary(self._path).getFileCount())
+        except Py4JJavaError:  # a hidden folder that may not be entered is none of ours
+            return None
+
     def delete(self) -> None:
         """Remove the file or the folder with all it holds; nothing happens where there is none."""
         self._file_system.delete(self._path, True)

@@ -101,7 +101,9 @@ def test_paths_are_relative_to_the_csv_or_to_the_input_whichever_names_more():
     }
 
 
-@pytest.mark.parametrize("header", ["path, genre,artist,split", "\ufeffPath ,GENRE, Artist,Split", "path,genre,artist,split"])
+@pytest.mark.parametrize(
+    "header", ["path, genre,artist,split", "\ufeffPath ,GENRE, Artist,Split", "path,genre,artist,split"]
+)
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_headers_of_any_case_spacing_and_line_end(header, end):
     text = end.join([header, "", 'jazz/c.wav, "a, b",me ,train', ",,,", ""])
@@ -124,8 +126,14 @@ def test_what_was_not_of_use_is_said():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("path,genre\nc.wav,a\n", r"none of the 2 tracks: 1 rows without a file \(e.g. 'c.wav'\); a track is called "),
-        ("path,genre\njazz/c.wav,\n", "none of the 2 tracks: its rows say nothing; a track is called 'blues/a b.wav'"),
+        (
+            "path,genre\nc.wav,a\n",
+            r"none of the 2 tracks: 1 rows without a file \(e.g. 'c.wav'\); a track is called ",
+        ),
+        (
+            "path,genre\njazz/c.wav,\n",
+            "none of the 2 tracks: its rows say nothing; a track is called 'blues/a b.wav'",
+        ),
         ("path,genre\n", "none of the 2 tracks: its rows say nothing"),
         ("path,label,genre\njazz/c.wav,a,\n", "says? nothing; .* not read: the columns label"),
     ],
