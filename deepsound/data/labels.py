@@ -23,8 +23,8 @@ _UNLABELLED = TrackLabels()
 class Labeller:
     """Gives each track its labels. Small, picklable, and the same on every executor.
 
-    ``source`` is ``labels.from`` of the settings; ``table`` maps a track_id to its labels for ``csv``: of the tracks
-    there are, not the whole CSV, as it goes to every executor.
+    ``source`` is ``labels.from`` of the settings; ``table`` maps a track_id to its labels for ``csv``: of the
+    tracks there are, not the whole CSV, as it goes to every executor.
     """
 
     source: str

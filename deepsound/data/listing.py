@@ -178,7 +178,7 @@ def _is_first_visit(folder: str, visited: set[tuple[int, int]]) -> bool:
 
 def _files_below(path: str, track_id: str, visited: set[tuple[int, int]]) -> Iterator[str]:
     """A file, or all files below a folder; no link is followed, and what cannot be listed is passed over."""
-    if pathlib.Path(path).is_symlink() or not os.path.isdir(path):
+    if pathlib.Path(path).is_symlink() or not pathlib.Path(path).is_dir():
         yield _printable(track_id)
         return
     for folder, folders, names in os.walk(path):

@@ -75,8 +75,8 @@ def watch(
     """Keep a FEATURES folder up to date with a folder that music lands in, until ``is_over`` or interrupted.
 
     A file that is still being written is extracted as it is, and again when it has changed. Parameters and errors
-    are those of :func:`extract`, but the folder may be empty. A label CSV that is refused ends a watch at its first
-    look only: later it may be half written, or not yet name what has landed.
+    are those of :func:`extract`, but the folder may be empty. A label CSV that is refused ends a watch at its
+    first look only: later it may be half written, or not yet name what has landed.
 
     Returns
     -------
