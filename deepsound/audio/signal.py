@@ -88,8 +88,8 @@ class LoudnessMeter:
         threshold = 10 ** (silence_dbfs / 20)
         if self.peak <= threshold < channel_peak:
             raise AudioSilentError(
-                f"the channels cancel out: the largest sample of one is {channel_peak:.2g} of full scale, of their "
-                f"mean {self.peak:.2g}; is the polarity of a channel reversed?"
+                f"the channels cancel out: the largest sample of one is {channel_peak:.2g} of full scale, of "
+                f"their mean {self.peak:.2g}; is the polarity of a channel reversed?"
             )
         if self.peak <= threshold:
             raise AudioSilentError(

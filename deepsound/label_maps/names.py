@@ -36,10 +36,10 @@ def normalize_label(label: str) -> str:
 
 
 def normalize_artist(name: str) -> str:
-    """The form in which two spellings of one artist are equal: as for labels, but signs alone are a name (``!!!``).
+    """The form in which two spellings of one artist are equal: as for labels, but signs alone, ``!!!``, are a name.
 
-    It may join two artists whose names differ in signs or accents only. That costs a split little, while one artist
-    on both sides of it is a leak.
+    It may join two artists whose names differ in signs or accents only. That costs a split little, while one
+    artist on both sides of it is a leak.
     """
     return normalize_label(name) or _fold(unicodedata.normalize("NFKC", name).casefold())
 
@@ -55,7 +55,7 @@ def group_spellings(
 
 
 def describe_spellings(spellings: Counter[str]) -> str:
-    """``'Hip-Hop' (12 tracks) and 'hiphop' (8 tracks)``, the most frequent first; what looks alike, by code points."""
+    """``'Hip-Hop' (12 tracks) and 'hiphop' (8 tracks)``, the most frequent first; look-alikes by code points."""
     looks = Counter(unicodedata.normalize("NFKC", name) for name in spellings)
     return " and ".join(
         f"{ascii(name) if looks[unicodedata.normalize('NFKC', name)] > 1 else repr(name)} ({n} tracks)"

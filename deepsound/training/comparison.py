@@ -104,8 +104,8 @@ def compare_models(
         )
     notes = _notes_on_genres((first, second), genres, names)
     readable = [row for row in read_tracks(features).to_pylist() if row["status"] == "ok"]
-    rows = [row for row in map_genres(readable, Taxonomy(genres), notes.append) if row["genre"] is not None]
-    rows = _pick_tracks(rows, (first, second), subset=subset, names=names, features=features, notes=notes)
+    known = [row for row in map_genres(readable, Taxonomy(genres), notes.append) if row["genre"] is not None]
+    rows = _pick_tracks(known, (first, second), subset=subset, names=names, features=features, notes=notes)
     one, other = (predict_rows(bundle, rows, features=features).reduce_to(genres) for bundle in (first, second))
     return ModelComparison(
         genres=genres,

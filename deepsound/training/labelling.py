@@ -76,6 +76,6 @@ def _check_spellings(labels: Sequence[str]) -> None:
     if clashes:
         names = sorted(spellings.most_common(1)[0][0] for spellings in groups.values())
         raise LabelError(
-            f"genres in several spellings, which scoring takes for one: {'; '.join(clashes)}. To merge them, say how "
-            f"each genre is spelled: genres=[{', '.join(names)}]"
+            f"genres in several spellings, which scoring takes for one: {'; '.join(clashes)}. To merge them, say "
+            f"how each genre is spelled: genres=[{', '.join(names)}]"
         )

@@ -1,4 +1,4 @@
-"""One genre and one artist however they are spelled, as scoring takes them: refused, or merged where it is said so."""
+"""One genre and one artist however they are spelled, as scoring takes them: refused, or merged where told to."""
 
 import unicodedata
 from dataclasses import replace
