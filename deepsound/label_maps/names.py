@@ -36,7 +36,7 @@ def normalize_label(label: str) -> str:
 
 
 def normalize_artist(name: str) -> str:
-    """The form in which two spellings of one artist are equal: as for labels, but signs alone, ``!!!``, are a name.
+    """The form in which two spellings of one artist are equal: as for labels, but signs alone (``!!!``) count.
 
     It may join two artists whose names differ in signs or accents only. That costs a split little, while one
     artist on both sides of it is a leak.

@@ -1,6 +1,7 @@
 """Opening Spark for one job."""
 
 import contextlib
+import locale
 import os
 import pathlib
 import re
@@ -73,6 +74,9 @@ def _as_local(builder: SparkSession.Builder) -> SparkSession.Builder:
     if java_home is None:
         raise JavaMissingError(f"{finding}. {HOW_TO_INSTALL}")
     os.environ["JAVA_HOME"] = java_home
+    # Under LC_ALL=C Python reads names as UTF-8 all the same, but Java finds no file of a name beyond ASCII.
+    if sys.getfilesystemencoding() == "utf-8" and locale.nl_langinfo(locale.CODESET) != "UTF-8":
+        os.environ["LC_ALL"] = "C.UTF-8"
     # A single machine: the network name need not resolve, and nobody else has business with this Spark.
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     return builder.config("spark.ui.enabled", "false").config("spark.driver.memory", "4g")
