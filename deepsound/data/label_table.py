@@ -114,16 +114,14 @@ def read_label_table(
     try:
         columns, unknown = _parse_header(next((row for row in reader if row), []), where)
         for row in reader:
-            cells = {name: row[i].strip() for name, i in columns.items() if i < len(row)}
-            if cells.get("path"):
-                labels = _parse_labels(cells, where)
-                for reading in readings:
-                    reading.add(row[columns["path"]], labels, line=reader.line_num)
+            path = row[columns["path"]] if columns["path"] < len(row) else ""
+            if path and not path.isspace():
+                _add_row(readings, path, row, columns, where=f"{where}, line {reader.line_num}")
     except csv.Error as exc:
         raise LabelError(f"{where} is no CSV: {exc} (line {reader.line_num})") from exc
     best = max(readings, key=lambda reading: reading.n_matched)
     if best.conflict:
-        raise LabelError(f"{where} labels {best.conflict}")
+        raise LabelError(best.conflict)
     return LabelTable(
         where=where,
         labels={track_id: labels for track_id, labels in best.labels.items() if labels != TrackLabels()},
@@ -141,8 +139,14 @@ class _TrackNames:
     def __init__(self, track_ids: Iterable[str], roots: Sequence[str]) -> None:
         self.track_ids = frozenset(track_ids)
         self._by_form = {_form(track_id): track_id for track_id in self.track_ids}
+        # Most rows of a large table may be of other files; of those this is the only thing that is looked at.
+        self._last_parts = {_last_part(track_id) for track_id in self.track_ids}
         self._roots = [_split_uri(root) for root in roots]
         self._prefixes = [f"{path.rstrip('/')}/" for _, path in self._roots]
+
+    def may_hold(self, path: str) -> bool:
+        """Whether a track of this path's last part is there, whatever its folders are."""
+        return "%" in path or _last_part(path) in self._last_parts
 
     def find(self, path: str, *, folder: str) -> str | None:
         """The track at a path, which may be relative to ``folder``."""
@@ -178,17 +182,34 @@ class _Reading:
         self.unmatched: list[str] = []
         self.conflict: str | None = None
 
-    def add(self, path: str, labels: TrackLabels, *, line: int) -> None:
-        """Take the next row."""
-        track_id = self._names.find(path, folder=self._folder)
-        if track_id is None:
-            self.n_unmatched += 1
-            if len(self.unmatched) < _MAX_NAMED:
-                self.unmatched.append(path.strip())
-            return
+    def find(self, path: str) -> str | None:
+        """The track of a row."""
+        return self._names.find(path, folder=self._folder) if self._names.may_hold(path) else None
+
+    def pass_over(self, path: str) -> None:
+        """Count a row without a track."""
+        self.n_unmatched += 1
+        if len(self.unmatched) < _MAX_NAMED:
+            self.unmatched.append(path.strip())
+
+    def add(self, track_id: str, labels: TrackLabels, *, where: str) -> None:
+        """Take the labels of a row's track."""
         self.n_matched += 1
         if self.labels.setdefault(track_id, labels) != labels and self.conflict is None:
-            self.conflict = f"{path.strip()!r} twice and differently (second time in line {line})"
+            self.conflict = f"{where}: labels {track_id!r} a second time, and differently"
+
+
+def _add_row(
+    readings: Sequence[_Reading], path: str, row: Sequence[str], columns: Mapping[str, int], *, where: str
+) -> None:
+    labels = None
+    for reading in readings:
+        track_id = reading.find(path)
+        if track_id is None:
+            reading.pass_over(path)
+        else:
+            labels = labels or _parse_labels(row, columns, where)
+            reading.add(track_id, labels, where=where)
 
 
 def _full_paths(path: str, folder: str) -> Iterator[str]:
@@ -213,6 +234,10 @@ def _split_uri(uri: str) -> tuple[str, str]:
     return _SAME_SCHEMES.get(scheme, scheme) + (f"://{host}" if host else ""), found[3] or ""
 
 
+def _last_part(path: str) -> str:
+    return _form(path.replace("\\", "/").rpartition("/")[2].strip())
+
+
 def _form(path: str) -> str:
     return path if path.isascii() else unicodedata.normalize("NFC", path)
 
@@ -229,8 +254,9 @@ def _parse_header(header: Sequence[str], where: str) -> tuple[dict[str, int], tu
     return columns, tuple(name.strip() for name in header if name.strip().casefold() not in ("", *columns))
 
 
-def _parse_labels(cells: Mapping[str, str], where: str) -> TrackLabels:
-    split = cells.get("split") or None
+def _parse_labels(row: Sequence[str], columns: Mapping[str, int], where: str) -> TrackLabels:
+    cells = {name: row[i].strip() or None for name, i in columns.items() if name in _LABELS and i < len(row)}
+    split = cells.get("split")
     if split is not None and split not in SPLIT_NAMES:
         raise LabelError(f"{where}: split is {split!r}; wanted one of {', '.join(SPLIT_NAMES)}, or nothing")
-    return TrackLabels(genre=cells.get("genre") or None, artist=cells.get("artist") or None, split=split)
+    return TrackLabels(**cells)

@@ -26,9 +26,7 @@ class HadoopPath:
     def __init__(self, spark: SparkSession, path: str) -> None:
         self._spark = spark
         if not path.isascii() and any("\ud800" <= char <= "\udfff" for char in path):
-            raise InputError(
-                f"the name {ascii(path)} is not written in UTF-8, so that Java cannot open it; rename it"
-            )
+            raise InputError(f"the name {path!a} is not written in UTF-8, so that Java cannot open it; rename it")
         context: Any = spark.sparkContext
         self._jvm = context._jvm
         try:

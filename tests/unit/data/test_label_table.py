@@ -152,8 +152,11 @@ def test_a_table_that_labels_nothing_is_refused(text, message):
         ("path;genre\n1;a\n", "columns 'path;genre'; wanted"),
         ("", "columns none; wanted"),
         ("path,genre, Genre\n1,a,b\n", "the column genre twice"),
-        ("path,genre\njazz/c.wav,a\n./jazz/c.wav,b\n", "twice and differently .second time in line 3"),
-        ("path,genre,split\n1,a,dev\n", "split is 'dev'; wanted one of train"),
+        (
+            "path,genre\njazz/c.wav,a\n./jazz/c.wav,b\n",
+            "t.csv, line 3: labels 'jazz/c.wav' a second time, and differently",
+        ),
+        ("path,genre,split\njazz/c.wav,a,dev\n", "t.csv, line 2: split is 'dev'; wanted one of train"),
         ('path,genre\n"Heroes".wav,a\n', r"is no CSV: .* \(line 2\)"),
         ('path,genre\n1,"a\n2,b\n', r"is no CSV: unexpected end of data"),
     ],
