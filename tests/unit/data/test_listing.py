@@ -108,6 +108,7 @@ def test_what_is_left_out_is_counted_by_ending_and_named(tmp_path):
     for name in ("a.jpg", "rock/b.JPG", "labels.csv", "README", "rock/Vol. 1 - Live", "x.m3u8"):
         put(tmp_path / name)
     for name in (
+        ".!first",
         ".DS_Store",
         "...And Justice for All/01.flac",
         ".38 Special/a/b/1.mp3",
@@ -118,11 +119,11 @@ def test_what_is_left_out_is_counted_by_ending_and_named(tmp_path):
     (tmp_path / ".self").symlink_to(tmp_path, target_is_directory=True)
     listing = list_folder(str(tmp_path))
     assert [file.track_id for file in listing.files] == ["rock/song.wav"]
-    counts = {".jpg": 2, "without an ending": 2, ".csv": 1, ".m3u8": 1, "hidden": 6}
+    counts = {".jpg": 2, "without an ending": 2, ".csv": 1, ".m3u8": 1, "hidden": 7}
     assert listing.left_out.counts() == counts
     assert list(listing.left_out.counts()) == ["without an ending", ".jpg", ".csv", ".m3u8", "hidden"]
     assert listing.left_out.describe() == (
-        "12 files left out: 2 without an ending, 2 .jpg, 1 .csv, 1 .m3u8, 6 hidden "
+        "13 files left out: 2 without an ending, 2 .jpg, 1 .csv, 1 .m3u8, 7 hidden "
         "(e.g. '...And Justice for All/01.flac', 'README')"
     )
 
