@@ -148,23 +148,22 @@ def test_new_labels_need_no_new_extraction(run, collection, tmp_path):
     assert {row["genre"] for row in rows_of(output)["segments"]} == {"treble", "low", None}
 
 
-@pytest.mark.parametrize("header", ["path,label", "path,genre"])
-def test_a_label_csv_that_labels_nothing_is_refused_before_anything_is_written(run, collection, tmp_path, header):
+def test_a_label_csv_that_labels_nothing_is_refused_before_anything_is_written(run, collection, tmp_path):
     output, fresh = tmp_path / "f", tmp_path / "fresh"
     run(output)
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in output.rglob("*") if path.is_file()}
     table = collection / "labels.csv"
-    table.write_text(f"{header}\nelsewhere/high.wav,high\n")
     wrong = replace(SETTINGS, labels=LabelSettings(source="csv", csv=str(table)))
-    for policy in ({}, {"overwrite": True}):
-        with pytest.raises(
-            LabelError, match=r"labels\.csv (labels none of the 4 tracks|has the columns 'path', 'label')"
-        ):
-            run(output, wrong, **policy)
-        with pytest.raises(LabelError):
-            run(fresh, wrong, **policy)
-    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in before} == dict(before)
-    assert sorted(path for path in output.rglob("*") if path.is_file()) == sorted(before)
+    for header, message in (
+        ("path,genre", "labels none of the 4 tracks"),
+        ("path,label", "has the columns 'path'"),
+    ):
+        table.write_text(f"{header}\nelsewhere/high.wav,high\n")
+        for folder, policy in ((output, {}), (output, {"overwrite": True}), (fresh, {})):
+            with pytest.raises(LabelError, match=message):
+                run(folder, wrong, **policy)
+    after = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in output.rglob("*") if path.is_file()}
+    assert after == before
     assert not fresh.exists()
 
 
