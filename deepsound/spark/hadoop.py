@@ -20,11 +20,13 @@ class HadoopPath:
     Raises
     ------
     InputError
-        If no file system serves the path, or it cannot be reached.
+        If no file system serves the path, it cannot be reached, or Java cannot spell it.
     """
 
     def __init__(self, spark: SparkSession, path: str) -> None:
         self._spark = spark
+        if not path.isascii() and any("\ud800" <= char <= "\udfff" for char in path):
+            raise InputError(f"the name {path!a} is not written in UTF-8, so that Java cannot open it; rename it")
         context: Any = spark.sparkContext
         self._jvm = context._jvm
         try:
@@ -34,6 +36,8 @@ class HadoopPath:
         except Py4JJavaError as exc:
             raise InputError(f"cannot open {path}: {_java_message(exc)}") from exc
         self.uri: str = self._path.toString().rstrip("/")
+        if self.uri.startswith("file:") and ("?" in self.uri or not self.uri.isascii()):
+            _check_spelled(path, encoding=str(self._jvm.java.lang.System.getProperty("sun.jnu.encoding")))
 
     def child(self, name: str) -> "HadoopPath":
         """The entry ``name`` of this folder."""
@@ -60,6 +64,13 @@ class HadoopPath:
     def names(self) -> list[str]:
         """Names of a folder's entries."""
         return [str(status.getPath().getName()) for status in self._file_system.listStatus(self._path)]
+
+    def count_files(self) -> int | None:
+        """How many files lie in this folder and all below it, hidden ones too; None where it may not be known."""
+        try:
+            return int(self._file_system.getContentSummary(self._path).getFileCount())
+        except Py4JJavaError:  # a hidden folder that may not be entered is none of ours
+            return None
 
     def delete(self) -> None:
         """Remove the file or the folder with all it holds; nothing happens where there is none."""
@@ -150,6 +161,22 @@ def _io_error_in(exc: Exception) -> str | None:
     text = str(exc)
     found = re.search(r"(?:java\.io|java\.nio\.file|org\.apache\.hadoop\.\w+)\.\w+Exception: ([^\n]+)", text)
     return found.group(1).strip()[:200] if found else None
+
+
+def _check_spelled(path: str, *, encoding: str) -> None:
+    """Java puts ``?`` for letters that its locale lacks, finds no such file, and would write another one.
+
+    A name that came through spark-submit has its ``?`` already.
+    """
+    try:
+        (path + "ü" * path.count("?")).encode(encoding)
+    except UnicodeEncodeError as exc:
+        raise InputError(
+            f"Java cannot open {path}: its locale spells names in {encoding}, which lacks some of its letters; "
+            "set LC_ALL=C.UTF-8 before Java or spark-submit is started"
+        ) from exc
+    except LookupError:  # an encoding that only Java knows
+        return
 
 
 def _java_message(exc: Py4JJavaError) -> str:

@@ -1,6 +1,7 @@
 """Opening Spark for one job."""
 
 import contextlib
+import locale
 import logging
 import os
 import pathlib
@@ -230,6 +231,9 @@ def _as_local(builder: SparkSession.Builder) -> SparkSession.Builder:
     _check_user()
     _check_local_folders()
     os.environ["JAVA_HOME"] = java_home
+    # Under LC_ALL=C Python reads names as UTF-8 all the same, but Java finds no file of a name beyond ASCII.
+    if sys.getfilesystemencoding() == "utf-8" and locale.nl_langinfo(locale.CODESET) != "UTF-8":
+        os.environ["LC_ALL"] = "C.UTF-8"
     # A single machine: the network name need not resolve, and nobody else has business with this Spark.
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     # Before the options of an installation of Spark of the user's own, which win.

@@ -23,8 +23,9 @@ from deepsound.data.store import (
 from deepsound.errors import LabelError, SchemaMismatchError
 from deepsound.evaluation.leakage import LeakAudit
 from deepsound.settings import compute_fingerprint
-from deepsound.taxonomy import Taxonomy, taxonomy_of
+from deepsound.taxonomy import Taxonomy
 from deepsound.training.audit import audit_split, refuse_leaks
+from deepsound.training.labelling import pick_genres, unify_artists
 from deepsound.training.standardize import find_constant_dims
 
 _MAX_DIMS_NAMED = 10
@@ -160,15 +161,15 @@ def load_dataset(
     UnknownFeatureError, SchemaMismatchError, InputError
         From :mod:`deepsound.data.store`.
     LabelError
-        Fewer than two genres, or no labelled track of the taxonomy.
+        Fewer than two genres, two that differ in spelling alone, or no labelled track of the taxonomy.
     SplitError, LeakageError
         From :mod:`deepsound.data.splits` and :mod:`deepsound.evaluation.leakage`.
     """
     summary = read_summary(features)
     summary.spec_of(settings.feature)
-    readable = [row for row in read_tracks(features).to_pylist() if row["status"] == "ok"]
-    taxonomy = Taxonomy(settings.genres) if settings.genres else taxonomy_of(row["genre"] for row in readable)
-    rows = sorted((row for row in readable if row["genre"] in taxonomy), key=lambda row: str(row["track_id"]))
+    readable = unify_artists([row for row in read_tracks(features).to_pylist() if row["status"] == "ok"], report)
+    taxonomy, rows = pick_genres(readable, settings.genres, report)
+    rows.sort(key=lambda row: str(row["track_id"]))
     if not rows:
         raise LabelError(f"no track of {features} has one of the genres {', '.join(taxonomy.genres)}")
     if settings.split_lists:
