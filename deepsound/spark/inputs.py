@@ -13,6 +13,7 @@ from deepsound.data.labels import Labeller, parse_label_table
 from deepsound.data.listing import AUDIO_EXTENSIONS, list_folder
 from deepsound.errors import InputError, LabelError
 from deepsound.spark.hadoop import HadoopPath
+from deepsound.spark.tables import literal_reader
 
 _LOCAL_SCHEME = "file:"
 
@@ -107,8 +108,7 @@ def _list_remote(spark: SparkSession, root: HadoopPath) -> pd.DataFrame:
 
 def binary_reader(spark: SparkSession) -> DataFrameReader:
     """A reader of whole files by their plain paths."""
-    # A folder may be called 'live [1999]': its name is a name, not a pattern.
-    return spark.read.format("binaryFile").option("__globPaths__", "false")
+    return literal_reader(spark).format("binaryFile")
 
 
 def _all_files(spark: SparkSession, scan: DataFrame) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 from deepsound.errors import OutputError
-from deepsound.spark.claim import Claim
+from deepsound.spark.claim import Claim, check_holds_only, remove_leftovers
 from deepsound.spark.hadoop import HadoopPath, storage_errors
 from deepsound.spark.score_input import NamedModel
 from deepsound.spark.score_parts import CLAIM, PartStore
@@ -102,6 +102,7 @@ class ScoresFolder:
             whole.write_json(_COMPARISON, comparisons)
         elif not has_timeline:
             whole.remove(("segments",))
+        remove_leftovers(self.path, _OURS)
         self.path.child(_PARTS).delete()
 
     def _folder(self, path: HadoopPath) -> ModelFolder:
@@ -121,10 +122,5 @@ def open_scores(spark: SparkSession, output_path: str, *, input_path: str) -> Sc
         raise OutputError(f"the output {output_path} is the input folder; give scores a folder of their own")
     folder = ScoresFolder(output)
     if output.exists():
-        if not output.is_folder():
-            raise OutputError(f"the output {output_path} is a file; wanted a folder")
-        strangers = [name for name in output.names() if name not in _OURS]
-        if strangers:
-            named = ", ".join(sorted(strangers)[:3])
-            raise OutputError(f"the output {output_path} holds {named}, which is not ours; give a new folder")
+        check_holds_only(output, _OURS, output_path=output_path)
     return folder

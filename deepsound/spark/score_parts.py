@@ -34,6 +34,7 @@ from deepsound.spark.inputs import binary_reader
 from deepsound.spark.segment_files import FileReader, TableFile, deal_pieces
 from deepsound.spark.segment_scores import PLACES, SegmentScorer, scored_schema
 from deepsound.spark.session import count_cores
+from deepsound.spark.tables import read_table
 
 CLAIM, _DONE = "_RUN.json", "_DONE"
 # Some 20 seconds of scoring on each core: what a kill costs at most.
@@ -151,9 +152,8 @@ class SegmentTable:
             return numbers.mapInArrow(
                 lambda batches: scorer(read(piece for n in _numbers(batches) for piece in tasks.value[n])), schema
             )
-        # Names of files are names, not patterns.
-        reader = spark.read.schema(self.rows.schema).option("__globPaths__", "false")
-        rows = reader.option("basePath", self.uri).parquet(*(file.path for file in files)).select(*columns)
+        paths = [file.path for file in files]
+        rows = read_table(spark, *paths, schema=self.rows.schema, basePath=self.uri).select(*columns)
         if self.picked is not None:
             rows = rows.join(self.picked, "track_id", "left_semi")
         return rows.mapInArrow(scorer, schema)
