@@ -1,16 +1,18 @@
-"""What a FEATURES folder must be: ``extract.json``, the columns of both tables, and rows that agree with each other.
+"""What a FEATURES folder must be: ``extract.json``, the columns of both tables, and rows that agree.
 
 Whoever opens such a folder, with Spark or without, asks here first; nothing here reads anything.
 """
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import pyarrow as pa
 from pyarrow import types
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from deepsound.documents import parse_json
 from deepsound.errors import SchemaMismatchError, UnknownFeatureError
 
 SUMMARY_NAME = "extract.json"
@@ -19,7 +21,9 @@ _STATUSES = ("ok", "failed")
 
 _Text = Annotated[str, Field(min_length=1)]
 _Count = Annotated[int, Field(ge=0)]
-_Size = Annotated[int, Field(ge=1, lt=2**31)]
+# One segment of a feature, at most 1 GB.
+_MAX_SEGMENT_VALUES = 1 << 28
+_Size = Annotated[int, Field(ge=1, le=_MAX_SEGMENT_VALUES)]
 
 
 class _Part(BaseModel):
@@ -29,9 +33,16 @@ class _Part(BaseModel):
 
 
 class _Feature(_Part):
-    shape: tuple[_Size, _Size]
+    shape: Annotated[list[_Size], Field(min_length=2, max_length=2)]
     fingerprint: _Text = ""
     network: str | None = None
+
+    @field_validator("shape")
+    @classmethod
+    def _fits_in_memory(cls, shape: list[int]) -> list[int]:
+        if math.prod(shape) > _MAX_SEGMENT_VALUES:
+            raise ValueError(f"a segment has more than {_MAX_SEGMENT_VALUES} values")
+        return shape
 
 
 class _Counts(_Part):
@@ -95,14 +106,20 @@ def parse_summary(text: str | bytes, *, where: str) -> FeatureSummary:
         Not JSON, a key of the contract is missing, or its value is not what the contract says.
     """
     try:
-        document = _Document.model_validate_json(text).model_dump(exclude_unset=True)
-    except ValidationError as exc:
-        first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(map(str, first["loc"]))
+        document = _Document.model_validate(parse_json(text)).model_dump(exclude_unset=True)
+    except ValueError as exc:
         raise SchemaMismatchError(
-            f"{where}/{SUMMARY_NAME} is not what extract writes: {place + ': ' if place else ''}{first['msg']}"
+            f"{where}/{SUMMARY_NAME} is not what extract writes: {_first_trouble(exc)}"
         ) from exc
     return FeatureSummary(**{key: document[key] for key in _Document.model_fields})
+
+
+def _first_trouble(exc: ValueError) -> str:
+    """What a reader of JSON says, or the first of what pydantic has to say, with the place in the document."""
+    if not isinstance(exc, ValidationError):
+        return str(exc)
+    first = exc.errors(include_url=False, include_input=False, include_context=False)[0]
+    return ": ".join([*filter(None, [".".join(map(str, first["loc"]))]), first["msg"]])
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -214,7 +231,8 @@ def check_counts(n_rows: Mapping[str, int], summary: FeatureSummary, *, where: s
         counted = summary.counts.get(table, n)
         if n != counted:
             raise SchemaMismatchError(
-                f"{where}/{table} holds {n} rows, {SUMMARY_NAME} counts {counted}: was a file there copied or lost?"
+                f"{where}/{table} holds {n} rows, {SUMMARY_NAME} counts {counted}: was a file there copied or "
+                "lost?"
             )
 
 

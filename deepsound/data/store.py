@@ -174,7 +174,7 @@ def _read_tracks(features: str, columns: Sequence[str], *, optional: Sequence[st
 
 
 def _check_segments(segments: pa.Table, tracks: pa.Table, *, where: str) -> None:
-    """Raise :class:`SchemaMismatchError` unless every track has as many segments as it should, each of them once."""
+    """Raise :class:`SchemaMismatchError` unless every track has the segments that it should, each of them once."""
     aggregates = [("segment_index", "count"), ("segment_index", "count_distinct")]
     found = segments.select(SEGMENT_KEYS).group_by("track_id").aggregate(aggregates)
     both = tracks.select(["track_id", "n_segments"]).join(found, "track_id", join_type="full outer")
@@ -217,9 +217,7 @@ def _read_table(
 
 def _with_plain_text(schema: pa.Schema) -> pa.Schema:
     """Every way of writing text is one for those who compare it."""
-    return pa.schema(
-        [field.with_type(pa.string()) if is_text(field.type) else field for field in schema]
-    )
+    return pa.schema([field.with_type(pa.string()) if is_text(field.type) else field for field in schema])
 
 
 def _locate(location: str) -> tuple[Any, str]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from deepsound.documents import parse_json
 from deepsound.errors import InputError, OutputError
 from deepsound.spark.hadoop import PART, HadoopPath
 
@@ -51,8 +52,8 @@ class Claim:
 def read_json(file: HadoopPath) -> dict[str, Any]:
     """The object in a JSON file; empty where there is none, or half of one."""
     try:
-        document = json.loads(file.read_text())
-    except (ValueError, RecursionError, InputError):
+        document = parse_json(file.read_text())
+    except (ValueError, InputError):
         return {}
     return document if isinstance(document, dict) else {}
 
