@@ -1,6 +1,7 @@
 """A FEATURES folder opened by Spark, its rows held against ``extract.json`` and against each other."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -34,11 +35,39 @@ _MAX_SEGMENTS = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureFrames:
-    """Both tables, as sections 3 of the contract lays them down, and the summary beside them."""
+    """Both tables, as section 3 of the contract lays them down, and the summary beside them, also as it was read.
+
+    Spark reads the tables when they are needed, which may be long after they were opened.
+    """
 
     summary: FeatureSummary
     tracks: DataFrame
     segments: DataFrame
+    where: str
+    file: HadoopPath
+    text: str
+
+    @contextlib.contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Raise :class:`InputError` if an extraction has begun by the end, whatever became of the block."""
+        try:
+            yield
+        except Exception as exc:
+            if self._is_as_it_was():
+                raise
+            raise self._changed() from exc
+        if not self._is_as_it_was():
+            raise self._changed()
+
+    def _is_as_it_was(self) -> bool:
+        # An extraction takes the file away before it changes a table.
+        return self.file.exists() and self.file.read_text() == self.text
+
+    def _changed(self) -> InputError:
+        return InputError(
+            f"an extraction has begun in {self.where} since it was opened; wait until it has finished, "
+            "then run again"
+        )
 
 
 def is_features_folder(spark: SparkSession, path: str) -> bool:
@@ -58,21 +87,20 @@ def read_features(spark: SparkSession, path: str) -> FeatureFrames:
         the segments of a track are not those that ``tracks/`` counts, each once.
     """
     folder = HadoopPath(spark, path)
-    text = folder.child(SUMMARY_NAME).read_text()
+    file = folder.child(SUMMARY_NAME)
+    text = file.read_text()
     summary = parse_summary(text, where=path)
     with _table_errors(path):
         tracks, segments = (read_table(spark, folder.child(name).uri) for name in ("tracks", "segments"))
+    frames = FeatureFrames(summary=summary, tracks=tracks, segments=segments, where=path, file=file, text=text)
+    with frames.unchanged(), _table_errors(path):
         _check_schemas(tracks, segments, summary, where=path)
         _check_rows(tracks, segments, summary, where=path)
-    if not folder.child(SUMMARY_NAME).exists() or folder.child(SUMMARY_NAME).read_text() != text:
-        raise InputError(f"an extraction has begun in {path} while it was opened; wait until it has finished")
-    return FeatureFrames(summary=summary, tracks=tracks, segments=segments)
+    return frames
 
 
 def read_fingerprints(spark: SparkSession, folder: HadoopPath) -> set[str | None]:
-    """Some fingerprints of the rows of ``tracks/``: all, where they are two at most. None where a row has none.
-
-    Empty where there is no row, or where an early version wrote them, which knew no fingerprint.
+    """Fingerprints of the rows of ``tracks/``: all of them, or the first and the last; None where a row has none.
 
     Raises
     ------
@@ -80,12 +108,12 @@ def read_fingerprints(spark: SparkSession, folder: HadoopPath) -> set[str | None
         The table cannot be read.
     """
     tracks = folder.child("tracks")
-    if not tracks.exists() or not any(name.endswith(".parquet") for name in tracks.names()):
+    if not tracks.is_folder() or not any(name.endswith(".parquet") for name in tracks.names()):
         return set()
     with _table_errors(folder.uri):
         rows = read_table(spark, tracks.uri)
         if "fingerprint" not in rows.columns:
-            return set()
+            return {None}
         return _fingerprints_in(rows.agg(*_fingerprint_facts()).collect()[0])
 
 
@@ -113,7 +141,7 @@ def _check_schemas(tracks: DataFrame, segments: DataFrame, summary: FeatureSumma
 
 
 def _check_rows(tracks: DataFrame, segments: DataFrame, summary: FeatureSummary, *, where: str) -> None:
-    """Look at every row once: tracks are grouped, of the segments only the keys are read and nothing is moved.
+    """Look at every row once: only keys are read, and nothing is moved.
 
     Which segments there are and which there should be is compared by their number and by one hash of all their
     keys: equal numbers and hashes of 64 bits are no accident. Only where they differ is a track looked for.
@@ -124,10 +152,6 @@ def _check_rows(tracks: DataFrame, segments: DataFrame, summary: FeatureSummary,
     if "first_fingerprint" in facts:
         check_fingerprints(_fingerprints_in(facts), summary, where=where)
     check_statuses(facts["statuses"], where=where)
-    if facts["n_tracks"] != facts["n_different"]:
-        rows = tracks.groupBy("track_id").agg(F.count("*").alias("n")).where("n > 1")
-        track_id, n = rows.orderBy("track_id").first()  # type: ignore[misc]
-        raise SchemaMismatchError(describe_repeated_track(where, track_id, n))
     if facts["n_expected"] != facts["n_segments"] or facts["expected"] != facts["found"]:
         _check_each_track(tracks, segments, where=where)
     check_counts({"tracks": facts["n_tracks"], "segments": facts["n_segments"]}, summary, where=where)
@@ -142,7 +166,6 @@ def _facts_of_tracks(tracks: DataFrame) -> DataFrame:
     # A track a row first: their number is what there should be rows of.
     return rows.withColumn("expected", expected).agg(
         F.count("*").alias("n_tracks"),
-        F.count_distinct("track_id").alias("n_different"),
         F.count_if(F.col("track_id").isNull()).alias("n_tracks_without_id"),
         F.collect_set("status").alias("statuses"),
         F.coalesce(F.sum("n"), F.lit(0)).alias("n_expected"),
@@ -161,6 +184,10 @@ def _facts_of_segments(segments: DataFrame) -> DataFrame:
 
 
 def _check_each_track(tracks: DataFrame, segments: DataFrame, *, where: str) -> None:
+    rows = tracks.groupBy("track_id").agg(F.count("*").alias("n")).where("n > 1")
+    repeated = rows.orderBy("track_id").first()
+    if repeated is not None:
+        raise SchemaMismatchError(describe_repeated_track(where, repeated["track_id"], repeated["n"]))
     found = segments.groupBy("track_id").agg(
         F.count("*").alias("n"), F.count_distinct("segment_index").alias("n_distinct")
     )
@@ -178,4 +205,7 @@ def _table_errors(path: str) -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JJavaError) as exc:
-        raise SchemaMismatchError(f"cannot read the tables of {path}: {first_line(exc)}") from exc
+        # Of an error in Java, the line that says it comes second.
+        said = re.search(r"\[[A-Z0-9_.]+\] [^\n]+", str(exc))
+        detail = said[0][:300] if said else first_line(exc)
+        raise SchemaMismatchError(f"cannot read the tables of {path}: {detail}") from exc

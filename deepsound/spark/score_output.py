@@ -20,6 +20,7 @@ from deepsound.spark.claim import Claim, check_holds_only, remove_leftovers
 from deepsound.spark.hadoop import HadoopPath, storage_errors
 from deepsound.spark.score_input import NamedModel
 from deepsound.spark.score_parts import CLAIM, PartStore
+from deepsound.spark.tables import write_table
 
 _PARTS = "_scoring"
 _TABLES = ("predictions", "per_genre", "segments")
@@ -45,7 +46,7 @@ class ModelFolder:
         """
         self._claim.check()
         with storage_errors(f"cannot write to {self._path.uri}"):
-            rows.write.mode("overwrite").parquet(self._path.child(table).uri)
+            write_table(rows, self._path.child(table).uri)
 
     def write_json(self, name: str, document: Any) -> None:
         """Write a JSON file."""
@@ -86,6 +87,7 @@ class ScoresFolder:
         No old summary may stand beside new predictions.
         """
         self._claim.make()
+        remove_leftovers(self.path, _OURS)
         for name in (_SUMMARY, _COMPARISON, _SCORECARD, _MODELS):
             self.path.child(name).delete()
 
@@ -102,7 +104,6 @@ class ScoresFolder:
             whole.write_json(_COMPARISON, comparisons)
         elif not has_timeline:
             whole.remove(("segments",))
-        remove_leftovers(self.path, _OURS)
         self.path.child(_PARTS).delete()
 
     def _folder(self, path: HadoopPath) -> ModelFolder:

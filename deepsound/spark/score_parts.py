@@ -34,7 +34,7 @@ from deepsound.spark.inputs import binary_reader
 from deepsound.spark.segment_files import FileReader, TableFile, deal_pieces
 from deepsound.spark.segment_scores import PLACES, SegmentScorer, scored_schema
 from deepsound.spark.session import count_cores
-from deepsound.spark.tables import read_table
+from deepsound.spark.tables import read_table, write_table
 
 CLAIM, _DONE = "_RUN.json", "_DONE"
 # Some 20 seconds of scoring on each core: what a kill costs at most.
@@ -94,13 +94,13 @@ class PartStore:
         parts = scored.where("part is not null").select("part.*")
         with storage_errors(f"cannot write {own.uri}"), _reading_errors():
             if not has_timeline:
-                parts.write.mode("overwrite").parquet(own.child("parts").uri)
+                write_table(parts, own.child("parts").uri)
             else:
                 scored.persist(StorageLevel.DISK_ONLY)
                 try:
-                    parts.write.mode("overwrite").parquet(own.child("parts").uri)
+                    write_table(parts, own.child("parts").uri)
                     timeline = scored.where("segment is not null").select("segment.*")
-                    timeline.write.mode("overwrite").parquet(own.child("timeline").uri)
+                    write_table(timeline, own.child("timeline").uri)
                 finally:
                     scored.unpersist()
         chunk.child(_DONE).write_text(json.dumps({"run": self._claim.token}))
