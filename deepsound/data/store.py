@@ -139,7 +139,7 @@ def read_segments(features: str, *, feature: str, track_ids: Collection[str] | N
     if wanted is None:
         check_counts({"segments": table.num_rows}, summary, where=features)
     table = table.sort_by([(key, "ascending") for key in SEGMENT_KEYS])
-    values = _to_array(table[feature], shape, where=f"{features}: '{feature}'")
+    values = _to_array(table[feature], shape, where=f"{features}/segments: '{feature}'")
     return SegmentTable(values=values, track_ids=table["track_id"].to_numpy())
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, DataFrameReader, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from deepsound.config import LabelSettings
 from deepsound.data.labels import Labeller, parse_label_table
 from deepsound.data.listing import AUDIO_EXTENSIONS, list_folder
 from deepsound.errors import InputError, LabelError
 from deepsound.spark.hadoop import HadoopPath
-from deepsound.spark.tables import literal_reader
+from deepsound.spark.tables import read_files
 
 _LOCAL_SCHEME = "file:"
 
@@ -85,13 +85,9 @@ def _list_local(root: HadoopPath) -> pd.DataFrame:
 
 
 def _list_remote(spark: SparkSession, root: HadoopPath) -> pd.DataFrame:
-    reader = (
-        binary_reader(spark)
-        .option("recursiveFileLookup", "true")
-        .option("pathGlobFilter", _any_case_glob(AUDIO_EXTENSIONS))
-    )
+    options = {"recursiveFileLookup": "true", "pathGlobFilter": _any_case_glob(AUDIO_EXTENSIONS)}
     try:
-        scan = reader.load(root.uri)
+        scan = read_files(spark, [root.uri], **options)
         names = _all_files(spark, scan)
         found = scan.selectExpr(
             "path", "length as size_bytes", "unix_millis(modificationTime) as modified_ms"
@@ -104,11 +100,6 @@ def _list_remote(spark: SparkSession, root: HadoopPath) -> pd.DataFrame:
     files["track_id"] = files["path"].str[len(root.uri) + 1 :]
     files["native"] = files["problem"] = None
     return files.sort_values("track_id", ignore_index=True)
-
-
-def binary_reader(spark: SparkSession) -> DataFrameReader:
-    """A reader of whole files by their plain paths."""
-    return literal_reader(spark).format("binaryFile")
 
 
 def _all_files(spark: SparkSession, scan: DataFrame) -> list[str]:

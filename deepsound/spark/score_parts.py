@@ -30,11 +30,10 @@ from deepsound.data.ledger import ShardLimits, cut_into_shards
 from deepsound.errors import SchemaMismatchError
 from deepsound.spark.claim import Claim, read_json
 from deepsound.spark.hadoop import HadoopPath, storage_errors
-from deepsound.spark.inputs import binary_reader
 from deepsound.spark.segment_files import FileReader, TableFile, deal_pieces
 from deepsound.spark.segment_scores import PLACES, SegmentScorer, scored_schema
 from deepsound.spark.session import count_cores
-from deepsound.spark.tables import read_table, write_table
+from deepsound.spark.tables import read_files, read_table, write_table
 
 CLAIM, _DONE = "_RUN.json", "_DONE"
 # Some 20 seconds of scoring on each core: what a kill costs at most.
@@ -45,9 +44,7 @@ _TASKS_A_CORE = 8
 
 def list_table(spark: SparkSession, uri: str) -> list[TableFile]:
     """The Parquet files of a table, partitioned or not, by path."""
-    files = (
-        binary_reader(spark).option("recursiveFileLookup", "true").option("pathGlobFilter", "*.parquet").load(uri)
-    )
+    files = read_files(spark, [uri], recursiveFileLookup="true", pathGlobFilter="*.parquet")
     rows = files.selectExpr("path", "length", "cast(modificationTime as string) as modified").collect()
     found = [TableFile(path=row["path"], size_bytes=row["length"], modified=row["modified"]) for row in rows]
     return sorted(found, key=lambda file: file.path)
