@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, DataFrameReader, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from deepsound.config import LabelSettings
 from deepsound.data.label_table import LabelTable, read_label_table
@@ -15,6 +15,7 @@ from deepsound.data.labels import Labeller
 from deepsound.data.listing import AUDIO_EXTENSIONS, LeftOut, count_left_out, is_audio_name, list_folder
 from deepsound.errors import InputError, LabelError
 from deepsound.spark.hadoop import HadoopPath
+from deepsound.spark.tables import read_files
 
 _LOCAL_SCHEME = "file:"
 
@@ -132,7 +133,7 @@ def _list_local(root: HadoopPath) -> tuple[pd.DataFrame, LeftOut]:
 
 def _list_remote(spark: SparkSession, root: HadoopPath) -> tuple[pd.DataFrame, LeftOut]:
     try:
-        scan = binary_reader(spark).option("recursiveFileLookup", "true").load(root.uri)
+        scan = read_files(spark, [root.uri], recursiveFileLookup="true")
         names = _all_files(spark, scan)
         found = scan.selectExpr(
             "path", "length as size_bytes", "unix_millis(modificationTime) as modified_ms"
@@ -150,12 +151,6 @@ def _list_remote(spark: SparkSession, root: HadoopPath) -> tuple[pd.DataFrame, L
     n_hidden = max(0, (root.count_files() or 0) - len(files))
     left_out = replace(count_left_out(files.loc[~is_audio, "track_id"]), n_hidden=n_hidden)
     return files[is_audio].reset_index(drop=True), left_out
-
-
-def binary_reader(spark: SparkSession) -> DataFrameReader:
-    """A reader of whole files by their plain paths."""
-    # A folder may be called 'live [1999]': its name is a name, not a pattern.
-    return spark.read.format("binaryFile").option("__globPaths__", "false")
 
 
 def _all_files(spark: SparkSession, scan: DataFrame) -> list[str]:

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deepsound.data.store import FeatureSummary, read_segments, read_summary, read_tracks
+from deepsound.data.contract import FeatureSummary
+from deepsound.data.store import read_segments, read_summary, read_tracks
 from deepsound.errors import ComparisonError
 from deepsound.evaluation.metrics import CollectionMetrics
 from deepsound.evaluation.paired import PairedComparison, compare_paired

@@ -9,18 +9,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deepsound.config import SPLIT_NAMES, TrainSettings
+from deepsound.data.contract import FeatureSummary
 from deepsound.data.groups import LabelledTrack, group_tracks
 from deepsound.data.split_files import match_split_lists, read_split_list
 from deepsound.data.splits import split_tracks
 from deepsound.data.store import (
-    FeatureSummary,
     SegmentTable,
     read_given_splits,
     read_segments,
     read_summary,
     read_tracks,
 )
-from deepsound.errors import LabelError, SchemaMismatchError
+from deepsound.errors import LabelError
 from deepsound.evaluation.leakage import LeakAudit
 from deepsound.settings import compute_fingerprint
 from deepsound.taxonomy import Taxonomy
@@ -180,8 +180,6 @@ def load_dataset(
     audit = audit_split(readable, segments=segments, splits=splits, given_splits=given_splits)
     refuse_leaks(audit.leaks, is_allowed=settings.allow_leaks, report=report)
     rows = [row for row in rows if row["track_id"] in splits]
-    if len(rows) > len(splits):
-        raise SchemaMismatchError(f"{features}/tracks names {len(rows) - len(splits)} tracks more than once")
     sizes = _sizes_of_groups(rows)
     subsets = {
         name: _subset(segments, [r for r in rows if splits[r["track_id"]] == name], taxonomy, sizes)
