@@ -163,8 +163,7 @@ def list_folder(root: str) -> FolderListing:
             else:
                 others.append(_printable(below))
     # Last: a link may lead into a hidden folder, whose files are then none that are left out.
-    for path, below in hidden:
-        others.extend(_files_below(path, below, visited))
+    others.extend(name for place in hidden for name in _files_below(*place, visited))
     files.sort(key=lambda file: file.track_id)
     return FolderListing(files=files, left_out=count_left_out(others))
 
