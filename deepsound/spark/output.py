@@ -71,7 +71,6 @@ class OutputFolder:
     def begin(self) -> None:
         """Say that this run is at work here; from now on any run before it may write no more."""
         self._claim.make(self._plain())
-        remove_leftovers(self.path, _OURS)
 
     def mark_labelled(self) -> None:
         """Say that all rows have their labels from this run's source now."""
@@ -94,6 +93,8 @@ class OutputFolder:
         self.path.child(SUMMARY).write_text(json.dumps({**self._plain(), **summary}, indent=2))
         self.path.child(STAGING).delete()
         self.path.child(STATE).delete()
+        # Not at the beginning: another run that begins at that moment may be writing its claim.
+        remove_leftovers(self.path, _OURS)
 
     def _plain(self) -> dict[str, Any]:
         extraction = self.extraction
