@@ -7,6 +7,7 @@ import pathlib
 import re
 import signal
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
-from deepsound.errors import DeepsoundError, JavaMissingError
+from deepsound.errors import DeepsoundError, EngineError, JavaMissingError, first_line
 from deepsound.spark.engine_errors import explain
 from deepsound.spark.java import HOW_TO_INSTALL, find_java_home
 
@@ -149,11 +150,26 @@ def with_retries(master: str) -> str:
     return f"local[{found[1] or 1},{_MAX_TASK_FAILURES}]" if found else master
 
 
+def _check_temporary_folders() -> None:
+    """Refuse folders in which Spark's Java would end before the first job, without a word to us."""
+    folders = [folder for folder in os.environ.get("SPARK_LOCAL_DIRS", "").split(",") if folder]
+    reasons = []
+    for folder in folders:
+        try:
+            pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as exc:
+            reasons.append(first_line(exc))
+    if folders and len(reasons) == len(folders):
+        raise EngineError(f"Spark can write to no folder of SPARK_LOCAL_DIRS: {'; '.join(reasons)}")
+
+
 def _as_local(builder: SparkSession.Builder) -> SparkSession.Builder:
     java_home, finding = find_java_home(pathlib.Path(sys.prefix) / "jdk")
     if java_home is None:
         raise JavaMissingError(f"{finding}. {HOW_TO_INSTALL}")
     os.environ["JAVA_HOME"] = java_home
+    _check_temporary_folders()
     # A single machine: the network name need not resolve, and nobody else has business with this Spark.
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     # Before the options of an installation of Spark of the user's own, which win.

@@ -5,7 +5,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from pyspark import SparkContext
 
+from deepsound.errors import EngineError
 from deepsound.spark.session import open_session, with_retries
 
 _KILL_ONE_WORKER = """
@@ -36,6 +38,19 @@ def test_a_session_of_another_thread_is_used_and_left_running(spark):
 def test_a_local_session_outlives_a_killed_worker():
     ended = subprocess.run([sys.executable, "-c", _KILL_ONE_WORKER], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (0, "3\n"), ended.stderr[-3000:]
+
+
+def test_temporary_folders_that_take_no_file_are_refused_before_java_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr(SparkContext, "_active_spark_context", None)
+    (tmp_path / "file").touch()
+    for variable in ("PYSPARK_GATEWAY_PORT", "PYSPARK_SUBMIT_ARGS"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", f"{tmp_path}/file/a,{tmp_path}/file")
+    with (
+        pytest.raises(EngineError, match="no folder of SPARK_LOCAL_DIRS: .*Not a directory.*; .*file"),
+        open_session("x"),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(

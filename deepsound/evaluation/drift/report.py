@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.stats
 
+from deepsound.console import to_plain_number
 from deepsound.errors import ParameterError
 from deepsound.evaluation.drift.bins import BinnedQuantities
 from deepsound.evaluation.drift.divergence import compute_p_values, compute_psi, compute_tilt
@@ -140,6 +141,21 @@ def compare(reference: DriftReference, counts: DriftCounts, *, seed: int = 0) ->
     )
 
 
+def describe_median(bounds: tuple[float, float] | None) -> str:
+    """What bounds tell of a median, and no more: that it lies in an open bin is not that it lies at its edge."""
+    if bounds is None or not any(map(math.isfinite, bounds)):
+        return "unknown"
+    low, high = bounds
+    if math.isinf(high):
+        return f"above {to_plain_number(low)}"
+    upper = to_plain_number(high)
+    if math.isinf(low):
+        # A value with a bin of its own begins right behind the bin below it, which does not hold it.
+        return f"{'below' if float(upper) > high else 'at most'} {upper}"
+    lower = to_plain_number(low)
+    return f"about {upper}" if lower == upper else f"between {lower} and {upper}"
+
+
 def _compare_bins(bins: BinnedQuantities, counts: np.ndarray) -> tuple[QuantityDrift, ...]:
     if counts.shape != bins.counts.shape:
         raise ParameterError(f"counts of shape {counts.shape} for a reference of shape {bins.counts.shape}")
@@ -203,18 +219,9 @@ def _say_quantity(drift: QuantityDrift) -> str:
     # Half of the tracks above and half below what they were: the middle stayed, the ends did not.
     said = f"{what} is spread otherwise" if abs(tilt - 0.5) < 0.1 else higher if tilt > 0.5 else lower
     return (
-        f"{said}: median {what} {_say_median(drift.median)} {unit}".rstrip()
-        + f", {_say_median(drift.median_before)} in training; index {drift.psi:.2f}"
+        f"{said}: median {what} {describe_median(drift.median)} {unit}".rstrip()
+        + f", {describe_median(drift.median_before)} in training; index {drift.psi:.2f}"
     )
-
-
-def _say_median(bounds: tuple[float, float] | None) -> str:
-    if bounds is None or not any(map(math.isfinite, bounds)):
-        return "unknown"
-    low, high = bounds
-    if math.isinf(low):
-        return f"at most {high:.4g}"
-    return f"above {low:.4g}" if math.isinf(high) else f"about {(low + high) / 2:.4g}"
 
 
 def _say_containers(before: dict[str, int], now: dict[str, int]) -> str:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from deepsound.evaluation.collection import Blunder, CollectionEvaluation, Distances, PredictedGenre
 from deepsound.evaluation.coverage import COVERAGES, CoverageCurve
 from deepsound.evaluation.detection import Detection
-from deepsound.evaluation.drift import DriftReport, QuantityDrift
+from deepsound.evaluation.drift import DriftReport, QuantityDrift, describe_median
 from deepsound.evaluation.intervals import wilson_interval
 from deepsound.evaluation.quantification import Quantification
 from deepsound.evaluation.scorecard.charts import Bar, draw_bars, draw_paired_bars
@@ -228,18 +228,9 @@ def _drift_row(quantity: QuantityDrift) -> tuple[str, ...]:
         figure(quantity.psi, None),
         "under 0.001" if quantity.p_value < 0.001 else f"{quantity.p_value:.3f}",
         "-" if quantity.tilt is None else percent(quantity.tilt),
-        _say_bounds(quantity.median),
-        _say_bounds(quantity.median_before),
+        describe_median(quantity.median),
+        describe_median(quantity.median_before),
     )
-
-
-def _say_bounds(bounds: tuple[float, float] | None) -> str:
-    if bounds is None or not any(map(math.isfinite, bounds)):
-        return "-"
-    low, high = bounds
-    if math.isinf(low):
-        return f"up to {high:.4g}"
-    return f"over {low:.4g}" if math.isinf(high) else f"{low:.4g} to {high:.4g}"
 
 
 def labels_section(labels: Mapping[str, int]) -> Section:

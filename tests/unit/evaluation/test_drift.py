@@ -21,6 +21,7 @@ from deepsound.evaluation.drift import (
     compute_treble,
     count_bins,
     count_tracks,
+    describe_median,
     fit_bins,
     pack_reference,
     unpack_reference,
@@ -196,9 +197,29 @@ def test_what_moved_is_said():
     starts = ("louder: median level above", "shorter tracks: median duration", "higher sample rates: median")
     for start in (*starts, "the model is less sure: median confidence"):
         assert sum(line.startswith(start) for line in lines) == 1, (start, lines)
-    assert "median duration at most 30 s, about 30 in training" in report.words[2]
+    assert "median duration below 30 s, about 30 in training" in report.words[2]
+    assert "higher sample rates: median sample rate above 22050 Hz, about 22050 in training" in "\n".join(lines)
     assert lines[-1] == "other containers: 100% mp3; 100% wav in training"
     assert len(lines) == 5
+
+
+@pytest.mark.parametrize(
+    ("bounds", "expected"),
+    [
+        (None, "unknown"),
+        ((-np.inf, np.inf), "unknown"),
+        ((-np.inf, np.nextafter(30.0, 0)), "below 30"),
+        ((-np.inf, 29.0), "at most 29"),
+        ((np.nextafter(22050.0, 0), 22050.0), "about 22050"),
+        ((22050.0, np.inf), "above 22050"),
+        # The middle of a wide bin is not where the median is.
+        ((12.0, np.nextafter(30.0, 0)), "between 12 and 30"),
+        ((-18.0, -17.0), "between -18 and -17"),
+        ((0.000012, 1234567.0), "between 0.000012 and 1234600"),
+    ],
+)
+def test_a_median_is_described_by_what_its_bin_tells(bounds, expected):
+    assert describe_median(bounds) == expected
 
 
 def test_a_wider_spread_is_neither_higher_nor_lower():
@@ -207,7 +228,9 @@ def test_a_wider_spread_is_neither_higher_nor_lower():
     other = draw(rng, 300)
     other["columns"]["rms_dbfs"] = rng.normal(-18, 12, size=300)
     report = compare(reference, count_tracks(reference, **other))
-    assert report.words[0].startswith("level is spread otherwise: median level about -1")
+    assert report.words[0].startswith(
+        "level is spread otherwise: median level about -18 dBFS, about -18 in training"
+    )
 
 
 def test_a_difference_that_does_not_matter_is_no_drift_however_many_tracks_show_it():
@@ -352,8 +375,8 @@ def test_lost_treble_is_said_of_mfcc_and_of_no_other_feature():
     reference = build_reference("mfcc", feature_means=means, columns={}, confidences=confidences)
     report = compare(reference, count_tracks(reference, feature_means=dull, columns={}))
     assert any(
-        line.startswith("less treble: median 5-11 kHz against 0.2-2 kHz at most -") for line in report.words
-    )
+        line.startswith("less treble: median 5-11 kHz against 0.2-2 kHz below -") for line in report.words
+    ), report.words
     assert "dB" in report.words[1]
     other = build_reference("toy", feature_means=means, columns={}, confidences=confidences)
     assert "treble_db" not in other.tracks.names
