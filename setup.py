@@ -30,7 +30,6 @@ TRAIN = [
     "tf2onnx>=1.16",
     "onnx>=1.15",
     "mlflow>=3.1,<4",
-    "pydantic>=2.5,<3",  # checks the bundle of a model on reading; MLflow needs it, too
     "scikit-learn>=1.4",
     "matplotlib>=3.8",
     "librosa>=0.10.2",

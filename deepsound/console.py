@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import TextIO
 
 from deepsound.credentials import hide_credentials
@@ -19,6 +20,11 @@ def to_printable(text: str) -> str:
     stay what they are.
     """
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def to_plain_number(value: float, *, digits: int = 5) -> str:
+    """A number as people write it, to so many digits: 22050, never ``2.205e+04``."""
+    return f"{Decimal(f'{value:.{digits}g}'):f}"
 
 
 def show(lines: str | Iterable[str]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from deepsound.audio.watchdog import watchdog
+from deepsound.console import to_plain_number
 from deepsound.errors import AudioTimeoutError, AudioTooLongError
 
 # How much longer than its time a decoder may take to come back before it counts as hanging.
@@ -59,14 +60,15 @@ class DecodeLimits:
         """Raise :class:`AudioTooLongError` if a header declares more than is allowed."""
         if duration_s > self._max_duration_s:
             raise AudioTooLongError(
-                f"the header declares {duration_s:.0f} s; max_duration_s is {self._max_duration_s:g}"
+                f"the header declares {duration_s:.0f} s; "
+                f"max_duration_s is {to_plain_number(self._max_duration_s)}"
             )
 
     def check_time(self) -> None:
         """Raise :class:`AudioTimeoutError` if the time is up."""
         if self.is_over:
             raise AudioTimeoutError(
-                f"decoding took more than decode_timeout_s = {self._timeout_s:g} s; "
+                f"decoding took more than decode_timeout_s = {to_plain_number(self._timeout_s)} s; "
                 f"it came to sample {self._n_read}"
             )
 

@@ -22,6 +22,7 @@ from deepsound.audio.limits import DecodeLimits
 from deepsound.audio.source import AudioSource
 from deepsound.audio.watchdog import watchdog
 from deepsound.children import child_command, child_environment
+from deepsound.console import to_plain_number
 from deepsound.errors import AudioTimeoutError, AudioUnreadableError, TrackError
 
 _READY = b"ready\n"
@@ -78,7 +79,7 @@ def _judge(path: str, stdin: IO[bytes] | None, max_duration_s: float, timeout_s:
             except subprocess.TimeoutExpired:
                 child.kill()
                 return AudioTimeoutError(
-                    f"the decoder hung: it was killed after decode_timeout_s = {timeout_s:g} s"
+                    f"the decoder hung: it was killed after decode_timeout_s = {to_plain_number(timeout_s)} s"
                 )
         if exit_code < 0:
             return AudioUnreadableError(f"the decoder died of signal {-exit_code} in a process of its own")

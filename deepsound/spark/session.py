@@ -178,21 +178,6 @@ def _check_user() -> None:
         ) from exc
 
 
-def _check_local_folders() -> None:
-    """Refuse temporary folders of which none can be used: Spark's Java ends over it without saying so."""
-    named = [name for name in os.environ.get("SPARK_LOCAL_DIRS", "").split(",") if name]
-    reasons = []
-    for name in named:
-        try:
-            pathlib.Path(name).mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=name):
-                return
-        except OSError as exc:
-            reasons.append(first_line(exc))
-    if reasons:
-        raise EngineError(f"Spark can use none of its temporary folders, SPARK_LOCAL_DIRS: {'; '.join(reasons)}")
-
-
 @contextlib.contextmanager
 def _safe_path(context: SparkContext) -> Iterator[None]:
     """Workers of a session of the user's own leave the working directory alone, for as long as they are ours."""
@@ -224,12 +209,26 @@ def with_retries(master: str) -> str:
     return f"local[{found[1] or 1},{_MAX_TASK_FAILURES}]" if found else master
 
 
+def _check_temporary_folders() -> None:
+    """Refuse folders in which Spark's Java would end before the first job, without a word to us."""
+    folders = [folder for folder in os.environ.get("SPARK_LOCAL_DIRS", "").split(",") if folder]
+    reasons = []
+    for folder in folders:
+        try:
+            pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as exc:
+            reasons.append(first_line(exc))
+    if folders and len(reasons) == len(folders):
+        raise EngineError(f"Spark can write to no folder of SPARK_LOCAL_DIRS: {'; '.join(reasons)}")
+
+
 def _as_local(builder: SparkSession.Builder) -> SparkSession.Builder:
     java_home, finding = find_java_home(pathlib.Path(sys.prefix) / "jdk")
     if java_home is None:
         raise JavaMissingError(f"{finding}. {HOW_TO_INSTALL}")
     _check_user()
-    _check_local_folders()
+    _check_temporary_folders()
     os.environ["JAVA_HOME"] = java_home
     # Under LC_ALL=C Python reads names as UTF-8 all the same, but Java finds no file of a name beyond ASCII.
     if sys.getfilesystemencoding() == "utf-8" and locale.nl_langinfo(locale.CODESET) != "UTF-8":

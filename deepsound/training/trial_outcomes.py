@@ -6,6 +6,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from deepsound.console import to_plain_number
 from deepsound.errors import SearchError
 from deepsound.training.objective import ERROR, INTERRUPTED
 
@@ -100,4 +101,4 @@ def describe_trial(trial: FrozenTrial) -> str:
 
 
 def _shorten(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return to_plain_number(value, digits=3) if isinstance(value, float) else str(value)

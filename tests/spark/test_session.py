@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pyspark import SparkContext
 
-from deepsound.errors import ConfigError, InputError
+from deepsound.errors import ConfigError, EngineError, InputError
 from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.session import open_session, with_retries
 
@@ -73,6 +73,19 @@ def test_a_user_without_a_name_is_told_so(monkeypatch):
     monkeypatch.setattr(SparkContext, "_active_spark_context", None)
     monkeypatch.setattr(pwd, "getpwuid", lambda _: (_ for _ in ()).throw(KeyError("uid not found")))
     with pytest.raises(ConfigError, match=r"has no name here.*line in /etc/passwd"), open_session("nobody's"):
+        pass
+
+
+def test_temporary_folders_that_take_no_file_are_refused_before_java_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr(SparkContext, "_active_spark_context", None)
+    (tmp_path / "file").touch()
+    for variable in ("PYSPARK_GATEWAY_PORT", "PYSPARK_SUBMIT_ARGS"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", f"{tmp_path}/file/a,{tmp_path}/file")
+    with (
+        pytest.raises(EngineError, match=r"no folder of SPARK_LOCAL_DIRS: .*Not a directory.*; .*file"),
+        open_session("x"),
+    ):
         pass
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from deepsound.commands.running import reports_errors
-from deepsound.console import say, show, to_printable
+from deepsound.console import say, show, to_plain_number, to_printable
 from deepsound.errors import LabelError
 
 
@@ -26,6 +26,14 @@ from deepsound.errors import LabelError
 )
 def test_a_control_character_becomes_its_escape(text, expected):
     assert to_printable(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(22050.0, "22050"), (1e6, "1000000"), (0.00001, "0.00001"), (12.0, "12"), (-18.25, "-18.25"), (0.0, "0")],
+)
+def test_numbers_are_written_without_exponent(value, expected):
+    assert to_plain_number(value) == expected
 
 
 def test_each_item_is_a_line(capsys):

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.stats
 
+from deepsound.console import to_plain_number
 from deepsound.errors import ParameterError
 from deepsound.evaluation.drift.bins import BinnedQuantities
 from deepsound.evaluation.drift.divergence import compute_p_values, compute_psi, compute_tilt
 from deepsound.evaluation.drift.reference import CONFIDENCE, TREBLE, DriftCounts, DriftReference
-from deepsound.evaluation.numbers import say_number
 
 # Moved means both: more than chance, at a share of 1 % false ones among those named, and by more than a little.
 _FALSE_DISCOVERY_RATE = 0.01
@@ -227,10 +227,14 @@ def _say_median(bounds: tuple[float, float] | None) -> str:
         return "unknown"
     low, high = bounds
     if low == high:
-        return say_number(low)
+        return to_plain_number(low, digits=4)
     if math.isinf(low):
-        return f"at most {say_number(high)}"
-    return f"above {say_number(low)}" if math.isinf(high) else f"about {say_number((low + high) / 2)}"
+        return f"at most {to_plain_number(high, digits=4)}"
+    return (
+        f"above {to_plain_number(low, digits=4)}"
+        if math.isinf(high)
+        else f"about {to_plain_number((low + high) / 2, digits=4)}"
+    )
 
 
 def _say_containers(before: dict[str, int], now: dict[str, int]) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.stats
 
+from deepsound.console import to_plain_number
 from deepsound.errors import ParameterError
-from deepsound.evaluation.numbers import say_number
 
 # Enough to draw a histogram of home by, or to hold a collection against it, at 10 kB in a bundle.
 _MAX_HOME_SCORES = 512
@@ -87,7 +87,7 @@ class OodRule:
 
     def describe(self) -> str:
         """What may be promised, in one line."""
-        asked = f"{self.score} above {say_number(self.threshold)}"
+        asked = f"{self.score} above {to_plain_number(self.threshold, digits=4)}"
         if self.expected_rate is None or self.highest_rate is None or self.n_tracks is None:
             return f"{asked}; set for {self.false_alarm_rate:.1%} false alarms, on how many tracks is not known"
         line = (

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
+from deepsound.console import to_plain_number
 from deepsound.evaluation.collection import Blunder, CollectionEvaluation, Distances, PredictedGenre
 from deepsound.evaluation.coverage import COVERAGES, CoverageCurve
 from deepsound.evaluation.detection import Detection
 from deepsound.evaluation.drift import DriftReport, QuantityDrift
 from deepsound.evaluation.intervals import wilson_interval
-from deepsound.evaluation.numbers import say_number
 from deepsound.evaluation.quantification import Quantification
 from deepsound.evaluation.scorecard.charts import Bar, draw_bars, draw_paired_bars
 from deepsound.evaluation.scorecard.page import Block, Chart, Listing, Notice, Section, Table
@@ -239,10 +239,14 @@ def _say_bounds(bounds: tuple[float, float] | None) -> str:
         return "-"
     low, high = bounds
     if low == high:
-        return say_number(low)
+        return to_plain_number(low, digits=4)
     if math.isinf(low):
-        return f"up to {say_number(high)}"
-    return f"over {say_number(low)}" if math.isinf(high) else f"{say_number(low)} to {say_number(high)}"
+        return f"up to {to_plain_number(high, digits=4)}"
+    return (
+        f"over {to_plain_number(low, digits=4)}"
+        if math.isinf(high)
+        else f"{to_plain_number(low, digits=4)} to {to_plain_number(high, digits=4)}"
+    )
 
 
 def labels_section(labels: Mapping[str, int]) -> Section:

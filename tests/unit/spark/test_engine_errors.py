@@ -157,15 +157,6 @@ def test_a_session_ends_with_its_block(started, raised, expected):
     assert started.is_stopped
 
 
-def test_temporary_folders_of_which_none_can_be_used(monkeypatch, tmp_path):
-    monkeypatch.setenv("SPARK_LOCAL_DIRS", f"/dev/null/x,{tmp_path}")
-    session._check_local_folders()
-    monkeypatch.setenv("SPARK_LOCAL_DIRS", "/dev/null/x")
-    with pytest.raises(EngineError, match=r"SPARK_LOCAL_DIRS: .*Not a directory"):
-        session._check_local_folders()
-    assert not list(tmp_path.iterdir())
-
-
 def test_without_java_no_session(monkeypatch):
     monkeypatch.setattr(session, "find_java_home", lambda _: (None, "no java"))
     with pytest.raises(JavaMissingError, match="no java"):
