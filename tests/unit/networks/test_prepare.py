@@ -1,9 +1,9 @@
 """Networks from every source people have, and every way in which a source can be wrong."""
 
 import hashlib
-import shutil
 import json
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
