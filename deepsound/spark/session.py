@@ -10,7 +10,8 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 from py4j.protocol import Py4JError
@@ -50,9 +51,10 @@ def open_session(app_name: str) -> Iterator[SparkSession]:
         if SparkContext._active_spark_context is not None:
             yield SparkSession.builder.getOrCreate()
             return
-        with _own_interrupts():
+        with _held_interrupts() as let_go:
             spark = _start(app_name)
         try:
+            let_go()
             yield spark
         except KeyboardInterrupt:
             # Under spark-submit its Java was interrupted, too, and ends by itself.
@@ -81,20 +83,34 @@ def _engine_errors() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _own_interrupts() -> Iterator[None]:
-    """Keep the process's way with Ctrl-C.
+def _held_interrupts() -> Iterator[Callable[[], None]]:
+    """Hold back what Ctrl-C raises while Spark starts; what is yielded lets it go. The handler stays as it is.
 
-    pyspark puts another in its place, which calls Java from within a call to Java and fails over it. A
-    KeyboardInterrupt ends the block that a session is for, and with the session its jobs.
+    A start that is cut off leaves a Java behind that never ends. And pyspark puts another handler in the place of
+    the process's, which calls Java from within a call to Java and fails over it. A KeyboardInterrupt ends the
+    block that a session is for, and with the session its jobs.
     """
     # py4j accounts for a call that is cut off in fifty lines, on the root logger.
     logging.getLogger().addFilter(_is_not_of_py4j)
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield lambda: None
         return
-    handler = signal.getsignal(signal.SIGINT)
+    handler, held = signal.getsignal(signal.SIGINT), list[KeyboardInterrupt]()
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        try:
+            if callable(handler):
+                handler(number, frame)
+        except KeyboardInterrupt as exc:
+            held.append(exc)
+
+    def let_go() -> None:
+        if held:
+            raise held.pop()
+
+    signal.signal(signal.SIGINT, hold)
     try:
-        yield
+        yield let_go
     finally:
         signal.signal(signal.SIGINT, handler)
 
