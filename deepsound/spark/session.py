@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -58,11 +58,10 @@ def open_session(app_name: str) -> Iterator[SparkSession]:
             with _safe_path(SparkContext._active_spark_context):
                 yield SparkSession.builder.getOrCreate()
             return
-        with _held_interrupts() as interrupts:
+        with _held_interrupts() as let_go:
             spark = _start(app_name)
         try:
-            if interrupts:
-                raise KeyboardInterrupt
+            let_go()
             yield spark
         except KeyboardInterrupt:
             # Under spark-submit its Java was interrupted, too, and ends by itself.
@@ -91,33 +90,36 @@ def _engine_errors() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _held_interrupts() -> Iterator[list[int]]:
-    """Keep the process's way with Ctrl-C while Spark starts; yields the interrupts that came, to be raised later.
+def _held_interrupts() -> Iterator[Callable[[], None]]:
+    """Hold back what Ctrl-C raises while Spark starts; what is yielded lets it go. The handler stays as it is.
 
-    Java that is left in its start would live on for ever, without a word. And pyspark puts another way in the
-    place of ours, which calls Java from within a call to Java and fails over it. A KeyboardInterrupt ends the
+    A start that is cut off leaves a Java behind that never ends. And pyspark puts another handler in the place of
+    the process's, which calls Java from within a call to Java and fails over it. A KeyboardInterrupt ends the
     block that a session is for, and with the session its jobs.
     """
     # py4j accounts for a call that is cut off in fifty lines, on the root logger.
     logging.getLogger().addFilter(_is_not_of_py4j)
-    interrupts: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield interrupts
+        yield lambda: None
         return
-    former = signal.getsignal(signal.SIGINT)
+    handler, held = signal.getsignal(signal.SIGINT), list[KeyboardInterrupt]()
 
     def hold(number: int, frame: FrameType | None) -> None:
-        interrupts.append(number)
-        with contextlib.suppress(KeyboardInterrupt):
-            if callable(former):
-                former(number, frame)
+        try:
+            if callable(handler):
+                handler(number, frame)
+        except KeyboardInterrupt as exc:
+            held.append(exc)
 
-    if callable(former):
-        signal.signal(signal.SIGINT, hold)
+    def let_go() -> None:
+        if held:
+            raise held.pop()
+
+    signal.signal(signal.SIGINT, hold)
     try:
-        yield interrupts
+        yield let_go
     finally:
-        signal.signal(signal.SIGINT, former)
+        signal.signal(signal.SIGINT, handler)
 
 
 def _is_not_of_py4j(record: logging.LogRecord) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ import pytest
 from pyspark import SparkContext
 
 from deepsound.errors import ConfigError, EngineError, InputError
+from deepsound.spark import session
 from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.session import open_session, with_retries
 
@@ -87,6 +89,29 @@ def test_temporary_folders_that_take_no_file_are_refused_before_java_starts(tmp_
         open_session("x"),
     ):
         pass
+
+
+def test_an_interrupt_is_held_back_while_spark_starts(monkeypatch):
+    # A start that is cut off would leave its Java behind, for ever.
+    handler, seen = signal.getsignal(signal.SIGINT), []
+
+    def start(_name):
+        signal.raise_signal(signal.SIGINT)
+        seen.append("started")
+        return Stopped()
+
+    class Stopped:
+        def stop(self):
+            seen.append("stopped")
+
+    monkeypatch.setattr(SparkContext, "_active_spark_context", None)
+    monkeypatch.setattr(session, "_start", start)
+    monkeypatch.setattr(session, "_stop", lambda spark, **_: spark.stop())
+    monkeypatch.delenv("PYSPARK_GATEWAY_PORT", raising=False)
+    with pytest.raises(KeyboardInterrupt), open_session("x"):
+        seen.append("used")
+    assert seen == ["started", "stopped"]
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 @pytest.mark.parametrize(
