@@ -191,7 +191,8 @@ def _bundle_files(prefix: str) -> tuple[pathlib.Path, ...]:
     index = pathlib.Path(f"{prefix}.index")
     if not index.is_file():
         raise NetworkUnavailableError(f"there is no checkpoint at {prefix}")
-    shards = sorted(index.parent.glob(f"{glob.escape(index.name.removesuffix('.index'))}.data-*-of-*"))
+    name = glob.escape(index.name.removesuffix(".index"))
+    shards = sorted(index.parent.glob(f"{name}.data-*-of-*"))
     n_wanted = int(shards[0].name.rpartition("-")[2]) if shards else 1
     if len(shards) != n_wanted:
         raise NetworkUnavailableError(f"the checkpoint {prefix} has {len(shards)} of {n_wanted} data files")

@@ -157,8 +157,8 @@ def python_workers():
 
 
 def until(is_so):
-    for _ in range(1200):
+    for _ in range(3600):
         if is_so():
             return
         time.sleep(0.05)
-    raise AssertionError("it did not come to that within a minute")
+    raise AssertionError("it did not come to that within three minutes")

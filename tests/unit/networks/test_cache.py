@@ -11,7 +11,7 @@ import pytest
 
 from deepsound.errors import NetworkUnavailableError, OutputError
 from deepsound.networks.cache import CacheEntry, NetworkCache, cache_folder, find_foreign
-from deepsound.networks.source import locate_vggish
+from deepsound.networks.source import checkpoint_files, locate_vggish
 
 KEY, DIGEST = "k" * 64, "0123456789abcdef" * 4
 STRANGER = 54321
@@ -177,3 +177,11 @@ def test_a_hub_cache_of_another_user_is_not_used(tmp_path, monkeypatch, give_awa
     give_away(hub)
     with pytest.raises(NetworkUnavailableError, match=r"another user.*TFHUB_CACHE_DIR"):
         locate_vggish(HANDLE)
+
+
+@pytest.mark.parametrize("name", ["vggish [2017]", "q*", "a{b,c}", "wh?t"])
+def test_a_checkpoint_whose_name_is_a_pattern_is_one(tmp_path, name):
+    files = [tmp_path / f"{name}.index", tmp_path / f"{name}.data-00000-of-00001"]
+    for path in files:
+        path.write_bytes(b"x")
+    assert checkpoint_files(tmp_path / f"{name}.index").files == tuple(files)

@@ -136,10 +136,15 @@ def test_an_interrupt_while_spark_starts_waits_until_it_can_be_stopped(monkeypat
         return started
 
     monkeypatch.setattr(session, "_start", start)
-    with pytest.raises(KeyboardInterrupt), session.open_session("x"):
-        pytest.fail("nothing is done with it")
+    # A session of other tests may have put Spark's own in its place.
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), session.open_session("x"):
+            pytest.fail("nothing is done with it")
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, former)
     assert started.is_stopped
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize(
