@@ -93,5 +93,8 @@ class DecodeLimits:
                 return
             self._n_read += len(piece)
             if self._n_read > max_samples:
-                raise AudioTooLongError(f"more than {max_samples} samples, whatever the header declared")
+                raise AudioTooLongError(
+                    f"it goes on past max_duration_s = {to_plain_number(self._max_duration_s)} s, whatever the "
+                    "header declared"
+                )
             yield piece
