@@ -116,7 +116,9 @@ def test_errors_that_are_not_the_engines_are_none_of_its_business():
     assert find_reason("all is well") is None
 
 
-def test_a_session_raises_what_its_trouble_comes_to(spark):  # noqa: ARG001
+def test_a_session_raises_what_its_trouble_comes_to(spark):
+    # Not the ten seconds of a user, who may have started his cluster a moment ago.
+    spark.sparkContext._jsc.hadoopConfiguration().set("ipc.client.connect.max.retries", "0")
     with pytest.raises(EngineError, match="Connection refused"), open_session("x") as session:
         session.read.text("hdfs://127.0.0.1:1/x").count()
     with pytest.raises(ZeroDivisionError), open_session("x"):
