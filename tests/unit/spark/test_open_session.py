@@ -1,4 +1,4 @@
-"""Sessions that are opened and closed around a block: what interrupts it, what ends it, and what is refused before."""
+"""Sessions around a block: what interrupts them, what ends them, and what is refused before they start."""
 
 import os
 import signal
