@@ -34,6 +34,8 @@ def spark() -> Iterator[Any]:
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.sql.shuffle.partitions", "2")
         .config("spark.driver.memory", "2g")
+        # As in a session of a job, so that workers are kept from one test to the next.
+        .config("spark.executorEnv.PYTHONSAFEPATH", "1")
         .getOrCreate()
     )
     session.sparkContext.setLogLevel("ERROR")

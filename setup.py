@@ -15,6 +15,7 @@ EXECUTOR = [
     "pandas>=2.2,<3",  # Spark 4 does not support pandas 3 yet
     "pyarrow>=15",
     "pyyaml>=6",
+    "pydantic>=2.5,<3",  # checks extract.json and the bundle of a model on reading
     "soundfile>=0.12.1",  # its wheels carry libsndfile 1.2, which decodes MP3
     "av>=12",  # its wheels carry FFmpeg: m4a, aac, wma, webm
     "soxr>=0.3.7",

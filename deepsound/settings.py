@@ -9,17 +9,19 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import math
 import pathlib
 import types
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-import yaml
-
+from deepsound.documents import parse_yaml
 from deepsound.errors import ConfigError
 
 Settings = TypeVar("Settings")
+# What JSON and Parquet keep of an integer.
+_MAX_INTEGER = (1 << 63) - 1
 
 
 def read_settings(
@@ -97,11 +99,11 @@ def compute_fingerprint(plain: Mapping[str, Any]) -> str:
 
 def _read_section(path: pathlib.Path, section: str) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = parse_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"cannot read the settings file {path}: {exc}") from exc
-    except yaml.YAMLError as exc:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(exc).split())}") from exc
+    except ValueError as exc:
+        raise ConfigError(f"{path} is not valid YAML: {exc}") from exc
     if document is None:
         return {}
     if not isinstance(document, dict):
@@ -109,25 +111,25 @@ def _read_section(path: pathlib.Path, section: str) -> dict[str, Any]:
     if set(document) <= {"extract", "train", "score"}:
         document = document.get(section) or {}
         if not isinstance(document, dict):
-            raise ConfigError(f"{path}: '{section}' is {document!r}; wanted a section of 'key: value' lines")
+            raise ConfigError(f"{path}: '{section}' is {document!r:.200}; wanted a section of 'key: value' lines")
     return document
 
 
 def _apply_override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(f"--set got {override!r}; wanted key=value, for example --set segment_s=5")
+        raise ConfigError(f"--set got {override!r:.200}; wanted key=value, for example --set segment_s=5")
     *groups, name = key.strip().split(".")
     target = values
     for group in groups:
         inner = target.setdefault(group, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"--set {override}: '{group}' is a single value, it has no '{name}'")
+            raise ConfigError(f"--set {override:.200}: '{group}' is a single value, it has no '{name}'")
         target = inner
     try:
-        target[name] = yaml.safe_load(text)
-    except yaml.YAMLError as exc:
-        raise ConfigError(f"--set {override}: the value is not valid YAML") from exc
+        target[name] = parse_yaml(text)
+    except ValueError as exc:
+        raise ConfigError(f"--set {override:.200}: the value is not valid YAML: {exc}") from exc
 
 
 def _key_of(field: "dataclasses.Field[Any]") -> str:
@@ -166,26 +168,32 @@ def _convert(value: Any, hint: Any, *, where: str, key: str) -> Any:
     if typing.get_origin(hint) is tuple:
         items = [value] if isinstance(value, str | int | float) else value
         if not isinstance(items, list | tuple):
-            raise ConfigError(f"{where}: '{key}' is {value!r}; wanted a list")
+            raise ConfigError(f"{where}: '{key}' is {value!r:.200}; wanted a list")
         item_hint = typing.get_args(hint)[0]
         return tuple(_convert(item, item_hint, where=where, key=key) for item in items)
     return _convert_scalar(value, hint, where=where, key=key)
 
 
 def _convert_scalar(value: Any, hint: Any, *, where: str, key: str) -> Any:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if hint is float:
-        if is_number:
-            return float(value)
-        # YAML 1.1 reads 1e-3 as text; a person means the number.
-        if isinstance(value, str):
-            try:
-                return float(value)
-            except ValueError:
-                pass
+        if (number := _to_number(value)) is not None:
+            return number
     elif hint is int:
-        if is_number and value == int(value):
+        number = None if isinstance(value, str) else _to_number(value)
+        if number is not None and number == int(number) and abs(number) <= _MAX_INTEGER:
             return int(value)
     elif isinstance(value, hint):
         return value
-    raise ConfigError(f"{where}: '{key}' is {value!r}; wanted {hint.__name__}")
+    raise ConfigError(f"{where}: '{key}' is {value!r:.200}; wanted {hint.__name__}")
+
+
+def _to_number(value: Any) -> float | None:
+    """A finite number that a setting says, None if it says none."""
+    # YAML 1.1 reads 1e-3 as text; a person means the number.
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

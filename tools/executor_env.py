@@ -114,7 +114,7 @@ def install_packages(environment: pathlib.Path, *, scratch: pathlib.Path) -> Non
     # From a copy: setuptools would also pack what an earlier build left in build/.
     source = copy_source(scratch / "source")
     command = [
-        *(sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"),
+        *(sys.executable, "-P", "-m", "pip", "--quiet", "--disable-pip-version-check"),
         *("--python", str(environment / "bin" / "python"), "install", "--root-user-action", "ignore"),
         *("--no-compile", "--no-warn-script-location", "--only-binary", ":all:"),
         *("--constraint", str(ROOT / "constraints.txt"), str(source)),

@@ -13,7 +13,7 @@ import numpy as np
 
 from deepsound.audio.containers import Container
 from deepsound.audio.source import AudioSource
-from deepsound.audio.stream import AudioFormat, AudioStream, join_pieces
+from deepsound.audio.stream import AudioFormat, AudioStream, Downmix, join_pieces
 from deepsound.errors import AudioEmptyError, AudioUnreadableError
 
 # These declare no length, or not that of the whole file; what FFmpeg makes up from the bit rate says little.
@@ -58,10 +58,12 @@ def open_ffmpeg(source: AudioSource, container: Container) -> AudioStream:
     audio_format = AudioFormat(
         sample_rate_hz=int(first.sample_rate), n_channels=int(first.layout.nb_channels), container=demuxer
     )
+    downmix = Downmix()
     pieces = source.limits.watch(
-        _mono_pieces(itertools.chain([first], frames), audio_format), sample_rate_hz=audio_format.sample_rate_hz
+        _mono_pieces(itertools.chain([first], frames), audio_format, downmix),
+        sample_rate_hz=audio_format.sample_rate_hz,
     )
-    return AudioStream(format=audio_format, blocks=join_pieces(pieces))
+    return AudioStream(format=audio_format, blocks=join_pieces(pieces), downmix=downmix)
 
 
 @contextlib.contextmanager
@@ -104,7 +106,9 @@ def _float_frames(
         raise AudioUnreadableError(f"{n_bad} of {n_bad + n_good} {demuxer} packets are damaged")
 
 
-def _mono_pieces(frames: Iterator["av.AudioFrame"], audio_format: AudioFormat) -> Iterator[np.ndarray]:
+def _mono_pieces(
+    frames: Iterator["av.AudioFrame"], audio_format: AudioFormat, downmix: Downmix
+) -> Iterator[np.ndarray]:
     """Samples, mixed down at once."""
     n_read = 0
     for frame in frames:
@@ -115,4 +119,4 @@ def _mono_pieces(frames: Iterator["av.AudioFrame"], audio_format: AudioFormat) -
                 f"{audio_format.n_channels} channels come {found[0]} Hz and {found[1]}"
             )
         n_read += frame.samples
-        yield frame.to_ndarray().mean(axis=0, dtype=np.float32)
+        yield downmix.mix(frame.to_ndarray(), axis=0)

@@ -24,12 +24,15 @@ class MeasuredAudio:
     format : AudioFormat
     meter : LoudnessMeter
         Of all samples, which it also counts.
+    channel_peak : float
+        The largest sample of any channel before they were mixed down; 0 of a single channel.
     kept : tuple of np.ndarray, or None
         The blocks of a short file; None where there are too many samples to hold.
     """
 
     format: AudioFormat
     meter: LoudnessMeter
+    channel_peak: float
     kept: tuple[np.ndarray, ...] | None
 
     @property
@@ -59,7 +62,12 @@ def measure_audio(source: AudioSource, *, kept_samples: int = KEPT_SAMPLES) -> M
         if meter.n_samples <= kept_samples:
             kept.append(block)
     is_kept = meter.n_samples <= kept_samples
-    return MeasuredAudio(format=stream.format, meter=meter, kept=tuple(kept) if is_kept else None)
+    return MeasuredAudio(
+        format=stream.format,
+        meter=meter,
+        channel_peak=stream.downmix.channel_peak,
+        kept=tuple(kept) if is_kept else None,
+    )
 
 
 def replay_audio(source: AudioSource, measured: MeasuredAudio) -> Iterator[np.ndarray]:

@@ -66,13 +66,15 @@ class LoudnessMeter:
         # float64: a float32 sum over minutes of samples loses the small ones.
         self.sum_of_squares += float(np.square(block, dtype=np.float64).sum())
 
-    def read(self, *, silence_dbfs: float) -> Loudness:
+    def read(self, *, silence_dbfs: float, channel_peak: float = 0.0) -> Loudness:
         """The loudness of all that came.
 
         Parameters
         ----------
         silence_dbfs : float
             A peak at or below this level counts as silence.
+        channel_peak : float
+            The largest sample of any channel before they were mixed down: whether silence was none before.
 
         Raises
         ------
@@ -83,7 +85,13 @@ class LoudnessMeter:
         """
         if self.n_not_finite:
             raise AudioNotFiniteError(f"{self.n_not_finite} of {self.n_samples} samples are NaN or infinite")
-        if self.peak <= 10 ** (silence_dbfs / 20):
+        threshold = 10 ** (silence_dbfs / 20)
+        if self.peak <= threshold < channel_peak:
+            raise AudioSilentError(
+                f"the channels cancel out: the largest sample of one is {channel_peak:.2g} of full scale, of "
+                f"their mean {self.peak:.2g}; is the polarity of a channel reversed?"
+            )
+        if self.peak <= threshold:
             raise AudioSilentError(
                 f"the largest sample is {self.peak:.2e} of full scale; silence_dbfs is {silence_dbfs:g}"
             )

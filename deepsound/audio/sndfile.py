@@ -7,7 +7,7 @@ import soundfile
 
 from deepsound.audio.containers import Container, is_known_container
 from deepsound.audio.source import AudioSource
-from deepsound.audio.stream import BLOCK_SAMPLES, AudioFormat, AudioStream, join_pieces
+from deepsound.audio.stream import BLOCK_SAMPLES, AudioFormat, AudioStream, Downmix, join_pieces
 from deepsound.errors import AudioEmptyError, AudioUnreadableError, AudioUnsupportedError
 
 # Numbers in all channels together that are decoded at once: a header may declare a thousand channels.
@@ -47,11 +47,12 @@ def open_sndfile(source: AudioSource, container: Container) -> AudioStream:
         n_channels=int(sound.channels),
         container=str(sound.format).lower(),
     )
-    pieces = source.limits.watch(_mono_pieces(sound, source), sample_rate_hz=audio_format.sample_rate_hz)
-    return AudioStream(format=audio_format, blocks=join_pieces(pieces))
+    downmix = Downmix()
+    pieces = source.limits.watch(_mono_pieces(sound, source, downmix), sample_rate_hz=audio_format.sample_rate_hz)
+    return AudioStream(format=audio_format, blocks=join_pieces(pieces), downmix=downmix)
 
 
-def _mono_pieces(sound: soundfile.SoundFile, source: AudioSource) -> Iterator[np.ndarray]:
+def _mono_pieces(sound: soundfile.SoundFile, source: AudioSource, downmix: Downmix) -> Iterator[np.ndarray]:
     """Samples, mixed down at once, so that no more than one piece is ever held with all channels."""
     n_frames = max(1, min(BLOCK_SAMPLES, _PIECE_VALUES // sound.channels))
     n_read = 0
@@ -66,7 +67,7 @@ def _mono_pieces(sound: soundfile.SoundFile, source: AudioSource) -> Iterator[np
             if not len(piece):
                 break
             n_read += len(piece)
-            yield piece.mean(axis=1, dtype=np.float32)
+            yield downmix.mix(piece, axis=1)
     if not n_read:
         raise AudioEmptyError(f"the {sound.format} container holds no samples")
 

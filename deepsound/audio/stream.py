@@ -4,7 +4,7 @@ Convention: a waveform is mono float32, the mean of its channels, full scale = 1
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,6 +21,23 @@ class AudioFormat:
     container: str
 
 
+@dataclass(kw_only=True)
+class Downmix:
+    """Mixes channels down to their mean, and remembers the largest sample of any of them; full scale = 1.
+
+    Channels of opposite sign cancel out: what is silence then, was none before.
+    """
+
+    channel_peak: float = 0.0
+
+    def mix(self, piece: np.ndarray, *, axis: int) -> np.ndarray:
+        """The mean over the channels, which lie along ``axis``."""
+        if piece.shape[axis] > 1 and piece.size:
+            self.channel_peak = max(self.channel_peak, float(piece.max()), -float(piece.min()))
+        mono: np.ndarray = piece.mean(axis=axis, dtype=np.float32)
+        return mono
+
+
 @dataclass(frozen=True, kw_only=True)
 class AudioStream:
     """A sound that is being decoded.
@@ -30,10 +47,13 @@ class AudioStream:
     format : AudioFormat
     blocks : iterator of np.ndarray [shape=(BLOCK_SAMPLES,), float32, full scale = 1]
         The last may be shorter; none is empty. Each is decoded when it is asked for, once.
+    downmix : Downmix
+        What was mixed down so far.
     """
 
     format: AudioFormat
     blocks: Iterator[np.ndarray]
+    downmix: Downmix = field(default_factory=Downmix)
 
 
 def join_pieces(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

@@ -21,6 +21,7 @@ from deepsound.audio.decode import open_audio
 from deepsound.audio.limits import DecodeLimits
 from deepsound.audio.source import AudioSource
 from deepsound.audio.watchdog import watchdog
+from deepsound.children import child_command, child_environment
 from deepsound.console import to_plain_number
 from deepsound.errors import AudioTimeoutError, AudioUnreadableError, TrackError
 
@@ -60,13 +61,15 @@ def try_decoding(file: BinaryIO, *, max_duration_s: float, timeout_s: float) -> 
 
 
 def _judge(path: str, stdin: IO[bytes] | None, max_duration_s: float, timeout_s: float) -> TrackError | None:
-    command = [sys.executable, "-m", "deepsound.audio.trial", path]
-    command += ["--max-duration-s", str(max_duration_s), "--timeout-s", str(timeout_s)]
-    # What this process can import, wherever it has it from: Spark ships packages by sys.path.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    options = ("--max-duration-s", str(max_duration_s), "--timeout-s", str(timeout_s))
+    command = child_command("deepsound.audio.trial", path, *options)
     with tempfile.TemporaryFile() as said:
         child = subprocess.Popen(
-            command, stdin=stdin or subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, env=environment
+            command,
+            stdin=stdin or subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            env=child_environment(),
         )
         with child:
             # Its imports are not the decoder's time.

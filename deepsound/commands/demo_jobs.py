@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from deepsound.children import child_environment
 from deepsound.console import say
 from deepsound.errors import CommandFailedError, TooManyFailuresError
 
@@ -115,7 +116,7 @@ def _run(jobs: Sequence[_Job]) -> None:
 def _submit(job: _Job) -> None:
     """Run a job through the real ``spark-submit``, which sends all that a job says to its standard output."""
     environment = {
-        **os.environ,
+        **child_environment(),
         "PATH": f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 from deepsound.console import say
 from deepsound.credentials import without_credentials
@@ -77,9 +77,8 @@ def muted_native_logs(into: str = os.devnull) -> Iterator[None]:
         A file that gets it.
     """
     sys.stderr.flush()
-    kept = os.dup(2)
-    python_stderr = sys.stderr
-    with pathlib.Path(into).open("w") as nowhere, os.fdopen(kept, "w", buffering=1) as visible:
+    visible, python_stderr = _standard_error(), sys.stderr
+    with pathlib.Path(into).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
         if python_stderr is sys.__stderr__:
             sys.stderr = visible
@@ -88,7 +87,13 @@ def muted_native_logs(into: str = os.devnull) -> Iterator[None]:
         finally:
             sys.stderr.flush()
             sys.stderr = python_stderr
-            os.dup2(kept, 2)
+            os.dup2(visible.fileno(), 2)
+
+
+@functools.cache
+def _standard_error() -> TextIO:
+    """Where this process says what went wrong, by another number: never closed, as a library's log may keep it."""
+    return os.fdopen(os.dup(2), "w", buffering=1)
 
 
 class _Answer:

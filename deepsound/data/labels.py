@@ -1,15 +1,10 @@
 """Labels of a track from its path, from a table, or from its own tags."""
 
-import csv
-import io
 import pathlib
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
-
-from deepsound.config import SPLIT_NAMES
-from deepsound.errors import LabelError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +23,8 @@ _UNLABELLED = TrackLabels()
 class Labeller:
     """Gives each track its labels. Small, picklable, and the same on every executor.
 
-    ``source`` is ``labels.from`` of the settings; ``table`` maps a track_id to its labels for ``csv``.
+    ``source`` is ``labels.from`` of the settings; ``table`` maps a track_id to its labels for ``csv``: of the
+    tracks there are, not the whole CSV, as it goes to every executor.
     """
 
     source: str
@@ -74,56 +70,3 @@ def _prefix_of(file_name: str) -> str | None:
         if prefix == stem:
             return None
     return prefix.rstrip(" .-") or None
-
-
-def parse_label_table(text: str, *, where: str, folder: str, root: str) -> dict[str, TrackLabels]:
-    """Rows of a label CSV by track_id.
-
-    Parameters
-    ----------
-    text : str
-        CSV with a header: ``path`` and any of ``genre``, ``artist``, ``split``. An empty cell is unknown.
-    where : str
-        The file's name, for messages.
-    folder, root : str
-        Absolute paths (or URIs of one file system) of the CSV's folder, which ``path`` is relative to, and of
-        the input root, which a track_id is relative to. Rows that lead outside the root are left out.
-
-    Raises
-    ------
-    LabelError
-        No ``path`` column, an unknown split name, or one path with two different labels.
-    """
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
-    if "path" not in (reader.fieldnames or ()):
-        raise LabelError(f"{where} has the columns {reader.fieldnames}; wanted path, genre, artist, split")
-    prefix = posixpath.normpath(root).rstrip("/") + "/"
-    table: dict[str, TrackLabels] = {}
-    for row in reader:
-        path = (row["path"] or "").strip()
-        if not path:
-            continue
-        absolute = posixpath.normpath(posixpath.join(folder, path))
-        if not absolute.startswith(prefix):
-            continue
-        track_id = absolute[len(prefix) :]
-        labels = TrackLabels(
-            genre=_cell(row, "genre"), artist=_cell(row, "artist"), split=_checked_split(row, where)
-        )
-        if table.get(track_id, labels) != labels:
-            raise LabelError(
-                f"{where} labels {path!r} twice and differently (second time in line {reader.line_num})"
-            )
-        table[track_id] = labels
-    return table
-
-
-def _cell(row: Mapping[str, str | None], column: str) -> str | None:
-    return (row.get(column) or "").strip() or None
-
-
-def _checked_split(row: Mapping[str, str | None], where: str) -> str | None:
-    split = _cell(row, "split")
-    if split is not None and split not in SPLIT_NAMES:
-        raise LabelError(f"{where}: split is {split!r}; wanted one of {', '.join(SPLIT_NAMES)}, or nothing")
-    return split

@@ -3,9 +3,11 @@
 import os
 import pathlib
 import posixpath
+import re
 import stat
-from collections import deque
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 # Files with these endings are inputs, whether the decoder knows them or not: what it does not know is a failed
 # row. Anything else in a music folder (covers, playlists, manifests) is no track.
@@ -13,6 +15,8 @@ AUDIO_EXTENSIONS = (
     *("wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "au", "snd", "aiff", "aif", "aifc"),
     *("m4a", "m4b", "mp4", "aac", "wma", "mka", "webm", "wv", "ape", "mp2", "w64", "rf64", "caf"),
 )
+_ENDING = re.compile(r"\.[A-Za-z0-9]{1,8}$")
+_MAX_ENDINGS_TOLD = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +42,54 @@ class ListedFile:
     problem: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """The files of a folder that are no inputs.
+
+    Attributes
+    ----------
+    by_ending : mapping of str to int
+        ``.jpg`` and the like, in lower case, to how many there are; '' for names without one.
+    n_hidden : int
+        Files that are hidden, or lie in a hidden folder, whatever their ending.
+    example, hidden_example : str or None
+        One of each, as a track_id; of the hidden ones an audio file, if any is.
+    """
+
+    by_ending: Mapping[str, int] = field(default_factory=dict)
+    n_hidden: int = 0
+    example: str | None = None
+    hidden_example: str | None = None
+
+    def counts(self) -> dict[str, int]:
+        """``left_out`` of ``extract.json``: the most frequent ending first, ``hidden`` last."""
+        ordered = sorted(self.by_ending.items(), key=lambda item: (-item[1], item[0]))
+        named = {ending or "without an ending": n for ending, n in ordered}
+        return {**named, "hidden": self.n_hidden} if self.n_hidden else named
+
+    def describe(self) -> str | None:
+        """One line for people; None where nothing was left out."""
+        endings = self.counts()
+        endings.pop("hidden", None)
+        told = [f"{n} {ending}" for ending, n in list(endings.items())[:_MAX_ENDINGS_TOLD]]
+        n_others = sum(list(endings.values())[_MAX_ENDINGS_TOLD:])
+        told += [f"{n_others} others"] if n_others else []
+        told += [f"{self.n_hidden} hidden"] if self.n_hidden else []
+        if not told:
+            return None
+        examples = ", ".join(repr(name) for name in (self.hidden_example, self.example) if name is not None)
+        n_files = sum(endings.values()) + self.n_hidden
+        return f"{n_files} files left out: {', '.join(told)}" + (f" (e.g. {examples})" if examples else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderListing:
+    """The inputs below a folder, by track_id, and what else lies there."""
+
+    files: list[ListedFile]
+    left_out: LeftOut
+
+
 def is_hidden(name: str) -> bool:
     """Whether Spark, and so everything here, passes over a name."""
     return name.startswith(("_", "."))
@@ -48,8 +100,25 @@ def is_audio_name(name: str) -> bool:
     return name.rpartition(".")[2].lower() in AUDIO_EXTENSIONS and "." in name
 
 
-def list_folder(root: str) -> list[ListedFile]:
-    """All audio files below a folder, by track_id.
+def count_left_out(track_ids: Iterable[str]) -> LeftOut:
+    """Count files that are no inputs, by their paths below the root."""
+    by_ending: Counter[str] = Counter()
+    n_hidden = 0
+    example = hidden = hidden_audio = None
+    for track_id in track_ids:
+        if any(map(is_hidden, track_id.split("/"))):
+            n_hidden += 1
+            hidden = hidden or track_id
+            hidden_audio = hidden_audio or (track_id if is_audio_name(track_id) else None)
+        else:
+            found = _ENDING.search(track_id)
+            by_ending[found[0].lower() if found else ""] += 1
+            example = example or track_id
+    return LeftOut(by_ending=by_ending, n_hidden=n_hidden, example=example, hidden_example=hidden_audio or hidden)
+
+
+def list_folder(root: str) -> FolderListing:
+    """All audio files below a folder, by track_id, and a count of the others.
 
     Links are followed. A folder that can be reached in several ways is read once, by its own path rather than by
     a link's, so that loops of links end. What stands in the way of a file or of a whole folder becomes its
@@ -66,17 +135,17 @@ def list_folder(root: str) -> list[ListedFile]:
         If the root itself cannot be listed.
     """
     files: list[ListedFile] = []
+    others: list[str] = []
     plain: deque[tuple[str, str]] = deque([(root, "")])
     linked: deque[tuple[str, str]] = deque()
+    hidden: list[tuple[str, str]] = []
     visited: set[tuple[int, int]] = set()
     while plain or linked:
         # Own paths first: what a link leads to may turn up on its own.
         folder, track_id = (plain or linked).popleft()
         try:
-            status = pathlib.Path(folder).stat()
-            if (status.st_dev, status.st_ino) in visited:
+            if not _is_first_visit(folder, visited):
                 continue
-            visited.add((status.st_dev, status.st_ino))
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as exc:
             if not track_id:
@@ -84,14 +153,39 @@ def list_folder(root: str) -> list[ListedFile]:
             files.append(_problem(folder, track_id, f"the folder cannot be listed: {exc.strerror}"))
             continue
         for entry in entries:
-            if is_hidden(entry.name):
-                continue
             below = posixpath.join(track_id, entry.name)
-            if _is_folder(entry):
+            if is_hidden(entry.name):
+                hidden.append((entry.path, below))
+            elif _is_folder(entry):
                 (linked if entry.is_symlink() else plain).append((entry.path, below))
             elif is_audio_name(entry.name):
                 files.append(_look_at(entry.path, below))
-    return sorted(files, key=lambda file: file.track_id)
+            else:
+                others.append(_printable(below))
+    # Last: a link may lead into a hidden folder, whose files are then none that are left out.
+    others.extend(name for place in hidden for name in _files_below(*place, visited))
+    files.sort(key=lambda file: file.track_id)
+    return FolderListing(files=files, left_out=count_left_out(others))
+
+
+def _is_first_visit(folder: str, visited: set[tuple[int, int]]) -> bool:
+    status = pathlib.Path(folder).stat()
+    is_first = (status.st_dev, status.st_ino) not in visited
+    visited.add((status.st_dev, status.st_ino))
+    return is_first
+
+
+def _files_below(path: str, track_id: str, visited: set[tuple[int, int]]) -> Iterator[str]:
+    """A file, or all files below a folder; no link is followed, and what cannot be listed is passed over."""
+    if pathlib.Path(path).is_symlink() or not pathlib.Path(path).is_dir():
+        yield _printable(track_id)
+        return
+    for folder, folders, names in os.walk(path):
+        if not _is_first_visit(folder, visited):
+            folders.clear()
+            continue
+        for name in names:
+            yield _printable(posixpath.join(track_id, os.path.relpath(folder, path), name)).replace("/./", "/")
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:

@@ -7,6 +7,7 @@ Transactions on Multimedia 17(11), 2015; their ``train_filtered.txt`` has lines 
 import pathlib
 import posixpath
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ def match_split_lists(track_ids: Sequence[str], lists: Mapping[str, Sequence[str
 
     A line names a track if both end in the same parts, as far as the shorter goes; the extension counts only where
     it tells two tracks apart. So ``blues/blues.00029.wav``, ``blues.00029`` and ``genres/blues/blues.00029.au``
-    are all the track ``blues/blues.00029.au``.
+    are all the track ``blues/blues.00029.au``. Letters with accents are the same written as one character or two.
 
     Parameters
     ----------
@@ -102,15 +103,15 @@ def match_split_lists(track_ids: Sequence[str], lists: Mapping[str, Sequence[str
 
 def _names_of(path: str) -> list[str]:
     """The last part of a path, as it is and without its extension."""
-    name = posixpath.basename(path)
+    name = unicodedata.normalize("NFC", posixpath.basename(path))
     return list(dict.fromkeys([name, _EXTENSION.sub("", name)]))
 
 
 def _find_track(line: str, by_name: Mapping[str, Sequence[str]]) -> str | None:
     path = posixpath.normpath(line.replace("\\", "/"))
-    folders = path.split("/")[:-1]
+    folders = _folders_of(path)
     for name in _names_of(path):
-        found = [track_id for track_id in by_name.get(name, ()) if _agree(folders, track_id.split("/")[:-1])]
+        found = [track_id for track_id in by_name.get(name, ()) if _agree(folders, _folders_of(track_id))]
         # Two that differ in the extension alone are told apart by it.
         found = [track_id for track_id in found if track_id.endswith(posixpath.basename(path))] or found
         if len(found) > 1:
@@ -120,6 +121,10 @@ def _find_track(line: str, by_name: Mapping[str, Sequence[str]]) -> str | None:
         if found:
             return found[0]
     return None
+
+
+def _folders_of(path: str) -> list[str]:
+    return unicodedata.normalize("NFC", path).split("/")[:-1]
 
 
 def _agree(one: Sequence[str], other: Sequence[str]) -> bool:

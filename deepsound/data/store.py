@@ -1,7 +1,10 @@
-"""A FEATURES folder on any file system, read through pyarrow: what training needs of it, without Spark."""
+"""A FEATURES folder on any file system, read through pyarrow: what training needs of it, without Spark.
 
-import json
+Every read holds the rows against ``extract.json`` and against each other: see :mod:`deepsound.data.contract`.
+"""
+
 import posixpath
+import urllib.parse
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -12,52 +15,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset
 import pyarrow.fs
-import pyarrow.parquet as pq
 
-from deepsound.errors import InputError, SchemaMismatchError, UnknownFeatureError
+from deepsound.data.contract import (
+    SEGMENT_KEYS,
+    SUMMARY_NAME,
+    FeatureSummary,
+    check_columns,
+    check_counts,
+    check_fingerprints,
+    check_no_nulls,
+    check_statuses,
+    describe_repeated_track,
+    describe_wrong_segments,
+    is_text,
+    parse_summary,
+)
+from deepsound.errors import InputError, SchemaMismatchError
 
-_SUMMARY_NAME = "extract.json"
 _TRACK_COLUMNS = ("track_id", "content_sha256", "genre", "artist", "split", "status", "duration_s", "n_segments")
-_SEGMENT_KEYS = ("track_id", "segment_index")
-
-
-@dataclass(frozen=True, kw_only=True)
-class FeatureSummary:
-    """The parsed ``extract.json``."""
-
-    fingerprint: str
-    features: dict[str, dict[str, Any]]
-    settings: dict[str, Any]
-    versions: dict[str, Any]
-    counts: dict[str, int]
-
-    def shape_of(self, feature: str) -> tuple[int, int]:
-        """(n_frames, n_dims) of a declared feature."""
-        n_frames, n_dims = self.spec_of(feature)["shape"]
-        return int(n_frames), int(n_dims)
-
-    def fingerprint_of(self, feature: str) -> str:
-        """The feature's own fingerprint; the whole folder's where the writer declared none."""
-        return str(self.spec_of(feature).get("fingerprint", self.fingerprint))
-
-    def network_of(self, feature: str) -> str | None:
-        """Where the feature's network came from; None for a feature that has none."""
-        network = self.spec_of(feature).get("network")
-        return None if network is None else str(network)
-
-    def spec_of(self, feature: str) -> dict[str, Any]:
-        """What the folder declares of a feature.
-
-        Raises
-        ------
-        UnknownFeatureError
-            Naming the features that are declared.
-        """
-        try:
-            return self.features[feature]
-        except KeyError as exc:
-            declared = ", ".join(sorted(self.features)) or "none"
-            raise UnknownFeatureError(f"the features declare no '{feature}'; declared: {declared}") from exc
+# What every read of tracks/ looks at; an early writer knew no fingerprint.
+_CHECKED = ("track_id", "status", "n_segments")
+_KEYS = ("track_id", "status", "segment_index")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,22 +52,6 @@ class SegmentTable:
     track_ids: np.ndarray
 
 
-def parse_summary(text: str, *, where: str) -> FeatureSummary:
-    """``extract.json`` as an object.
-
-    Raises
-    ------
-    SchemaMismatchError
-        Not JSON, or a key of the contract is missing.
-    """
-    try:
-        document = json.loads(text)
-        keys = ("fingerprint", "features", "settings", "versions", "counts")
-        return FeatureSummary(**{key: document[key] for key in keys})
-    except (ValueError, KeyError, TypeError) as exc:
-        raise SchemaMismatchError(f"{where}/{_SUMMARY_NAME} is not what extract writes: {exc!r}") from exc
-
-
 def read_summary(features: str) -> FeatureSummary:
     """The summary of the FEATURES folder at a path or URI.
 
@@ -97,17 +59,23 @@ def read_summary(features: str) -> FeatureSummary:
     ------
     InputError
         No such folder, or its extraction did not finish.
+    SchemaMismatchError
+        It is not what extract writes.
     """
     file_system, path = _locate(features)
     if file_system.get_file_info(path).type != pyarrow.fs.FileType.Directory:
         raise InputError(f"the features folder {features} does not exist")
-    summary_path = posixpath.join(path, _SUMMARY_NAME)
+    summary_path = posixpath.join(path, SUMMARY_NAME)
     if file_system.get_file_info(summary_path).type != pyarrow.fs.FileType.File:
         raise InputError(
-            f"{features} holds no {_SUMMARY_NAME}: it is no FEATURES folder, or its extraction did not finish"
+            f"{features} holds no {SUMMARY_NAME}: it is no FEATURES folder, or its extraction did not finish"
         )
-    with file_system.open_input_file(summary_path) as stream:
-        return parse_summary(stream.read().decode(), where=features)
+    try:
+        with file_system.open_input_file(summary_path) as stream:
+            text = stream.read()
+    except OSError as exc:
+        raise InputError(f"cannot read {features}/{SUMMARY_NAME}: {exc}") from exc
+    return parse_summary(text, where=features)
 
 
 def read_tracks(features: str, *, columns: Sequence[str] = _TRACK_COLUMNS) -> pa.Table:
@@ -116,9 +84,10 @@ def read_tracks(features: str, *, columns: Sequence[str] = _TRACK_COLUMNS) -> pa
     Raises
     ------
     SchemaMismatchError
-        If the table or a column of the contract is missing.
+        If the table or a column of the contract is missing, a track stands there twice, or rows are of another
+        extraction than ``extract.json``.
     """
-    return _read_table(features, "tracks", list(columns))
+    return _read_tracks(features, columns).select(list(columns))
 
 
 def read_known_tracks(features: str, *, columns: Sequence[str]) -> pa.Table:
@@ -127,21 +96,23 @@ def read_known_tracks(features: str, *, columns: Sequence[str]) -> pa.Table:
     Raises
     ------
     SchemaMismatchError
-        If the table is missing.
+        As of :func:`read_tracks`.
     """
-    file_system, path = _locate(features)
-    try:
-        schema = pyarrow.dataset.dataset(posixpath.join(path, "tracks"), filesystem=file_system).schema
-    except (OSError, pa.ArrowException) as exc:
-        raise SchemaMismatchError(f"cannot read {features}/tracks: {' '.join(str(exc).split())[:200]}") from exc
-    return read_tracks(features, columns=["track_id", *(name for name in columns if name in schema.names)])
+    table = _read_tracks(features, (), optional=columns)
+    return table.select(["track_id", *(name for name in columns if name in table.column_names)])
 
 
 def read_given_splits(features: str) -> dict[str, frozenset[str]]:
-    """Every split that ``tracks/`` or ``segments/`` names of a track: one each, where the collection is sound."""
+    """Every split that ``tracks/`` or ``segments/`` names of a track: one each, where the collection is sound.
+
+    Labels are at home in ``tracks/``; earlier versions copied them to ``segments/``.
+    """
     named: dict[str, set[str]] = defaultdict(set)
     for table in ("tracks", "segments"):
-        pairs = _read_table(features, table, ["track_id", "split"]).group_by(["track_id", "split"]).aggregate([])
+        rows = _read_table(features, table, ["track_id"], optional=["split"])
+        if "split" not in rows.column_names:
+            continue
+        pairs = rows.group_by(["track_id", "split"]).aggregate([])
         for track_id, split in zip(pairs["track_id"].to_pylist(), pairs["split"].to_pylist(), strict=True):
             if split is not None:
                 named[track_id].add(split)
@@ -156,39 +127,108 @@ def read_segments(features: str, *, feature: str, track_ids: Collection[str] | N
     UnknownFeatureError
         If ``extract.json`` does not declare the feature.
     SchemaMismatchError
-        If the column is missing or a row is not of the declared shape or not finite.
+        If the column is missing, a row is not of the declared shape or not finite, or the segments of a track are
+        not those that ``tracks/`` counts, each once.
     """
-    shape = read_summary(features).shape_of(feature)
+    summary = read_summary(features)
+    shape = summary.shape_of(feature)
     wanted = None if track_ids is None else pc.field("track_id").isin(pa.array(sorted(track_ids), pa.string()))
-    table = _read_table(features, "segments", [*_SEGMENT_KEYS, feature], wanted)
-    table = table.sort_by([(key, "ascending") for key in _SEGMENT_KEYS])
-    column = table[feature].combine_chunks()
-    lengths = np.diff(column.offsets.to_numpy())
-    n_values = shape[0] * shape[1]
-    if column.null_count or not (lengths == n_values).all():
-        raise SchemaMismatchError(f"{features}: rows of '{feature}' are not all {shape[0]} x {shape[1]} numbers")
-    # flatten() honours the offsets of a slice, which .values does not.
-    values = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
-    values = values.reshape(-1, *shape)
-    if not np.isfinite(values).all():
-        raise SchemaMismatchError(f"{features}: '{feature}' holds NaN or infinite numbers")
+    table = _read_table(features, "segments", [*SEGMENT_KEYS, feature], wanted=wanted, feature=feature)
+    tracks = read_tracks(features, columns=("track_id", "n_segments"))
+    _check_segments(table, tracks if wanted is None else tracks.filter(wanted), where=features)
+    if wanted is None:
+        check_counts({"segments": table.num_rows}, summary, where=features)
+    table = table.sort_by([(key, "ascending") for key in SEGMENT_KEYS])
+    values = _to_array(table[feature], shape, where=f"{features}/segments: '{feature}'")
     return SegmentTable(values=values, track_ids=table["track_id"].to_numpy())
 
 
-def _read_table(features: str, name: str, columns: list[str], wanted: pc.Expression | None = None) -> pa.Table:
+def _to_array(column: pa.ChunkedArray, shape: tuple[int, int], *, where: str) -> np.ndarray:
+    """Lists of numbers as (n_segments, n_frames, n_dims); ``where`` begins what is said of others."""
+    lists = column.combine_chunks()
+    lengths = np.diff(lists.offsets.to_numpy())
+    if lists.null_count or not (lengths == shape[0] * shape[1]).all():
+        raise SchemaMismatchError(f"{where} holds rows that are not {shape[0]} x {shape[1]} numbers")
+    # flatten() honours the offsets of a slice, which .values does not.
+    numbers = lists.flatten()
+    values: np.ndarray = numbers.to_numpy(zero_copy_only=False).astype(np.float32, copy=False).reshape(-1, *shape)
+    if numbers.null_count or not np.isfinite(values).all():
+        raise SchemaMismatchError(f"{where} holds NaN or infinite numbers")
+    return values
+
+
+def _read_tracks(features: str, columns: Sequence[str], *, optional: Sequence[str] = ()) -> pa.Table:
+    summary = read_summary(features)
+    wanted = list(dict.fromkeys([*_CHECKED, *columns]))
+    table = _read_table(features, "tracks", wanted, optional=["fingerprint", *optional])
+    if "fingerprint" in table.column_names:
+        check_fingerprints(pc.unique(table["fingerprint"]).to_pylist(), summary, where=features)
+    counts = pc.value_counts(table["track_id"])
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1))
+    if len(repeated):
+        first = min(repeated.to_pylist(), key=lambda pair: str(pair["values"]))
+        raise SchemaMismatchError(describe_repeated_track(features, first["values"], first["counts"]))
+    check_statuses(pc.unique(table["status"]).to_pylist(), where=features)
+    check_counts({"tracks": table.num_rows}, summary, where=features)
+    return table
+
+
+def _check_segments(segments: pa.Table, tracks: pa.Table, *, where: str) -> None:
+    """Raise :class:`SchemaMismatchError` unless every track has the segments that it should, each of them once."""
+    aggregates = [("segment_index", "count"), ("segment_index", "count_distinct")]
+    found = segments.select(SEGMENT_KEYS).group_by("track_id").aggregate(aggregates)
+    both = tracks.select(["track_id", "n_segments"]).join(found, "track_id", join_type="full outer")
+    expected, n, n_distinct = (pc.fill_null(both[name], 0).cast(pa.int64()) for name in both.column_names[1:])
+    wrong = both.filter(pc.or_(pc.not_equal(expected, n), pc.not_equal(n, n_distinct))).sort_by("track_id")
+    if wrong.num_rows:
+        track_id, *numbers = wrong.slice(0, 1).to_pylist()[0].values()
+        n_expected, n_found, n_different = (number or 0 for number in numbers)
+        raise SchemaMismatchError(
+            describe_wrong_segments(where, track_id, n=n_found, n_distinct=n_different, n_expected=n_expected)
+        )
+
+
+def _read_table(
+    features: str,
+    name: str,
+    columns: Sequence[str],
+    *,
+    optional: Sequence[str] = (),
+    feature: str | None = None,
+    wanted: pc.Expression | None = None,
+) -> pa.Table:
+    """Some columns of a table, text as strings, and those of the optional ones that it has."""
     file_system, path = _locate(features)
+    where = f"{features}/{name}"
     try:
-        return pq.read_table(posixpath.join(path, name), columns=columns, filesystem=file_system, filters=wanted)
+        table = pyarrow.dataset.dataset(
+            posixpath.join(path, name), filesystem=file_system, format="parquet", partitioning="hive"
+        )
+        names = [*columns, *(name for name in optional if name in table.schema.names and name not in columns)]
+        check_columns(table.schema, names, where=where, features=() if feature is None else (feature,))
+        rows = table.to_table(columns=names, filter=wanted)
+        rows.validate(full=True)
+        check_no_nulls({key: rows[key].null_count for key in _KEYS if key in names}, where=where)
+        return rows.cast(_with_plain_text(rows.schema))
     except (OSError, pa.ArrowException) as exc:
         detail = " ".join(str(exc).split())[:200]
-        raise SchemaMismatchError(f"cannot read {', '.join(columns)} from {features}/{name}: {detail}") from exc
+        raise SchemaMismatchError(f"cannot read {', '.join(columns)} from {where}: {detail}") from exc
+
+
+def _with_plain_text(schema: pa.Schema) -> pa.Schema:
+    """Every way of writing text is one for those who compare it."""
+    return pa.schema([field.with_type(pa.string()) if is_text(field.type) else field for field in schema])
 
 
 def _locate(location: str) -> tuple[Any, str]:
+    """File system and path. A name is what it says, as it is for Spark: its ``%20`` stands for no space."""
     try:
-        if "://" in location or location.startswith("file:"):
+        if location.startswith("file:"):
+            return pyarrow.fs.LocalFileSystem(), "/" + location.removeprefix("file:").lstrip("/")
+        if "://" in location:
             # Spark's scheme for S3 is s3a, pyarrow's is s3.
-            file_system, path = pyarrow.fs.FileSystem.from_uri(location.replace("s3a://", "s3://", 1))
+            uri = location.replace("s3a://", "s3://", 1)
+            file_system, path = pyarrow.fs.FileSystem.from_uri(urllib.parse.quote(uri, safe=":/@?&=,+"))
             return file_system, str(path)
         return pyarrow.fs.LocalFileSystem(), location
     except (OSError, pa.ArrowException) as exc:

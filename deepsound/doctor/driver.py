@@ -91,7 +91,7 @@ def check_master(url: str) -> Check:
 def _version_of(python: str) -> str | None:
     try:
         done = subprocess.run(
-            [python, "-c", _PRINT_VERSION], capture_output=True, text=True, timeout=30, check=False
+            [python, "-I", "-c", _PRINT_VERSION], capture_output=True, text=True, timeout=30, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

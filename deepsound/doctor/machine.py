@@ -20,7 +20,8 @@ from deepsound.doctor.sounds import FORMATS, try_decoding
 
 # The distributions that setup.py lists under EXECUTOR.
 LIBRARIES = (
-    *("numpy", "scipy", "pandas", "pyarrow", "PyYAML", "soundfile", "av", "soxr", "onnxruntime", "mutagen"),
+    *("numpy", "scipy", "pandas", "pyarrow", "PyYAML", "pydantic"),
+    *("soundfile", "av", "soxr", "onnxruntime", "mutagen"),
 )
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 

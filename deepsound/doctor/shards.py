@@ -15,6 +15,7 @@ from deepsound.config import ExtractSettings, LabelSettings
 from deepsound.networks.engine import NetworkFile
 from deepsound.spark.extract import extract
 from deepsound.spark.hadoop import HadoopPath
+from deepsound.spark.tables import read_table, write_table
 
 _N_SHARDS = 3
 _WRITTEN_BYTES = 16_000_000
@@ -76,7 +77,7 @@ def measure_shards(
 
 def _time_writing(spark: SparkSession, segments_path: str, target: str) -> float:
     """Seconds a byte of segments takes to be written, by one task, from the executors' disks."""
-    segments = spark.read.parquet(segments_path)
+    segments = read_table(spark, segments_path)
     n_bytes = count_bytes(HadoopPath(spark, segments_path))
     if n_bytes == 0:
         return ASSUMED.byte_s
@@ -84,7 +85,7 @@ def _time_writing(spark: SparkSession, segments_path: str, target: str) -> float
     copies = spark.range(n_copies).crossJoin(segments).drop("id").persist(StorageLevel.DISK_ONLY)
     try:
         copies.count()
-        seconds = _time(lambda: copies.coalesce(1).write.mode("overwrite").parquet(target))
+        seconds = _time(lambda: write_table(copies.coalesce(1), target))
     finally:
         copies.unpersist()
     return seconds / (n_copies * n_bytes)

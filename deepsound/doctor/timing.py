@@ -20,10 +20,10 @@ from deepsound.config import ExtractSettings
 from deepsound.doctor.track import extract_file
 from deepsound.features.registry import load_extractors
 from deepsound.networks.engine import NetworkFile
-from deepsound.spark.inputs import binary_reader
 from deepsound.spark.networks import ShippedNetworks, ship_networks
 from deepsound.spark.outcomes import SourceFile, open_source
 from deepsound.spark.shard_job import deal_by_size, small_partitions
+from deepsound.spark.tables import read_files
 
 # A first pass starts the workers, loads what they need and warms Java up; the others are measured.
 _N_PASSES = 3
@@ -147,7 +147,7 @@ def _run_pass(
         rows: list[dict[str, Any]] = timed.drop("values").toArrow().to_pylist()
         return rows
     with small_partitions(spark, files):
-        contents = binary_reader(spark).load([file.path for file in files]).select("path", "content")
+        contents = read_files(spark, [file.path for file in files]).select("path", "content")
         timed = functools.reduce(DataFrame.union, [contents.mapInArrow(timer.time_contents, schema)] * n_times)
         rows = timed.drop("values").toArrow().to_pylist()
         return rows

@@ -4,13 +4,13 @@ import os
 import pathlib
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
 
+from deepsound.children import child_command, child_environment
 from deepsound.doctor.shards import count_bytes
 from deepsound.errors import DeepsoundError
 from deepsound.spark.hadoop import HadoopPath
@@ -86,7 +86,7 @@ def run_extraction(input_path: str, output_path: str, *, arguments: Sequence[str
     plain = ("labels={from: none}", "duplicates=keep", "max_failure_fraction=1", "shard_files=null")
     overrides = [word for override in plain for word in ("--set", override)]
     paths = ("--input", input_path, "--output", output_path)
-    command = [sys.executable, "-m", "deepsound.cli", "extract", *paths, *arguments, *overrides]
+    command = child_command("deepsound.cli", "extract", *paths, *arguments, *overrides)
     started = time.monotonic()
     try:
         done = subprocess.run(
@@ -101,9 +101,5 @@ def run_extraction(input_path: str, output_path: str, *, arguments: Sequence[str
 
 
 def _environment() -> dict[str, str]:
-    """What the child finds; deepsound comes from where it comes from here."""
-    package = pathlib.Path(__file__).resolve().parents[2]
-    paths = [str(package), *filter(None, [os.environ.get("PYTHONPATH")])]
     # What a spark-submit around this process put there belongs to this process alone.
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYSPARK_GATEWAY_")}
-    return {**kept, "PYTHONPATH": os.pathsep.join(paths)}
+    return {key: value for key, value in child_environment().items() if not key.startswith("PYSPARK_GATEWAY_")}

@@ -18,7 +18,7 @@ N_LEVELS, N_CALIBRATION_BINS = 1001, 15
 # Tracks by label, for the ranks of their out-of-distribution scores.
 KNOWN, OTHER, NONE = range(3)
 _UNITS = 2.0**32
-_FAILED, _CONTAINER, _OUTCOME = "failed:", "container:", "outcome:"
+_FAILED, _CONTAINER, _OUTCOME, _STEP = "failed:", "container:", "outcome:", "step:"
 
 Cell = tuple[str, int, int]
 
@@ -111,7 +111,7 @@ class Tally:
         ``rank_*``: by label and rank of the out-of-distribution score. ``distance``: its histogram.
         ``drift_*``: bins of the reference.
     words : Counter of str
-        Tracks by error code, container and outcome of the label.
+        Tracks by error code, container, outcome of the label, and quantity with its value in steps.
     """
 
     def __init__(self, plan: TallyPlan) -> None:
@@ -176,6 +176,7 @@ class Tally:
         self.tables["drift_features"] += counts.features
         self.tables["drift_tracks"] += counts.tracks
         self.words.update({f"{_CONTAINER}{name}": n for name, n in counts.containers.items()})
+        self.words.update({f"{_STEP}{name}:{place}": n for (name, place), n in counts.steps.items()})
 
     def cells(self) -> Iterator[Cell]:
         """What is not 0, as (table, place in it, count): how counts travel."""
@@ -208,6 +209,10 @@ class Tally:
             features=self.tables["drift_features"],
             tracks=self.tables["drift_tracks"],
             containers=self._words(_CONTAINER),
+            steps={
+                (name, int(place)): n
+                for name, _, place, n in ((*word.rpartition(":"), n) for word, n in self._words(_STEP).items())
+            },
         )
 
     def _words(self, prefix: str) -> dict[str, int]:

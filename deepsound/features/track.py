@@ -167,7 +167,7 @@ def _extract(
         hop_s=settings.hop_s,
         min_duration_s=settings.min_duration_s,
     )
-    loudness = measured.meter.read(silence_dbfs=settings.silence_dbfs)
+    loudness = measured.meter.read(silence_dbfs=settings.silence_dbfs, channel_peak=measured.channel_peak)
     progress.facts = replace(progress.facts, peak=loudness.peak, rms_dbfs=loudness.rms_dbfs)
     segments = []
     cuts = cut_segments(

@@ -7,7 +7,13 @@ label. Only mapped tracks have a true genre; the others are counted, never guess
 
 from deepsound.label_maps.apply import MappedLabels, map_labels
 from deepsound.label_maps.label_map import LabelMap, make_identity_map
-from deepsound.label_maps.names import normalize_label, split_labels
+from deepsound.label_maps.names import (
+    describe_spellings,
+    group_spellings,
+    normalize_artist,
+    normalize_label,
+    split_labels,
+)
 from deepsound.label_maps.outcome import (
     AMBIGUOUS,
     MAPPED,
@@ -34,9 +40,12 @@ __all__ = [
     "builtin_label_maps",
     "combine_outcomes",
     "count_outcomes",
+    "describe_spellings",
+    "group_spellings",
     "make_identity_map",
     "map_labels",
     "missing_label_map",
+    "normalize_artist",
     "normalize_label",
     "parse_label_map",
     "read_label_map",

@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 
 # MTG-Jamendo writes genre---rock beside instrument---guitar.
 _NAMESPACE = re.compile(r"^(?:\s*genre---)+")
@@ -31,6 +33,34 @@ def normalize_label(label: str) -> str:
     while len(words) > 1 and words[-1] == _AND:
         words.pop()
     return "".join(words)
+
+
+def normalize_artist(name: str) -> str:
+    """The form in which two spellings of one artist are equal: as for labels, but signs alone (``!!!``) count.
+
+    It may join two artists whose names differ in signs or accents only. That costs a split little, while one
+    artist on both sides of it is a leak.
+    """
+    return normalize_label(name) or _fold(unicodedata.normalize("NFKC", name).casefold())
+
+
+def group_spellings(
+    names: Iterable[str], *, normalize: Callable[[str], str] = normalize_label
+) -> dict[str, Counter[str]]:
+    """Normal form to its spellings, with how often each occurs; a name without a normal form is its own."""
+    spellings: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, n in Counter(names).items():
+        spellings[normalize(name) or name][name] += n
+    return dict(spellings)
+
+
+def describe_spellings(spellings: Counter[str]) -> str:
+    """``'Hip-Hop' (12 tracks) and 'hiphop' (8 tracks)``, the most frequent first; look-alikes by code points."""
+    looks = Counter(unicodedata.normalize("NFKC", name) for name in spellings)
+    return " and ".join(
+        f"{ascii(name) if looks[unicodedata.normalize('NFKC', name)] > 1 else repr(name)} ({n} tracks)"
+        for name, n in sorted(spellings.items(), key=lambda item: (-item[1], item[0]))
+    )
 
 
 def split_labels(text: str) -> list[str]:

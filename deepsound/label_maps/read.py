@@ -21,8 +21,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
+from deepsound.documents import parse_yaml
 from deepsound.errors import LabelMapError
 from deepsound.label_maps.label_map import LabelMap
 from deepsound.label_maps.names import normalize_label
@@ -91,25 +90,11 @@ class _NoLabelMapError(Exception):
     """What is wrong with a document."""
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """YAML as ever, but a key twice is refused, which YAML forbids and PyYAML lets pass."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """A mapping, after a look at its keys."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.YAMLError(f"{key.value!r} stands twice, {key.start_mark}")
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep)
-
-
 def _load(text: str) -> dict[Any, Any]:
     try:
-        document = yaml.load(text, _StrictLoader)
-    # A date that is none is a ValueError.
-    except (yaml.YAMLError, ValueError, RecursionError) as exc:
-        raise _NoLabelMapError(f"is not valid YAML: {' '.join(str(exc).split())}") from exc
+        document = parse_yaml(text)
+    except ValueError as exc:
+        raise _NoLabelMapError(f"is not valid YAML: {exc}") from exc
     if not isinstance(document, dict):
         raise _NoLabelMapError(f"holds a {type(document).__name__}; wanted {', '.join(_KEYS)}")
     return document

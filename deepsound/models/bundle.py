@@ -9,13 +9,16 @@
     model.keras      the same network with its Keras weights, for further training
     split.parquet    track_id, genre, artist, split: which tracks the model has seen
 
-Nothing in it is pickled. JSON, arrays and ONNX are parsed, never executed. Format 1 had neither ood.npz nor
-drift.json nor a confusion matrix: its bundles are read as before, and know the energy alone.
+Nothing in it is pickled. JSON, arrays and ONNX are parsed, never executed, and every number is checked on reading.
+Format 1 had neither ood.npz nor drift.json nor a confusion matrix: its bundles are read as before, and know the
+energy alone.
 """
 
+import dataclasses
 import hashlib
 import json
 import pathlib
+import reprlib
 import shutil
 from dataclasses import dataclass
 from typing import Any
@@ -26,16 +29,20 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from deepsound import __version__
+from deepsound.config import ExtractSettings
 from deepsound.credentials import without_credentials
-from deepsound.errors import BundleError, ParameterError, SplitError
+from deepsound.documents import parse_json
+from deepsound.errors import BundleError, DeepsoundError, SplitError, first_line
 from deepsound.evaluation.drift import DriftReference, pack_reference, unpack_reference
 from deepsound.evaluation.ood import OodRule
+from deepsound.models.bundle_files import parse_split, read_checked, read_file
 from deepsound.models.head import HeadSpec, PackedHead, load_head
+from deepsound.models.manifest import Manifest, OodPart, parse_drift, parse_manifest
+from deepsound.settings import from_plain
 from deepsound.taxonomy import Taxonomy
 
 FORMAT_VERSION = 2
 _MANIFEST, _HEAD, _OOD, _DRIFT = "bundle.json", "head.onnx", "ood.npz", "drift.json"
-_CHECKED = (_HEAD, _OOD, _DRIFT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,27 +126,35 @@ def read_bundle(folder: pathlib.Path) -> Bundle:
     Raises
     ------
     BundleError
-        No bundle there, damaged, without a taxonomy, or of a newer format than this version knows.
+        No bundle there, damaged, with a number that cannot be, without a taxonomy, or of a newer format than this
+        version knows.
     """
-    try:
-        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise BundleError(f"{folder} is no model bundle: it holds no readable {_MANIFEST}") from exc
-    except ValueError as exc:
-        raise BundleError(f"{folder / _MANIFEST} is not JSON: {exc}") from exc
+    manifest = _read_manifest(folder)
     version = manifest.get("format_version") if isinstance(manifest, dict) else None
-    if not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise BundleError(
-            f"{folder} has bundle format {version!r}; deepsound {__version__} reads formats 1 to {FORMAT_VERSION}"
+            f"{folder} has bundle format {reprlib.repr(version)}; "
+            f"deepsound {__version__} reads formats 1 to {FORMAT_VERSION}"
         )
     if not manifest.get("taxonomy"):
         raise BundleError(f"the model bundle {folder} has no taxonomy: nobody knows what its numbers mean")
     try:
-        return _parse(manifest, folder, version=version)
-    except BundleError as exc:
+        return _parse(parse_manifest(manifest, version=version), folder)
+    except DeepsoundError as exc:
         raise BundleError(f"the model bundle {folder} is damaged: {exc}") from exc
-    except (KeyError, TypeError, ValueError, AttributeError, OSError, pa.ArrowException) as exc:
-        raise BundleError(f"the model bundle {folder} is damaged: {exc!r}") from exc
+    except (ValueError, OSError, MemoryError, pa.ArrowException) as exc:
+        raise BundleError(f"the model bundle {folder} is damaged: {exc!r:.300}") from exc
+
+
+def _read_manifest(folder: pathlib.Path) -> Any:
+    try:
+        return parse_json(read_file(folder, _MANIFEST))
+    except BundleError as exc:
+        raise BundleError(f"{folder} is no model bundle: {exc}") from exc
+    except OSError as exc:
+        raise BundleError(f"{folder} is no model bundle: it holds no readable {_MANIFEST}") from exc
+    except ValueError as exc:
+        raise BundleError(f"the model bundle {folder} is damaged: {_MANIFEST} is not JSON: {exc}") from exc
 
 
 def _to_manifest(bundle: Bundle) -> dict[str, Any]:
@@ -176,63 +191,61 @@ def _rule_to_plain(rule: OodRule) -> dict[str, Any]:
     return plain if rule.home_scores is None else {**plain, "home_scores": list(rule.home_scores)}
 
 
-def _parse(manifest: dict[str, Any], folder: pathlib.Path, *, version: int) -> Bundle:
-    digests = {_HEAD: manifest["head_sha256"]} if version == 1 else manifest["files_sha256"]
-    files = {name: _read_checked(folder / name, digests[name]) for name in _CHECKED if name in digests}
-    n_frames, n_dims = manifest["feature"]["shape"]
+def _parse(manifest: Manifest, folder: pathlib.Path) -> Bundle:
+    digests, feature, standardization = manifest.files_sha256, manifest.feature, manifest.standardization
+    wanted = [_HEAD, *(name for name in (_OOD, _DRIFT) if name in digests)]
+    files = {name: read_checked(folder, name, sha256=digests) for name in wanted}
+    _check_extract_settings(manifest)
+    n_frames, n_dims = feature.shape
     spec = HeadSpec(
-        genres=tuple(manifest["taxonomy"]),
-        shape=(int(n_frames), int(n_dims)),
-        mean=tuple(manifest["standardization"]["mean"]),
-        std=tuple(manifest["standardization"]["std"]),
-        temperature=float(manifest["temperature"]),
-        # Bundles of before there were transforms name none.
-        transform=str(manifest["standardization"].get("transform", "none")),
+        genres=Taxonomy(tuple(manifest.taxonomy)).genres,
+        shape=(n_frames, n_dims),
+        mean=tuple(standardization.mean),
+        std=tuple(standardization.std),
+        temperature=manifest.temperature,
+        transform=standardization.transform,
     )
     head = PackedHead(spec, files[_HEAD], files.get(_OOD))
+    confusion = manifest.validation_confusion
     return Bundle(
         head=head,
-        feature=manifest["feature"]["name"],
-        feature_fingerprint=manifest["feature"]["fingerprint"],
-        network=manifest["feature"].get("network"),
-        extract_settings=manifest["extract_settings"],
-        ood=_parse_rule(manifest["ood"], head=head, version=version),
-        validation_confusion=_parse_confusion(manifest.get("validation_confusion"), n_genres=len(spec.genres)),
-        drift=unpack_reference(files[_DRIFT], n_dims=spec.shape[1]) if _DRIFT in files else None,
-        train_settings=manifest["train_settings"],
-        data_fingerprint=manifest["data_fingerprint"],
-        run_id=manifest["run_id"],
-        split=pq.read_table(folder / "split.parquet"),
+        feature=feature.name,
+        feature_fingerprint=feature.fingerprint,
+        network=feature.network,
+        extract_settings=manifest.extract_settings,
+        ood=_make_rule(manifest.ood, head=head),
+        validation_confusion=None if confusion is None else np.array(confusion, np.int64),
+        drift=unpack_reference(parse_drift(files[_DRIFT]), n_dims=n_dims) if _DRIFT in files else None,
+        train_settings=manifest.train_settings,
+        data_fingerprint=manifest.data_fingerprint,
+        run_id=manifest.run_id,
+        split=parse_split(read_file(folder, "split.parquet")),
     )
 
 
-def _read_checked(path: pathlib.Path, sha256: str) -> bytes:
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError(f"{path.name} is not the file the bundle was written with")
-    return content
+def _check_extract_settings(manifest: Manifest) -> None:
+    """Those that this version knows; which labels an earlier one read is nobody's business any more."""
+    names = {field.name for field in dataclasses.fields(ExtractSettings)} - {"labels"}
+    known = {name: value for name, value in manifest.extract_settings.items() if name in names}
+    from_plain(ExtractSettings, known, where="extract_settings")
+    if manifest.feature.network is not None and "network" not in known:
+        raise BundleError("extract_settings does not say where the feature's network comes from")
 
 
-def _parse_rule(plain: dict[str, Any], *, head: PackedHead, version: int) -> OodRule:
-    thresholds = {plain["score"]: plain["threshold"]} if version == 1 else plain["thresholds"]
-    home = plain.get("home_scores")
+def _make_rule(part: OodPart, *, head: PackedHead) -> OodRule:
     rule = OodRule(
-        score=str(plain["score"]),
-        thresholds={str(name): float(threshold) for name, threshold in thresholds.items()},
-        false_alarm_rate=float(plain["false_alarm_rate"]),
-        n_tracks=None if plain.get("n_tracks") is None else int(plain["n_tracks"]),
-        home_scores=None if home is None else tuple(map(float, home)),
+        score=part.score,
+        thresholds=part.thresholds,
+        false_alarm_rate=part.false_alarm_rate,
+        n_tracks=part.n_tracks,
+        home_scores=None if part.home_scores is None else tuple(part.home_scores),
     )
-    # Found here, and not by every executor: a rule on a score that the head cannot compute.
-    if rule.score not in load_head(head).ood_scores:
-        raise ValueError(f"its out-of-distribution score {rule.score!r} needs statistics that it does not have")
+    # Found here, and not by every executor: a head that cannot be run, a score that it cannot compute.
+    opened = load_head(head)
+    if rule.score not in opened.ood_scores:
+        raise BundleError(f"its out-of-distribution score {rule.score!r} needs statistics that it does not have")
+    try:
+        opened.score(np.zeros((1, *head.spec.shape), np.float32), ood_scores=[rule.score])
+    except Exception as exc:  # onnxruntime raises a class per status code, without a public base
+        raise BundleError(f"its head cannot be run: {first_line(exc)}") from exc
     return rule
-
-
-def _parse_confusion(plain: Any, *, n_genres: int) -> np.ndarray | None:
-    if plain is None:
-        return None
-    confusion = np.array(plain, np.int64)
-    if confusion.shape != (n_genres, n_genres) or (confusion < 0).any():
-        raise ParameterError(f"a confusion matrix of shape {confusion.shape} for {n_genres} genres")
-    return confusion

@@ -7,12 +7,12 @@ import warnings
 import keras
 import numpy as np
 import onnx
-import onnxruntime
 
 from deepsound.errors import BundleError
 from deepsound.models.convolutions import turn_whole_frame_convolutions
 from deepsound.models.head import OUTPUT_NAMES
 from deepsound.models.vggish import FINETUNED, write_finetuned_onnx
+from deepsound.networks.onnx_file import open_network
 
 # Relative to the largest output of the probe: float32 sums in another order differ by a few 1e-7.
 _TOLERANCE = 1e-5
@@ -36,7 +36,7 @@ def export_onnx(model: keras.Model, *, probe: np.ndarray) -> bytes:
     both = keras.Model(model.input, [model.output, model.get_layer("penultimate").output])
     expected = [np.asarray(output) for output in both(probe, training=False)]
     onnx_bytes = write_finetuned_onnx(model) if model.name == FINETUNED else _convert(both)
-    session = onnxruntime.InferenceSession(onnx_bytes, providers=["CPUExecutionProvider"])
+    session = open_network(onnx_bytes)
     got = session.run(list(OUTPUT_NAMES), {session.get_inputs()[0].name: probe})
     for name, of_onnx, of_keras in zip(OUTPUT_NAMES, got, expected, strict=True):
         gap = float(np.abs(of_onnx - of_keras).max() / max(1.0, float(np.abs(of_keras).max())))

@@ -6,16 +6,17 @@ statistics. Spark broadcasts them and each Python worker builds one :class:`Head
 
 import functools
 import hashlib
+import pathlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime
 import scipy.special
 
-from deepsound.errors import BundleError, ParameterError
+from deepsound.errors import BundleError, NetworkMismatchError, ParameterError
 from deepsound.evaluation.ood import SegmentOutputs, available_scores, compute_ood_score, unpack_statistics
 from deepsound.models.transform import apply_transform
+from deepsound.networks.onnx_file import open_network
 
 # The second are the numbers that the last dense layer sees; heads of old bundles have the first alone.
 OUTPUT_NAMES = ("logits", "penultimate")
@@ -70,8 +71,8 @@ class Head:
 
     Parameters
     ----------
-    onnx : bytes or str
-        The network, or the path of its file.
+    onnx : bytes or pathlib.Path
+        The network, or its file.
     ood_bytes : bytes or None
         From :func:`~deepsound.evaluation.ood.pack_statistics`; without them there are only the scores of the
         logits.
@@ -79,19 +80,17 @@ class Head:
     Raises
     ------
     BundleError
-        If that is no ONNX model, or one that does not fit ``spec``, or the statistics do not fit it.
+        If that is no ONNX model, one that reads other files, or one that does not fit ``spec``, or the statistics
+        do not fit it.
     """
 
     def __init__(
-        self, spec: HeadSpec, onnx: bytes | str, *, ood_bytes: bytes | None = None, n_threads: int = 1
+        self, spec: HeadSpec, onnx: bytes | pathlib.Path, *, ood_bytes: bytes | None = None, n_threads: int = 1
     ) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = n_threads
-        options.inter_op_num_threads = 1
         try:
-            self._session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-        except Exception as exc:  # onnxruntime raises a class per status code, without a public base
-            raise BundleError(f"the head is no ONNX model that can be run: {str(exc)[:200]}") from exc
+            self._session = open_network(onnx, n_threads=n_threads)
+        except NetworkMismatchError as exc:
+            raise BundleError(f"the head is refused: {exc}") from exc
         self.spec = spec
         self._input_name = self._session.get_inputs()[0].name
         self._mean = np.asarray(spec.mean, np.float32)
@@ -101,7 +100,10 @@ class Head:
         self._logits_name = OUTPUT_NAMES[0] if self._has_penultimate else next(iter(outputs))
         shapes = self._session.get_inputs()[0].shape[1:], outputs[self._logits_name]
         if shapes != (list(spec.shape), [len(spec.genres)]):
-            raise BundleError(f"the head maps {shapes[0]} to {shapes[1]}; its bundle says {spec}")
+            raise BundleError(
+                f"the head maps {shapes[0]} to {shapes[1]}; its bundle says {list(spec.shape)} to "
+                f"[{len(spec.genres)}]"
+            )
         self._statistics = None
         if ood_bytes is not None:
             if not self._has_penultimate:
@@ -215,4 +217,4 @@ def load_head(packed: PackedHead) -> Head:
 @functools.lru_cache(maxsize=4)
 def open_head(spec: HeadSpec, path: str, ood_bytes: bytes | None = None) -> Head:
     """The head whose network lies at a path, built once per process."""
-    return Head(spec, path, ood_bytes=ood_bytes)
+    return Head(spec, pathlib.Path(path), ood_bytes=ood_bytes)

@@ -6,21 +6,27 @@
     <cache>/<name>-<digest>.onnx  the converted network
 
 Both appear under their names only when they are complete. ``<cache>`` is ``DEEPSOUND_CACHE_DIR``, or the
-user's cache folder.
+user's cache folder. What another user left where everybody may write is not used.
 """
 
+import errno
 import hashlib
 import json
 import os
 import pathlib
+import re
+import stat
 import tempfile
 from dataclasses import asdict, dataclass
 
+from deepsound.documents import parse_json
 from deepsound.errors import OutputError
 
 # Raised whenever the same weights would be converted into another graph.
 _CONVERSION_VERSION = 1
 _BLOCK_BYTES = 1 << 20
+_SHA256 = re.compile("[0-9a-f]{64}")
+_SYSTEM_USER = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +37,29 @@ class CacheEntry:
     engine: str
     onnx_sha256: str | None
 
+    def __post_init__(self) -> None:
+        digests = [self.digest, *([self.onnx_sha256] if self.engine == "onnx" else [])]
+        is_known = self.engine == "onnx" or (self.engine == "tensorflow" and self.onnx_sha256 is None)
+        if not is_known or not all(_SHA256.fullmatch(digest or "") for digest in digests):
+            raise ValueError(f"{self} is no entry of a cache")
+
 
 def cache_folder() -> pathlib.Path:
-    """What a user keeps between jobs on this machine: ``DEEPSOUND_CACHE_DIR``, or a part of the user's cache."""
-    user_cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(os.environ.get("DEEPSOUND_CACHE_DIR") or pathlib.Path(user_cache) / "deepsound")
+    """What a user keeps between jobs on this machine: ``DEEPSOUND_CACHE_DIR``, or a part of the user's cache.
+
+    Raises
+    ------
+    OutputError
+        If neither is said and the user has no home.
+    """
+    if chosen := os.environ.get("DEEPSOUND_CACHE_DIR"):
+        return pathlib.Path(chosen)
+    try:
+        return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "deepsound"
+    except RuntimeError as exc:
+        raise OutputError(
+            "this user has no home folder to keep anything in; DEEPSOUND_CACHE_DIR names one"
+        ) from exc
 
 
 class NetworkCache:
@@ -50,15 +74,16 @@ class NetworkCache:
         return self.folder / f"{self._name}-{digest[:32]}-v{_CONVERSION_VERSION}.onnx"
 
     def find(self, source_key: str) -> CacheEntry | None:
-        """What became of a source before; None if it is new, or if its file is gone or damaged."""
+        """What became of a source before; None if it is new, or if its file is gone, damaged or another user's."""
         try:
-            entry = CacheEntry(**json.loads(self._entry_path(source_key).read_text(encoding="utf-8")))
+            entry_path = self._entry_path(source_key)
+            entry = CacheEntry(**parse_json(entry_path.read_bytes()))
+            path = self.onnx_path(entry.digest)
+            used = [entry_path] if entry.onnx_sha256 is None else [entry_path, path]
+            is_intact = entry.onnx_sha256 is None or hash_files([path]) == entry.onnx_sha256
+            return entry if is_intact and not any(map(find_foreign, used)) else None
         except (OSError, ValueError, TypeError):
             return None
-        if entry.onnx_sha256 is None:
-            return entry
-        path = self.onnx_path(entry.digest)
-        return entry if path.is_file() and hash_files([path]) == entry.onnx_sha256 else None
 
     def put_onnx(self, digest: str, onnx_bytes: bytes) -> CacheEntry:
         """Keep a converted network; the entry that :meth:`put_entry` wants for it.
@@ -81,6 +106,10 @@ class NetworkCache:
     def _write(self, path: pathlib.Path, content: bytes) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            if foreign := find_foreign(path if path.is_symlink() or path.exists() else self.folder):
+                raise PermissionError(
+                    errno.EPERM, f"{foreign} is another user's, in a folder where everybody may write"
+                )
             with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".part-", delete=False) as part:
                 try:
                     part.write(content)
@@ -95,6 +124,24 @@ class NetworkCache:
                 f"the converted network cannot be kept in {self.folder}: {exc.strerror or exc}; "
                 "DEEPSOUND_CACHE_DIR names another folder"
             ) from exc
+
+
+def find_foreign(path: pathlib.Path) -> pathlib.Path | None:
+    """What another user may have put in the way of a path, in a folder where everybody may write; None if nothing.
+
+    Any other folder is kept by someone, and nobody puts anything there who was not let.
+
+    Raises
+    ------
+    OSError
+        If it is not there.
+    """
+    for place in (path.absolute(), path.resolve()):
+        for entry in (place, *place.parents):
+            is_open_to_all = entry.parent.stat().st_mode & stat.S_IWOTH
+            if is_open_to_all and entry.lstat().st_uid not in (_SYSTEM_USER, os.geteuid()):
+                return entry
+    return None
 
 
 def hash_files(paths: list[pathlib.Path]) -> str:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import onnxruntime
 
 from deepsound.errors import NetworkMismatchError, ParameterError
+from deepsound.networks.onnx_file import open_network
 
 RANDOM_PREFIX = "random:"
 # Activations of a batch stay below 100 MB, whatever the length of a segment.
@@ -77,19 +77,16 @@ class OnnxEngine:
     Raises
     ------
     NetworkMismatchError
-        If the file is no ONNX model.
+        If the file is no ONNX model, or one that reads other files.
     """
 
     wants_waveform = False
 
     def __init__(self, path: pathlib.Path, *, n_threads: int = 1) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = n_threads
-        options.inter_op_num_threads = 1
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as exc:  # onnxruntime raises a class per status code, without a public base
-            raise NetworkMismatchError(f"{path} is no ONNX model that can be run: {str(exc)[:200]}") from exc
+            self._session = open_network(path, n_threads=n_threads)
+        except NetworkMismatchError as exc:
+            raise NetworkMismatchError(f"{path} is refused: {exc}") from exc
         self._input = self._session.get_inputs()[0]
 
     def run(self, values: np.ndarray) -> np.ndarray:

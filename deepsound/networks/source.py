@@ -3,6 +3,7 @@
 Only locates files and checks that they are all there; nothing is loaded yet.
 """
 
+import glob
 import hashlib
 import importlib.util
 import os
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 
 from deepsound.config import DEFAULT_VGGISH
 from deepsound.errors import NetworkUnavailableError, first_line
+from deepsound.networks.cache import find_foreign
 from deepsound.networks.engine import RANDOM_PREFIX
 
 _DOWNLOAD_SILENCE_S = 30.0
@@ -73,18 +75,23 @@ def locate_vggish(network: str) -> WeightFiles:
     try:
         if "://" in network:
             return _saved_model_files(_fetch_from_hub(network), is_cached=True)
-        path = pathlib.Path(network).expanduser()
+        path = _expand_user(network)
         return _saved_model_files(path, is_cached=False) if path.is_dir() else checkpoint_files(path)
     except NetworkUnavailableError as exc:
         raise NetworkUnavailableError(f"VGGish cannot be had from {network}: {exc}. {HOW_TO_GIVE_VGGISH}") from exc
 
 
 def is_in_hub_cache(handle: str) -> bool:
-    """Whether TF-Hub's cache (``TFHUB_CACHE_DIR``, or its default) has a handle, without asking TensorFlow."""
+    """Whether TF-Hub's cache has a handle, without asking TensorFlow."""
+    return (_hub_folder(handle) / "saved_model.pb").is_file()
+
+
+def _hub_folder(handle: str) -> pathlib.Path:
+    """Where TF-Hub keeps a handle: in ``TFHUB_CACHE_DIR``, or its default."""
     default = pathlib.Path(tempfile.gettempdir()) / "tfhub_modules"
     folder = pathlib.Path(os.environ.get("TFHUB_CACHE_DIR") or default)
     # Source: tensorflow_hub/compressed_module_resolver.py, _module_dir.
-    return (folder / hashlib.sha1(handle.encode()).hexdigest() / "saved_model.pb").is_file()
+    return folder / hashlib.sha1(handle.encode()).hexdigest()
 
 
 def is_reachable(handle: str, *, timeout_s: float) -> bool:
@@ -126,6 +133,13 @@ def locate_musicnn() -> WeightFiles:
         raise NetworkUnavailableError(f"MusiCNN cannot be had: {exc}. {HOW_TO_INSTALL_MUSICNN}") from exc
 
 
+def _expand_user(path: str) -> pathlib.Path:
+    try:
+        return pathlib.Path(path).expanduser()
+    except RuntimeError as exc:
+        raise NetworkUnavailableError(f"there is no such home folder ({exc})") from exc
+
+
 def checkpoint_files(path: pathlib.Path) -> WeightFiles:
     """A checkpoint in one file (as published) or in the newer form, named with or without ``.index``."""
     if path.is_file() and path.suffix != ".index":
@@ -136,6 +150,13 @@ def checkpoint_files(path: pathlib.Path) -> WeightFiles:
 
 def _fetch_from_hub(handle: str) -> pathlib.Path:
     """The folder of a TF-Hub module, downloaded by ``tensorflow_hub`` unless its cache has it."""
+    folder = _hub_folder(handle)
+    kept = [place for place in (folder, folder.parent) if place.exists()]
+    if kept and (foreign := find_foreign(kept[0])):
+        raise NetworkUnavailableError(
+            f"{foreign}, in which TF-Hub keeps it, is another user's, in a folder where everybody may write; "
+            "TFHUB_CACHE_DIR names another"
+        )
     with warnings.catch_warnings():
         # About pkg_resources, which setup.py keeps in place for it.
         warnings.simplefilter("ignore", UserWarning)
@@ -170,7 +191,8 @@ def _bundle_files(prefix: str) -> tuple[pathlib.Path, ...]:
     index = pathlib.Path(f"{prefix}.index")
     if not index.is_file():
         raise NetworkUnavailableError(f"there is no checkpoint at {prefix}")
-    shards = sorted(index.parent.glob(f"{index.name.removesuffix('.index')}.data-*-of-*"))
+    name = glob.escape(index.name.removesuffix(".index"))
+    shards = sorted(index.parent.glob(f"{name}.data-*-of-*"))
     n_wanted = int(shards[0].name.rpartition("-")[2]) if shards else 1
     if len(shards) != n_wanted:
         raise NetworkUnavailableError(f"the checkpoint {prefix} has {len(shards)} of {n_wanted} data files")

@@ -17,6 +17,7 @@ from onnx import numpy_helper
 
 from deepsound.errors import NetworkMismatchError, first_line
 from deepsound.networks.graph import GraphWriter
+from deepsound.networks.onnx_file import check_self_contained
 from deepsound.networks.vggish_input import N_MELS, PATCH_FRAMES
 
 N_DIMS = 128
@@ -150,12 +151,15 @@ def read_vggish_onnx(path: pathlib.Path) -> VggishWeights:
         If the file is no such model.
     """
     try:
+        check_self_contained(path)
         arrays = [numpy_helper.to_array(weight) for weight in onnx.load(str(path)).graph.initializer]
         kernels = [array for array in arrays if array.ndim in (2, 4)]
         biases = tuple(array for array in arrays if array.ndim == 1 and array.dtype == np.float32)
         convolutions = [kernel.transpose(2, 3, 1, 0) for kernel in kernels[:_N_CONVOLUTIONS]]
         first_dense, *dense = kernels[_N_CONVOLUTIONS:]
         kernels = [*convolutions, _channels_last(first_dense), *dense]
+    except NetworkMismatchError as exc:
+        raise NetworkMismatchError(f"{path} is refused: {exc}") from exc
     except (OSError, ValueError, DecodeError) as exc:
         raise NetworkMismatchError(f"{path} is no converted VGGish: {first_line(exc)}") from exc
     shapes = tuple(kernel.shape for kernel in kernels)

@@ -11,6 +11,7 @@ from multiprocessing import get_context
 import numpy as np
 import soundfile
 
+from deepsound.children import children_kept_safe
 from deepsound.errors import ParameterError
 from deepsound.sample.composer import compose_track, invent_artist, make_foreign
 from deepsound.sample.genres import GENRES
@@ -152,7 +153,10 @@ def _write_all(
             write(track, number)
         return
     # Not forked: the caller may hold threads (Spark's gateway, TensorFlow) that do not survive a fork.
-    with ProcessPoolExecutor(max_workers=n_workers, mp_context=get_context("spawn")) as pool:
+    with (
+        children_kept_safe(),
+        ProcessPoolExecutor(max_workers=n_workers, mp_context=get_context("spawn")) as pool,
+    ):
         for _ in pool.map(write, tracks, numbers, chunksize=4):
             pass
 

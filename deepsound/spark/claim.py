@@ -1,14 +1,15 @@
-"""Which of the runs that were started on one folder may write there: the latest."""
+"""Whose a folder of results is, and which of the runs that were started on it may write there: the latest."""
 
 import json
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from deepsound.documents import parse_json
 from deepsound.errors import InputError, OutputError
-from deepsound.spark.hadoop import HadoopPath
+from deepsound.spark.hadoop import PART, HadoopPath
 
 
 class Claim:
@@ -51,7 +52,39 @@ class Claim:
 def read_json(file: HadoopPath) -> dict[str, Any]:
     """The object in a JSON file; empty where there is none, or half of one."""
     try:
-        document = json.loads(file.read_text())
+        document = parse_json(file.read_text())
     except (ValueError, InputError):
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def check_holds_only(folder: HadoopPath, ours: Collection[str], *, output_path: str) -> None:
+    """Refuse an output that is a file, or holds anything but entries of these names and what a killed run leaves.
+
+    Raises
+    ------
+    OutputError
+        Naming what is not ours.
+    """
+    if not folder.is_folder():
+        raise OutputError(f"the output {output_path} is a file; wanted a folder")
+    strangers = sorted(
+        name for name in folder.names() if not (name in ours or _is_leftover(name, ours) or name.endswith(".crc"))
+    )
+    if strangers:
+        raise OutputError(
+            f"the output {output_path} holds {', '.join(strangers[:3])}, which is not ours; give a new folder"
+        )
+
+
+def remove_leftovers(folder: HadoopPath, ours: Collection[str]) -> None:
+    """Remove the half-written files of runs that were killed."""
+    for name in folder.names():
+        if _is_leftover(name, ours):
+            folder.child(name).delete()
+
+
+def _is_leftover(name: str, ours: Collection[str]) -> bool:
+    """Whether a file is named as one of ours that is not finished: ``name.part`` or ``name.<word>.part``."""
+    stem = name.removesuffix(PART)
+    return stem != name and (stem in ours or stem.rpartition(".")[0] in ours)

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pyspark.sql import SparkSession
 
 from deepsound.config import ExtractSettings
+from deepsound.errors import LabelError
 from deepsound.networks.engine import NetworkFile
 from deepsound.spark.extract_job import ExtractJob, Report, RerunPolicy
 from deepsound.spark.hadoop import HadoopPath
-from deepsound.spark.inputs import check_not_empty, list_audio
+from deepsound.spark.inputs import ExtractInput, check_not_empty, load_input
 from deepsound.spark.summary import ExtractResult
 
 __all__ = ["ExtractResult", "RerunPolicy", "extract", "watch"]
@@ -49,13 +50,14 @@ def extract(
     UnknownFeatureError, ConfigError, LabelError
         From the settings.
     """
-    listing = list_audio(spark, input_path)
-    check_not_empty(listing)
+    # Before the job: with overwrite, that removes what is there, and a label CSV may be refused.
+    found = load_input(spark, input_path, settings.labels)
+    check_not_empty(found.listing)
     policy = policy or RerunPolicy()
     job = ExtractJob(
-        spark, listing.root, output_path, settings=settings, networks=networks, policy=policy, report=report
+        spark, found.listing.root, output_path, settings=settings, networks=networks, policy=policy, report=report
     )
-    return job.run(listing)
+    return job.run(found)
 
 
 def watch(
@@ -73,31 +75,37 @@ def watch(
     """Keep a FEATURES folder up to date with a folder that music lands in, until ``is_over`` or interrupted.
 
     A file that is still being written is extracted as it is, and again when it has changed. Parameters and errors
-    are those of :func:`extract`, but the folder may be empty.
+    are those of :func:`extract`, but the folder may be empty. A label CSV that is refused ends a watch at its
+    first look only: later it may be half written, or not yet name what has landed.
 
     Returns
     -------
     ExtractResult or None
         Of the last look that found something to do.
     """
-    result = None
-    root = HadoopPath(spark, input_path)
+    look: ExtractInput | None = load_input(spark, input_path, settings.labels)
     job = ExtractJob(
-        *(spark, root, output_path),
+        *(spark, HadoopPath(spark, input_path), output_path),
         settings=settings,
         networks=networks,
         policy=policy or RerunPolicy(),
         report=report,
     )
-    report(f"watching {root.uri}, every {every_s:g} s; interrupt to end")
+    report(f"watching {input_path}, every {every_s:g} s; interrupt to end")
+    result, refusal = None, ""
     try:
         while True:
-            listing = list_audio(spark, input_path)
-            if not listing.files.empty and (result is None or job.has_work(listing)):
-                result = job.run(listing)
+            if look and not look.listing.files.empty and (result is None or job.has_work(look)):
+                result = job.run(look)
             if is_over():
                 return result
             time.sleep(every_s)
+            try:
+                look = load_input(spark, input_path, settings.labels)
+            except LabelError as exc:
+                look = None
+                if refusal != (refusal := str(exc)):
+                    report(f"waiting, as {refusal}")
     except KeyboardInterrupt:
         report("stopped watching")
         return result

@@ -9,7 +9,7 @@ before the newest, and those of 0 bytes; and a failed track cannot be asked for 
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -32,12 +32,13 @@ from deepsound.settings import to_plain
 from deepsound.spark.file_labels import read_file_labels
 from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.hashes import hash_contents
-from deepsound.spark.inputs import AudioListing, load_labeller
+from deepsound.spark.inputs import AudioListing, ExtractInput
 from deepsound.spark.networks import ship_networks
 from deepsound.spark.outcomes import OutcomeWriter
 from deepsound.spark.output import Extraction, open_output
 from deepsound.spark.progress import ExtractProgress
-from deepsound.spark.rewrite import UPDATED_COLUMNS, RowChanges, rewrite_shards
+from deepsound.spark.relabelling import count_lost_labels, plan_updates
+from deepsound.spark.rewrite import RowChanges, rewrite_shards
 from deepsound.spark.session import count_cores
 from deepsound.spark.shard_job import extracted
 from deepsound.spark.shards import ShardStore
@@ -92,14 +93,16 @@ class _Work:
     n_changed: int
     n_again: int
     n_gone: int
+    n_lost_labels: Mapping[str, int]
     has_copies: bool
 
     def is_nothing(self) -> bool:
         return not self.to_extract and self.changes.is_nothing() and not self.has_copies
 
-    def describe(self) -> str:
+    def describe(self) -> Iterator[str]:
         if self.is_nothing():
-            return "nothing to do: every file has its row"
+            yield "nothing to do: every file has its row"
+            return
         parts = [
             f"{n} {what}"
             for n, what in (
@@ -111,7 +114,10 @@ class _Work:
             )
             if n
         ]
-        return "to do: " + (", ".join(parts) or "to leave out copies")
+        yield "to do: " + (", ".join(parts) or "to leave out copies")
+        if self.n_lost_labels:
+            lost = ", ".join(f"{name} of {n} tracks" for name, n in self.n_lost_labels.items())
+            yield f"labels that stood there before and are lost, as there are no new ones: {lost}"
 
 
 class ExtractJob:
@@ -152,16 +158,18 @@ class ExtractJob:
         )
         self._store = ShardStore(spark, self._output)
 
-    def run(self, listing: AudioListing) -> ExtractResult:
-        """Bring the output up to date with a listing."""
-        labeller = load_labeller(self._spark, self._settings.labels, root=listing.root)
-        self._report(f"{len(listing.files)} files, {listing.n_bytes / 1e6:.1f} MB in {listing.root.uri}")
+    def run(self, found: ExtractInput) -> ExtractResult:
+        """Bring the output up to date with the files there are and their labels."""
+        listing, labeller = found.listing, found.labeller
+        for line in found.describe():
+            self._report(line)
         # From here on no other run writes, so that what is planned is what there is.
         self._output.begin()
         self._store.recover()
         ledger = self._store.read_ledger()
         work = self._plan(listing, labeller, ledger)
-        self._report(work.describe())
+        for line in work.describe():
+            self._report(line)
         if not work.is_nothing():
             self._output.reopen()
             self._do(work, listing, labeller, ledger)
@@ -174,15 +182,19 @@ class ExtractJob:
             n_extracted=len(work.to_extract),
             n_gone=work.n_gone,
         )
-        self._output.finish({"versions": library_versions(), "counts": result.counts()})
+        summary = {
+            "versions": library_versions(),
+            "counts": result.counts(),
+            "left_out": listing.left_out.counts(),
+        }
+        self._output.finish(summary)
         for line in result.describe(self._output_path):
             self._report(line)
         return result
 
-    def has_work(self, listing: AudioListing) -> bool:
+    def has_work(self, found: ExtractInput) -> bool:
         """Whether :meth:`run` would find something to do. Writes nothing."""
-        labeller = load_labeller(self._spark, self._settings.labels, root=listing.root)
-        return not self._plan(listing, labeller, self._store.read_ledger()).is_nothing()
+        return not self._plan(found.listing, found.labeller, self._store.read_ledger()).is_nothing()
 
     def _plan(self, listing: AudioListing, labeller: Labeller, ledger: pd.DataFrame) -> _Work:
         drops = self._settings.duplicates == "drop"
@@ -193,14 +205,17 @@ class ExtractJob:
         to_extract = sorted([*plan.missing, *changed, *plan.again])
         leave = {*changed, *plan.again, *(plan.gone if self._policy.prune else ())}
         stay = ledger[~ledger["track_id"].isin({*to_extract, *leave})]
-        updates = _updates(listing.files, stay, self._labels_now(listing, stay, labeller))
+        labels_now = self._labels_now(listing, stay, labeller)
+        # Where labels stand in the files, those of files to be extracted are not known yet.
+        labelled = stay if labeller.reads_files else ledger
         return _Work(
-            changes=RowChanges(leave=leave, updates=updates),
+            changes=RowChanges(leave=leave, updates=plan_updates(listing.files, stay, labels_now)),
             to_extract=to_extract,
             n_new=len(plan.missing),
             n_changed=len(changed),
             n_again=len(plan.again),
             n_gone=0 if self._policy.prune else len(plan.gone),
+            n_lost_labels=count_lost_labels(listing.files, labelled, labels_now),
             has_copies=drops and not plan_copies(ledger, there=listing.files["track_id"]).is_nothing(),
         )
 
@@ -262,17 +277,3 @@ class ExtractJob:
             changes = RowChanges(leave=copies.to_extract, originals=copies.originals)
             rewrite_shards(self._spark, self._store, ledger, changes)
             self._extract(listing, copies.to_extract, writer)
-
-
-def _updates(files: pd.DataFrame, stay: pd.DataFrame, labels_of: Callable[[str], TrackLabels]) -> pd.DataFrame:
-    """New values of :data:`UPDATED_COLUMNS` for those rows that stay in which one of them is another now."""
-    now = files.merge(stay[["track_id"]], on="track_id")
-    labels = [labels_of(track_id) for track_id in now["track_id"]]
-    for name in LABEL_COLUMNS:
-        now[name] = pd.Series([getattr(label, name) for label in labels], dtype="object", index=now.index)
-    columns = ["track_id", *UPDATED_COLUMNS]
-    before = now[["track_id"]].merge(stay[columns], on="track_id")
-    is_same = pd.Series(True, index=now.index)
-    for name in UPDATED_COLUMNS:
-        is_same &= (now[name] == before[name]) | (now[name].isna() & before[name].isna())
-    return now.loc[~is_same, columns]

@@ -8,10 +8,11 @@ from pyspark import Broadcast
 from pyspark.sql import SparkSession
 
 from deepsound.data.labels import Labeller, TrackLabels
-from deepsound.spark.inputs import AudioListing, binary_reader
+from deepsound.spark.inputs import AudioListing
 from deepsound.spark.outcomes import SourceFile, open_source
 from deepsound.spark.schemas import LABEL_FIELDS
 from deepsound.spark.shard_job import deal_by_size, small_partitions, to_sources
+from deepsound.spark.tables import read_files
 
 _FILES_A_TASK = 128
 _SCHEMA = pa.schema([pa.field("track_id", pa.string()), *LABEL_FIELDS])
@@ -36,7 +37,7 @@ def read_file_labels(
     else:
         by_path = spark.sparkContext.broadcast({file.path: file.track_id for file in files})
         with small_partitions(spark, files):
-            contents = binary_reader(spark).load(list(by_path.value)).select("path", "content")
+            contents = read_files(spark, by_path.value).select("path", "content")
             rows = contents.mapInArrow(lambda b: _read_contents(b, by_path, labeller), _COLUMNS).collect()
     return {
         row["track_id"]: TrackLabels(genre=row["genre"], artist=row["artist"], split=row["split"]) for row in rows

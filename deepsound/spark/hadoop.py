@@ -5,13 +5,21 @@ pyspark offers no public API for single files, so this module goes through its g
 
 import contextlib
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
+from py4j.java_gateway import is_instance_of
 from py4j.protocol import Py4JJavaError
+from pyspark.errors import IllegalArgumentException
 from pyspark.sql import SparkSession
 
 from deepsound.errors import InputError, OutputError
+from deepsound.spark.engine_errors import find_io_error
+
+# What a file is called until it is whole: its own name, a word of its writer, and this.
+PART = ".part"
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 
 
 class HadoopPath:
@@ -20,20 +28,34 @@ class HadoopPath:
     Raises
     ------
     InputError
-        If no file system serves the path, or it cannot be reached.
+        If no file system serves the path, it cannot be reached, or Java cannot spell it.
     """
 
     def __init__(self, spark: SparkSession, path: str) -> None:
         self._spark = spark
+        if not path.isascii() and any("\ud800" <= char <= "\udfff" for char in path):
+            raise InputError(f"the name {path!a} is not written in UTF-8, so that Java cannot open it; rename it")
         context: Any = spark.sparkContext
-        self._jvm = context._jvm
+        self._jvm, self._gateway = context._jvm, context._gateway
+        if not path:
+            raise InputError("a path is empty; wanted the name of a file or folder")
         try:
-            raw = self._jvm.org.apache.hadoop.fs.Path(path)
+            raw = self._parse(path, context._jsc.hadoopConfiguration())
             self._file_system = raw.getFileSystem(context._jsc.hadoopConfiguration())
             self._path = self._file_system.makeQualified(raw)
-        except Py4JJavaError as exc:
+        except (Py4JJavaError, IllegalArgumentException) as exc:
             raise InputError(f"cannot open {path}: {_java_message(exc)}") from exc
         self.uri: str = self._path.toString().rstrip("/")
+        if self.uri.startswith("file:") and ("?" in self.uri or not self.uri.isascii()):
+            _check_spelled(path, encoding=str(self._jvm.java.lang.System.getProperty("sun.jnu.encoding")))
+
+    def _parse(self, path: str, configuration: Any) -> Any:
+        hadoop = self._jvm.org.apache.hadoop.fs
+        if ":" not in path or path.startswith("/") or _URI.match(path):
+            return hadoop.Path(path)
+        # Hadoop takes what stands before the colon of 'take 5: live' for the name of a file system.
+        here = hadoop.FileSystem.get(configuration).getWorkingDirectory().toString()
+        return hadoop.Path(f"{here}/{path}")
 
     def child(self, name: str) -> "HadoopPath":
         """The entry ``name`` of this folder."""
@@ -60,6 +82,13 @@ class HadoopPath:
     def names(self) -> list[str]:
         """Names of a folder's entries."""
         return [str(status.getPath().getName()) for status in self._file_system.listStatus(self._path)]
+
+    def count_files(self) -> int | None:
+        """How many files lie in this folder and all below it, hidden ones too; None where it may not be known."""
+        try:
+            return int(self._file_system.getContentSummary(self._path).getFileCount())
+        except Py4JJavaError:  # a hidden folder that may not be entered is none of ours
+            return None
 
     def delete(self) -> None:
         """Remove the file or the folder with all it holds; nothing happens where there is none."""
@@ -102,7 +131,7 @@ class HadoopPath:
             If it cannot be read or is not UTF-8.
         """
         try:
-            stream = self._file_system.open(self._path)
+            stream = self._plain_file_system().open(self._path)
             try:
                 return bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream)).decode("utf-8")
             finally:
@@ -112,22 +141,59 @@ class HadoopPath:
             raise InputError(f"cannot read {self.uri}: {detail}") from exc
 
     def write_text(self, text: str) -> None:
-        """Write UTF-8 text: first beside its place, then moved there, so that no reader sees half of it.
+        """Write UTF-8 text: first beside its place, then moved over what is there.
+
+        No reader sees half of it, and nobody who is killed leaves nothing: until the new file is there, the old
+        one is. Two that write at the same time do not meet, as each has a name of its own for the time.
 
         Raises
         ------
         OutputError
             If it cannot be written.
         """
-        part = HadoopPath(self._spark, f"{self.uri}.part")
+        part = HadoopPath(self._spark, f"{self.uri}.{time.time_ns()}{PART}")
         with storage_errors(f"cannot write {self.uri}"):
-            stream = self._file_system.create(part._path, True)
+            if self.is_folder():
+                raise OutputError(f"cannot write {self.uri}: a folder of this name is in the way")
             try:
-                stream.write(bytearray(text.encode("utf-8")))
-            finally:
-                stream.close()
-            self.delete()
-            self._file_system.rename(part._path, self._path)
+                part._fill(text)
+                self._replace_by(part, text)
+            except Exception:
+                part.delete()
+                raise
+
+    def _fill(self, text: str) -> None:
+        stream = self._plain_file_system().create(self._path, True)
+        try:
+            stream.write(bytearray(text.encode("utf-8")))
+        finally:
+            stream.close()
+
+    def _replace_by(self, part: "HadoopPath", text: str) -> None:
+        """Give the file beside this one, which holds the text, its name; in one step where that can be had."""
+        hadoop = self._jvm.org.apache.hadoop.fs
+        plain = self._plain_file_system()
+        if plain is not self._file_system:
+            # The checksum of the old content, which Hadoop keeps in a file beside it, would damn the new.
+            plain.delete(hadoop.Path(self._path.getParent(), f".{self._path.getName()}.crc"), False)
+            if not plain.rename(part._path, self._path):
+                raise OutputError(f"cannot write {self.uri}: the file system refuses to move it there")
+            return
+        try:
+            context = hadoop.FileContext.getFileContext(self._path.toUri(), self._file_system.getConf())
+        except Py4JJavaError:
+            # A store that has no such thing: most give a file its name when it is complete.
+            self._fill(text)
+            part.delete()
+            return
+        overwrite = self._gateway.new_array(hadoop.Options.Rename, 1)
+        overwrite[0] = hadoop.Options.Rename.OVERWRITE
+        context.rename(part._path, self._path, overwrite)
+
+    def _plain_file_system(self) -> Any:
+        """The file system; that of this machine without the checksums, which are files of their own."""
+        is_local = is_instance_of(self._gateway, self._file_system, "org.apache.hadoop.fs.LocalFileSystem")
+        return self._file_system.getRawFileSystem() if is_local else self._file_system
 
 
 @contextlib.contextmanager
@@ -139,18 +205,28 @@ def storage_errors(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as exc:
-        reason = _io_error_in(exc)
+        reason = find_io_error(str(exc))
         if reason is None:
             raise
         raise OutputError(f"{what}: {reason}") from exc
 
 
-def _io_error_in(exc: Exception) -> str | None:
-    """What an IOException within an error of Spark says: of the driver's as object, of an executor's as text."""
-    text = str(exc)
-    found = re.search(r"(?:java\.io|java\.nio\.file|org\.apache\.hadoop\.\w+)\.\w+Exception: ([^\n]+)", text)
-    return found.group(1).strip()[:200] if found else None
+def _check_spelled(path: str, *, encoding: str) -> None:
+    """Java puts ``?`` for letters that its locale lacks, finds no such file, and would write another one.
+
+    A name that came through spark-submit has its ``?`` already.
+    """
+    try:
+        (path + "ü" * path.count("?")).encode(encoding)
+    except UnicodeEncodeError as exc:
+        raise InputError(
+            f"Java cannot open {path}: its locale spells names in {encoding}, which lacks some of its letters; "
+            "set LC_ALL=C.UTF-8 before Java or spark-submit is started"
+        ) from exc
+    except LookupError:  # an encoding that only Java knows
+        return
 
 
-def _java_message(exc: Py4JJavaError) -> str:
-    return " ".join(str(exc.java_exception.getMessage()).split())[:300]
+def _java_message(exc: Py4JJavaError | IllegalArgumentException) -> str:
+    said = exc.java_exception.getMessage() if isinstance(exc, Py4JJavaError) else exc
+    return " ".join(str(said).split())[:300]

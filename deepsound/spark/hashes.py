@@ -8,9 +8,10 @@ from pyspark import Broadcast
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from deepsound.spark.inputs import AudioListing, binary_reader
+from deepsound.spark.inputs import AudioListing
 from deepsound.spark.outcomes import SourceFile, open_source
 from deepsound.spark.shard_job import deal_by_size, small_partitions, to_sources
+from deepsound.spark.tables import read_files
 
 _FILES_A_TASK = 32
 
@@ -29,7 +30,7 @@ def hash_contents(
         return {row["track_id"]: row["hash"] for row in rows.collect()}
     by_path = {file.path: file.track_id for file in files}
     with small_partitions(spark, files):
-        contents = binary_reader(spark).load(list(by_path))
+        contents = read_files(spark, by_path)
         found = contents.select("path", F.sha2("content", 256).alias("hash")).collect()
     return {by_path[row["path"]]: row["hash"] for row in found}
 

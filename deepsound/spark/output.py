@@ -14,7 +14,8 @@ from pyspark.sql import SparkSession
 from deepsound.credentials import without_credentials
 from deepsound.errors import OutputError
 from deepsound.settings import flatten
-from deepsound.spark.claim import Claim, read_json
+from deepsound.spark.claim import Claim, check_holds_only, read_json, remove_leftovers
+from deepsound.spark.features import read_fingerprints
 from deepsound.spark.hadoop import HadoopPath
 
 SUMMARY = "extract.json"
@@ -23,7 +24,7 @@ STAGING = "_staging"
 TABLES = ("segments", "tracks")
 # Settings that change no number, but which tracks fail.
 _LIMITS = ("max_duration_s", "max_bytes", "decode_timeout_s", "silence_dbfs")
-_OURS = frozenset({*TABLES, SUMMARY, STATE, STAGING, f"{SUMMARY}.part", f"{STATE}.part"})
+_OURS = frozenset({*TABLES, SUMMARY, STATE, STAGING})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +93,8 @@ class OutputFolder:
         self.path.child(SUMMARY).write_text(json.dumps({**self._plain(), **summary}, indent=2))
         self.path.child(STAGING).delete()
         self.path.child(STATE).delete()
+        # Not at the beginning: another run that begins at that moment may be writing its claim.
+        remove_leftovers(self.path, _OURS)
 
     def _plain(self) -> dict[str, Any]:
         extraction = self.extraction
@@ -125,28 +128,20 @@ def open_output(
     ------
     OutputError
         The folder is the input, holds something else, or features of another fingerprint.
+    SchemaMismatchError
+        It holds rows that cannot be read.
     """
     path = HadoopPath(spark, output_path)
     if path.uri == root.uri:
         raise OutputError(f"the output {output_path} is the input folder; give features a folder of their own")
     if path.exists():
-        _check_holds_ours(path, output_path)
+        check_holds_only(path, _OURS, output_path=output_path)
         if overwrite:
             _remove_all(path)
         else:
             _check_same(path, output_path, extraction, report)
+            _check_rows(spark, path, output_path, extraction)
     return OutputFolder(path, extraction)
-
-
-def _check_holds_ours(path: HadoopPath, output_path: str) -> None:
-    if not path.is_folder():
-        raise OutputError(f"the output {output_path} is a file; wanted a folder")
-    strangers = [name for name in path.names() if name not in _OURS and not name.endswith(".crc")]
-    if strangers:
-        raise OutputError(
-            f"the output {output_path} holds {', '.join(sorted(strangers)[:3])}, which is not ours; "
-            "give a new folder"
-        )
 
 
 def _remove_all(path: HadoopPath) -> None:
@@ -172,6 +167,17 @@ def _check_same(path: HadoopPath, output_path: str, extraction: Extraction, repo
             f"{output_path} holds features with the fingerprint {found[:12]}, these settings give "
             f"{extraction.fingerprint[:12]} (side by side above): give another folder, or --overwrite to remove "
             "what is there"
+        )
+
+
+def _check_rows(spark: SparkSession, path: HadoopPath, output_path: str, extraction: Extraction) -> None:
+    """Ask the rows, too: whatever became of the files that say what they are, they do not mix with others."""
+    found = read_fingerprints(spark, path) - {extraction.fingerprint}
+    others = sorted("none" if fingerprint is None else fingerprint[:12] for fingerprint in found)
+    if others:
+        raise OutputError(
+            f"{output_path} holds tracks with the fingerprint {others[0]}, these settings give "
+            f"{extraction.fingerprint[:12]}: give another folder, or --overwrite to remove what is there"
         )
 
 

@@ -69,7 +69,7 @@ def score(
         report(maps[0].describe(models[0].bundle.taxonomy))
     job = ScoreJob(spark, frames, features_path, models=models, maps=maps, settings=settings)
     output.begin()  # nothing that the user asked for is refused from here on
-    with _configured(spark, job.spark_settings()):
+    with frames.unchanged(), _configured(spark, job.spark_settings()):
         chunks = job.score_segments(output, report=report)
         judged = job.judge(chunks).persist(StorageLevel.DISK_ONLY)
         try:

@@ -40,6 +40,7 @@ from deepsound.spark.segment_scores import (
     part_fields,
 )
 from deepsound.spark.session import count_cores
+from deepsound.spark.tables import read_table
 from deepsound.spark.track_scores import (
     PAIRS,
     PREDICTION_FIELDS,
@@ -189,7 +190,7 @@ class ScoreJob:
         schema = from_arrow_schema(pa.schema(fields))
         if not chunks:
             return self._spark.createDataFrame([], schema)
-        return self._spark.read.schema(schema).parquet(*(chunk.child(what).uri for chunk in chunks))
+        return read_table(self._spark, *(chunk.child(what).uri for chunk in chunks), schema=schema)
 
 
 def make_scorer(spark: SparkSession, bundles: Sequence[Bundle], *, has_timeline: bool) -> SegmentScorer:

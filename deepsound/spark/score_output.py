@@ -17,10 +17,11 @@ from pyspark.sql import DataFrame, SparkSession
 
 from deepsound.credentials import without_credentials
 from deepsound.errors import OutputError
-from deepsound.spark.claim import Claim
+from deepsound.spark.claim import Claim, check_holds_only, remove_leftovers
 from deepsound.spark.hadoop import HadoopPath, storage_errors
 from deepsound.spark.score_input import NamedModel
 from deepsound.spark.score_parts import CLAIM, PartStore
+from deepsound.spark.tables import write_table
 
 _PARTS = "_scoring"
 _TABLES = ("predictions", "per_genre", "segments")
@@ -46,7 +47,7 @@ class ModelFolder:
         """
         self._claim.check()
         with storage_errors(f"cannot write to {self._path.uri}"):
-            rows.write.mode("overwrite").parquet(self._path.child(table).uri)
+            write_table(rows, self._path.child(table).uri)
 
     def write_json(self, name: str, document: Any) -> None:
         """Write a JSON file."""
@@ -87,6 +88,7 @@ class ScoresFolder:
         No old summary may stand beside new predictions.
         """
         self._claim.make()
+        remove_leftovers(self.path, _OURS)
         for name in (_SUMMARY, _COMPARISON, _SCORECARD, _MODELS):
             self.path.child(name).delete()
 
@@ -122,10 +124,5 @@ def open_scores(spark: SparkSession, output_path: str, *, input_path: str) -> Sc
         raise OutputError(f"the output {output_path} is the input folder; give scores a folder of their own")
     folder = ScoresFolder(output)
     if output.exists():
-        if not output.is_folder():
-            raise OutputError(f"the output {output_path} is a file; wanted a folder")
-        strangers = [name for name in output.names() if name not in _OURS]
-        if strangers:
-            named = ", ".join(sorted(strangers)[:3])
-            raise OutputError(f"the output {output_path} holds {named}, which is not ours; give a new folder")
+        check_holds_only(output, _OURS, output_path=output_path)
     return folder

@@ -30,10 +30,10 @@ from deepsound.data.ledger import ShardLimits, cut_into_shards
 from deepsound.errors import SchemaMismatchError
 from deepsound.spark.claim import Claim, read_json
 from deepsound.spark.hadoop import HadoopPath, storage_errors
-from deepsound.spark.inputs import binary_reader
 from deepsound.spark.segment_files import FileReader, TableFile, deal_pieces
 from deepsound.spark.segment_scores import PLACES, SegmentScorer, scored_schema
 from deepsound.spark.session import count_cores
+from deepsound.spark.tables import read_files, read_table, write_table
 
 CLAIM, _DONE = "_RUN.json", "_DONE"
 # Some 20 seconds of scoring on each core: what a kill costs at most.
@@ -44,9 +44,7 @@ _TASKS_A_CORE = 8
 
 def list_table(spark: SparkSession, uri: str) -> list[TableFile]:
     """The Parquet files of a table, partitioned or not, by path."""
-    files = (
-        binary_reader(spark).option("recursiveFileLookup", "true").option("pathGlobFilter", "*.parquet").load(uri)
-    )
+    files = read_files(spark, [uri], recursiveFileLookup="true", pathGlobFilter="*.parquet")
     rows = files.selectExpr("path", "length", "cast(modificationTime as string) as modified").collect()
     found = [TableFile(path=row["path"], size_bytes=row["length"], modified=row["modified"]) for row in rows]
     return sorted(found, key=lambda file: file.path)
@@ -93,13 +91,13 @@ class PartStore:
         parts = scored.where("part is not null").select("part.*")
         with storage_errors(f"cannot write {own.uri}"), _reading_errors():
             if not has_timeline:
-                parts.write.mode("overwrite").parquet(own.child("parts").uri)
+                write_table(parts, own.child("parts").uri)
             else:
                 scored.persist(StorageLevel.DISK_ONLY)
                 try:
-                    parts.write.mode("overwrite").parquet(own.child("parts").uri)
+                    write_table(parts, own.child("parts").uri)
                     timeline = scored.where("segment is not null").select("segment.*")
-                    timeline.write.mode("overwrite").parquet(own.child("timeline").uri)
+                    write_table(timeline, own.child("timeline").uri)
                 finally:
                     scored.unpersist()
         chunk.child(_DONE).write_text(json.dumps({"run": self._claim.token}))
@@ -151,9 +149,8 @@ class SegmentTable:
             return numbers.mapInArrow(
                 lambda batches: scorer(read(piece for n in _numbers(batches) for piece in tasks.value[n])), schema
             )
-        # Names of files are names, not patterns.
-        reader = spark.read.schema(self.rows.schema).option("__globPaths__", "false")
-        rows = reader.option("basePath", self.uri).parquet(*(file.path for file in files)).select(*columns)
+        paths = [file.path for file in files]
+        rows = read_table(spark, *paths, schema=self.rows.schema, basePath=self.uri).select(*columns)
         if self.picked is not None:
             rows = rows.join(self.picked, "track_id", "left_semi")
         return rows.mapInArrow(scorer, schema)

@@ -1,9 +1,11 @@
 """Opening Spark for one job."""
 
 import contextlib
+import locale
 import logging
 import os
 import pathlib
+import pwd
 import re
 import signal
 import sys
@@ -18,7 +20,8 @@ from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
-from deepsound.errors import DeepsoundError, EngineError, JavaMissingError, first_line
+from deepsound.children import SAFE_PATH, named_folders
+from deepsound.errors import ConfigError, DeepsoundError, EngineError, JavaMissingError, first_line
 from deepsound.spark.engine_errors import explain
 from deepsound.spark.java import HOW_TO_INSTALL, find_java_home
 
@@ -43,13 +46,17 @@ def open_session(app_name: str) -> Iterator[SparkSession]:
     ------
     JavaMissingError
         If Spark would have to be started and there is no Java for it.
+    ConfigError
+        If a ``spark-submit`` has already given its workers the working directory to import from, or the user of a
+        local Spark has no name.
     EngineError
         From the block, too, if Spark, its Java or a machine of its cannot do the work.
     """
     with _engine_errors():
         # Not getActiveSession(): it knows the sessions of this thread only; stopping another's would end its job.
         if SparkContext._active_spark_context is not None:
-            yield SparkSession.builder.getOrCreate()
+            with _safe_path(SparkContext._active_spark_context):
+                yield SparkSession.builder.getOrCreate()
             return
         with _held_interrupts() as let_go:
             spark = _start(app_name)
@@ -133,13 +140,18 @@ def _start(app_name: str) -> SparkSession:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(app_name).config("spark.ui.showConsoleProgress", "false")
     # One numeric thread per task: Spark already runs a task per core.
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        builder = builder.config(f"spark.executorEnv.{variable}", "1")
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    for variable, value in {**threads, **SAFE_PATH}.items():
+        builder = builder.config(f"spark.executorEnv.{variable}", value)
+    # Java inherits it from here, unless it was there first.
+    if "PYSPARK_GATEWAY_PORT" not in os.environ and "PYTHONPATH" in os.environ:
+        os.environ["PYTHONPATH"] = named_folders(os.environ["PYTHONPATH"])
     master = "local[*]"
     if {"PYSPARK_GATEWAY_PORT", "PYSPARK_SUBMIT_ARGS"} & os.environ.keys():
         # What spark-submit was told is known to its Java, and a SparkConf made before that is reached is empty.
         SparkContext._ensure_initialized()
         master = SparkConf().get("spark.master", master) or master
+        _check_python_path(master)
     else:
         builder = _as_local(builder)
     spark = builder.master(with_retries(master)).getOrCreate()
@@ -155,6 +167,39 @@ def _shorten_log(spark: SparkSession) -> None:
     source = log4j.LogManager.getContext(False).getConfiguration().getConfigurationSource()
     if str(source.getLocation()).endswith("log4j2-defaults.properties") and _LOG_SETTINGS.exists():
         log4j.core.config.Configurator.reconfigure(jvm.java.net.URI.create(_LOG_SETTINGS.as_uri()))
+
+
+def _check_user() -> None:
+    """Refuse a user without a name, as of a container that is run as any number: Spark's Hadoop cannot."""
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError as exc:
+        raise ConfigError(
+            f"the user with the number {os.getuid()} has no name here, and Spark works for none without; wanted a "
+            f"line in /etc/passwd, such as music:x:{os.getuid()}:{os.getgid()}::/tmp:/bin/sh"
+        ) from exc
+
+
+@contextlib.contextmanager
+def _safe_path(context: SparkContext) -> Iterator[None]:
+    """Workers of a session of the user's own leave the working directory alone, for as long as they are ours."""
+    former = dict(context.environment)
+    context.environment.update(SAFE_PATH)
+    try:
+        yield
+    finally:
+        for name in SAFE_PATH.keys() - former.keys():
+            context.environment.pop(name, None)
+
+
+def _check_python_path(master: str) -> None:
+    """Refuse an empty entry that is left: the Java of a spark-submit, which starts the workers, has it, too."""
+    python_path = os.environ.get("PYTHONPATH", "")
+    if named_folders(python_path) != python_path and master.startswith("local"):
+        raise ConfigError(
+            "PYTHONPATH has an empty entry (a colon at an end, or two in a row), which stands for the working "
+            "directory: workers would run Python files that lie there; take it out and submit again"
+        )
 
 
 def with_retries(master: str) -> str:
@@ -184,8 +229,12 @@ def _as_local(builder: SparkSession.Builder) -> SparkSession.Builder:
     java_home, finding = find_java_home(pathlib.Path(sys.prefix) / "jdk")
     if java_home is None:
         raise JavaMissingError(f"{finding}. {HOW_TO_INSTALL}")
-    os.environ["JAVA_HOME"] = java_home
+    _check_user()
     _check_temporary_folders()
+    os.environ["JAVA_HOME"] = java_home
+    # Under LC_ALL=C Python reads names as UTF-8 all the same, but Java finds no file of a name beyond ASCII.
+    if sys.getfilesystemencoding() == "utf-8" and locale.nl_langinfo(locale.CODESET) != "UTF-8":
+        os.environ["LC_ALL"] = "C.UTF-8"
     # A single machine: the network name need not resolve, and nobody else has business with this Spark.
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     # Before the options of an installation of Spark of the user's own, which win.

@@ -11,10 +11,11 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from deepsound.spark.inputs import AudioListing, binary_reader
+from deepsound.spark.inputs import AudioListing
 from deepsound.spark.outcomes import OutcomeWriter, SourceFile
 from deepsound.spark.schemas import outcome_schema
 from deepsound.spark.session import count_cores
+from deepsound.spark.tables import read_files
 
 # What Spark says when the process that ran our code is gone, whatever killed it.
 _WORKER_LOST = ("Python worker exited unexpectedly", "Python worker keeps failing", "ExecutorLostFailure")
@@ -104,7 +105,7 @@ def _plan(spark: SparkSession, listing: AudioListing, files: list[SourceFile], w
         return spark.createDataFrame([], schema)
     by_path = spark.sparkContext.broadcast({file.path: file for file in readable})
     with small_partitions(spark, readable):  # for the listing, which is done here
-        contents = binary_reader(spark).load([file.path for file in readable]).select("path", "content")
+        contents = read_files(spark, [file.path for file in readable]).select("path", "content")
     return contents.mapInArrow(lambda batches: writer.extract_contents(batches, by_path), schema)
 
 

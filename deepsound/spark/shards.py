@@ -24,6 +24,7 @@ from deepsound.data.ledger import LEDGER_COLUMNS
 from deepsound.errors import OutputError
 from deepsound.spark.hadoop import HadoopPath, storage_errors
 from deepsound.spark.output import STAGING, OutputFolder
+from deepsound.spark.tables import read_table, write_table
 
 _NAME = re.compile(r"shard-(\d+)-r(\d+)(?:-part-\d+)?\.parquet")
 _SEGMENT_FILE_BYTES = 128 * 1024 * 1024
@@ -97,13 +98,12 @@ class ShardStore:
 
     def read_tracks(self) -> DataFrame:
         """All committed rows of ``tracks/``."""
-        return self._spark.read.parquet(*(self._tracks_file(revision).uri for revision in self.committed()))
+        return read_table(self._spark, *(self._tracks_file(revision).uri for revision in self.committed()))
 
     def read_revision(self, revision: Revision) -> tuple[DataFrame, DataFrame]:
         """Tracks and segments of one committed revision."""
-        return self._spark.read.parquet(self._tracks_file(revision).uri), self._spark.read.parquet(
-            *(self._segments.child(name).uri for name in self._segment_files(revision))
-        )
+        segments = (self._segments.child(name).uri for name in self._segment_files(revision))
+        return read_table(self._spark, self._tracks_file(revision).uri), read_table(self._spark, *segments)
 
     def segment_bytes(self, revision: Revision) -> int:
         """Size of the files that hold a revision's segments."""
@@ -125,9 +125,12 @@ class ShardStore:
         staged = self._output.staging.child(revision.stem)
         n_parts = math.ceil((segment_bytes + 1) / _SEGMENT_FILE_BYTES)
         with storage_errors(f"cannot write to {self._output.path.uri}"):
-            segments.coalesce(n_parts).write.mode("overwrite").parquet(staged.child("segments").uri)
-            tracks.coalesce(1).write.mode("overwrite").parquet(staged.child("tracks").uri)
+            write_table(segments.coalesce(n_parts), staged.child("segments").uri)
+            write_table(tracks.coalesce(1), staged.child("tracks").uri)
         self._output.check_ours()
+        # What a run left that was overtaken in the middle of its own commit would count with this one.
+        for name in self._segment_files(revision):
+            self._segments.child(name).delete()
         for number, name in enumerate(sorted(_parquet_names(staged.child("segments")))):
             target = self._segments.child(f"{revision.stem}-part-{number}.parquet")
             staged.child("segments").child(name).move_to(target)

@@ -8,14 +8,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deepsound.data.store import FeatureSummary, read_segments, read_summary, read_tracks
+from deepsound.data.contract import FeatureSummary
+from deepsound.data.store import read_segments, read_summary, read_tracks
 from deepsound.errors import ComparisonError
 from deepsound.evaluation.metrics import CollectionMetrics
 from deepsound.evaluation.paired import PairedComparison, compare_paired
+from deepsound.label_maps import normalize_artist
 from deepsound.models.bundle import Bundle
 from deepsound.models.compatibility import check_features
 from deepsound.models.head import load_head
+from deepsound.taxonomy import Taxonomy
 from deepsound.training.dataset import Subset
+from deepsound.training.labelling import map_genres
 from deepsound.training.predictions import TrackPredictions, predict_tracks
 
 Row = Mapping[str, Any]
@@ -37,6 +41,7 @@ class Learned:
     """What a model was trained, stopped or calibrated on, as far as its bundle tells.
 
     A track is known again by its id or by its content; bundles of early versions do not hold the content.
+    ``artists`` are in normal form.
     """
 
     track_ids: frozenset[str]
@@ -49,7 +54,8 @@ class Learned:
 
     def knows_artist(self, row: Row) -> bool:
         """Whether another track of the row's artist was."""
-        return row["artist"] in self.artists
+        artist = row["artist"]
+        return artist is not None and normalize_artist(artist) in self.artists
 
 
 def learned_by(bundle: Bundle) -> Learned:
@@ -62,7 +68,8 @@ def learned_by(bundle: Bundle) -> Learned:
             return frozenset()
         return frozenset(value for value in rows[column].to_pylist() if value is not None)
 
-    return Learned(track_ids=known("track_id"), contents=known("content_sha256"), artists=known("artist"))
+    artists = frozenset(map(normalize_artist, known("artist")))
+    return Learned(track_ids=known("track_id"), contents=known("content_sha256"), artists=artists)
 
 
 def compare_models(
@@ -97,8 +104,9 @@ def compare_models(
             f"{', '.join(second.taxonomy.genres)}: fewer than two genres in common"
         )
     notes = _notes_on_genres((first, second), genres, names)
-    rows = [row for row in read_tracks(features).to_pylist() if row["status"] == "ok" and row["genre"] in genres]
-    rows = _pick_tracks(rows, (first, second), subset=subset, names=names, features=features, notes=notes)
+    readable = [row for row in read_tracks(features).to_pylist() if row["status"] == "ok"]
+    known = [row for row in map_genres(readable, Taxonomy(genres), notes.append) if row["genre"] is not None]
+    rows = _pick_tracks(known, (first, second), subset=subset, names=names, features=features, notes=notes)
     one, other = (predict_rows(bundle, rows, features=features).reduce_to(genres) for bundle in (first, second))
     return ModelComparison(
         genres=genres,

@@ -9,22 +9,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deepsound.config import SPLIT_NAMES, TrainSettings
+from deepsound.data.contract import FeatureSummary
 from deepsound.data.groups import LabelledTrack, group_tracks
 from deepsound.data.split_files import match_split_lists, read_split_list
 from deepsound.data.splits import split_tracks
 from deepsound.data.store import (
-    FeatureSummary,
     SegmentTable,
     read_given_splits,
     read_segments,
     read_summary,
     read_tracks,
 )
-from deepsound.errors import LabelError, SchemaMismatchError
+from deepsound.errors import LabelError
 from deepsound.evaluation.leakage import LeakAudit
 from deepsound.settings import compute_fingerprint
-from deepsound.taxonomy import Taxonomy, taxonomy_of
+from deepsound.taxonomy import Taxonomy
 from deepsound.training.audit import audit_split, refuse_leaks
+from deepsound.training.labelling import pick_genres, unify_artists
 from deepsound.training.standardize import find_constant_dims
 
 _MAX_DIMS_NAMED = 10
@@ -160,15 +161,15 @@ def load_dataset(
     UnknownFeatureError, SchemaMismatchError, InputError
         From :mod:`deepsound.data.store`.
     LabelError
-        Fewer than two genres, or no labelled track of the taxonomy.
+        Fewer than two genres, two that differ in spelling alone, or no labelled track of the taxonomy.
     SplitError, LeakageError
         From :mod:`deepsound.data.splits` and :mod:`deepsound.evaluation.leakage`.
     """
     summary = read_summary(features)
     summary.spec_of(settings.feature)
-    readable = [row for row in read_tracks(features).to_pylist() if row["status"] == "ok"]
-    taxonomy = Taxonomy(settings.genres) if settings.genres else taxonomy_of(row["genre"] for row in readable)
-    rows = sorted((row for row in readable if row["genre"] in taxonomy), key=lambda row: str(row["track_id"]))
+    readable = unify_artists([row for row in read_tracks(features).to_pylist() if row["status"] == "ok"], report)
+    taxonomy, rows = pick_genres(readable, settings.genres, report)
+    rows.sort(key=lambda row: str(row["track_id"]))
     if not rows:
         raise LabelError(f"no track of {features} has one of the genres {', '.join(taxonomy.genres)}")
     if settings.split_lists:
@@ -179,8 +180,6 @@ def load_dataset(
     audit = audit_split(readable, segments=segments, splits=splits, given_splits=given_splits)
     refuse_leaks(audit.leaks, is_allowed=settings.allow_leaks, report=report)
     rows = [row for row in rows if row["track_id"] in splits]
-    if len(rows) > len(splits):
-        raise SchemaMismatchError(f"{features}/tracks names {len(rows) - len(splits)} tracks more than once")
     sizes = _sizes_of_groups(rows)
     subsets = {
         name: _subset(segments, [r for r in rows if splits[r["track_id"]] == name], taxonomy, sizes)

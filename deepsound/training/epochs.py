@@ -5,6 +5,7 @@ the steps.
 """
 
 import itertools
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +17,8 @@ EpochReporter = Callable[[int, dict[str, float]], None]
 # Values (n_segments, n_frames, n_dims) and the class index of each segment.
 Labelled = tuple[np.ndarray, np.ndarray]
 _Figures = tuple[Any, Any]
+# Each training traces functions of its own, which TensorFlow takes for a mistake.
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 class EpochRecorder:

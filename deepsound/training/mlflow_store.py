@@ -23,6 +23,8 @@ _SQLITE = "sqlite:///"
 # Migrations, new experiments, missing input examples: nothing a user of the jobs could act on.
 for _name in ("alembic", "mlflow"):
     logging.getLogger(_name).setLevel(logging.ERROR)
+# Of a disk that is full it says in hundreds of lines what its error says in one.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def store_uri() -> str:

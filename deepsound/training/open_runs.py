@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from deepsound.credentials import hide_credentials
+from deepsound.errors import OutputError
 from deepsound.networks.cache import cache_folder
 from deepsound.training import held_file
 from deepsound.training.mlflow_manners import short_patience
@@ -26,8 +27,8 @@ _held: dict[str, int] = {}
 
 def hold(run_id: str) -> None:
     """Keep in mind that a run of the current store is open. Where the cache cannot be written to, nobody does."""
-    path = _folder() / run_id
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, OutputError):
+        path = _folder() / run_id
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = held_file.hold(path, wait=False)
         _held[run_id] = descriptor
@@ -50,7 +51,10 @@ def close_abandoned() -> list[str]:
     What cannot be closed now is left to the next job.
     """
     closed, machine = [], socket.gethostname()
-    for path in sorted(_folder().glob("*")):
+    kept: list[pathlib.Path] = []
+    with contextlib.suppress(OutputError):  # a user without a home folder keeps nothing in mind
+        kept = sorted(_folder().glob("*"))
+    for path in kept:
         # Held by a process that lives, or just closed by another one.
         with contextlib.suppress(OSError, MlflowException), held_file.holding(path, wait=False):
             host, _, store = path.read_text(encoding="utf-8").partition(" ")

@@ -3,23 +3,21 @@
 import functools
 import json
 import os
-import pathlib
 import queue
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
-import deepsound
+from deepsound.children import child_command, child_environment
 from deepsound.config import TrainSettings
 from deepsound.errors import SearchError
 from deepsound.settings import to_plain
 from deepsound.training.trials import FoldReporter
 
-_COMMAND = (sys.executable, "-m", "deepsound.training.worker")
+_COMMAND = child_command("deepsound.training.worker")
 
 
 class WorkerPool:
@@ -99,8 +97,6 @@ class _Worker:
     """One process; see :mod:`deepsound.training.worker` for what is said."""
 
     def __init__(self, start: dict[str, Any]) -> None:
-        package = str(pathlib.Path(deepsound.__file__).parents[1])
-        paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
         self._process = subprocess.Popen(
             _COMMAND,
             stdin=subprocess.PIPE,
@@ -108,7 +104,7 @@ class _Worker:
             # TensorFlow's own announcements; what a training dies of comes as a message.
             stderr=subprocess.DEVNULL,
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env=child_environment(),
         )
         # Whether it waits for settings: not while it judges some, and never again once it has ended.
         self.is_idle = True

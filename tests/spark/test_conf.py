@@ -80,6 +80,7 @@ def test_the_look_up_tells_a_misspelt_setting(find_entry, convert):
 def test_what_every_file_says(settings):
     assert settings["spark.sql.execution.arrow.maxBytesPerBatch"] == "64m"
     assert settings["spark.executorEnv.OMP_NUM_THREADS"] == settings["spark.task.cpus"] == "1"
+    assert settings["spark.executorEnv.PYTHONSAFEPATH"] == "1"
     assert settings["spark.speculation"] == "false"
     # RLIMIT_AS: a worker reserves more addresses than it uses memory.
     assert "spark.executor.pyspark.memory" not in settings

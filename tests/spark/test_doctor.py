@@ -65,8 +65,8 @@ def test_a_python_of_another_version_on_the_executors(spark, monkeypatch):
 def test_executors_without_deepsound(spark, tmp_path, monkeypatch):
     (tmp_path / "deepsound.py").write_text("raise ImportError('not the real one')")
     python = tmp_path / "python"
-    # The folder that a program is started in comes before all others.
-    python.write_text(f'#!/bin/sh\ncd {tmp_path} && exec {sys.executable} "$@"\n')
+    # Not the folder that it is started in: nothing is imported from there.
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={tmp_path}:$PYTHONPATH exec {sys.executable} "$@"\n')
     python.chmod(0o755)
     monkeypatch.setattr(spark.sparkContext, "pythonExec", str(python))
     with pytest.raises(ExecutorsError, match=r"cannot use deepsound \(ImportError: not the real one\)"):

@@ -14,7 +14,7 @@ from deepsound.config import ExtractSettings, LabelSettings
 from deepsound.errors import InputError, LabelError, OutputError, TooManyFailuresError, UnknownFeatureError
 from deepsound.features.registry import load_extractors
 from deepsound.features.track import extract_track
-from deepsound.spark import extract as extract_module
+from deepsound.spark import inputs as inputs_module
 from deepsound.spark.extract import extract
 from deepsound.spark.inputs import list_audio
 from deepsound.spark.outcomes import OutcomeWriter, SourceFile
@@ -144,7 +144,7 @@ def test_a_file_that_disappears_after_listing_is_a_failed_row(spark, music, tmp_
         (root / "high" / "high.00003.wav").unlink()
         return listing
 
-    monkeypatch.setattr(extract_module, "list_audio", list_then_lose)
+    monkeypatch.setattr(inputs_module, "list_audio", list_then_lose)
     extract(spark, str(root), str(tmp_path / "f"), settings=ExtractSettings(segment_s=1.0), report=silent)
     rows = {r["track_id"]: r for r in pq.read_table(tmp_path / "f" / "tracks").to_pylist()}
     assert len(rows) == 8
@@ -164,6 +164,8 @@ def test_labels_from_csv_in_another_folder(spark, music, tmp_path):
     assert (known["genre"], known["artist"], known["split"]) == ("high", "high artist 1", "train")
     unknown = rows["low/low.00003.wav"]
     assert (unknown["genre"], unknown["artist"], unknown["split"]) == (None, None, None)
+    summary = json.loads((tmp_path / "f" / "extract.json").read_text())
+    assert summary["left_out"] == {".csv": 1}
 
 
 def test_missing_label_file(spark, music, tmp_path):

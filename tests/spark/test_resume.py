@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from deepsound.config import ExtractSettings, LabelSettings
-from deepsound.errors import OutputError
+from deepsound.errors import LabelError, OutputError
 from deepsound.spark.extract import RerunPolicy, extract, watch
 from deepsound.spark.shards import ShardStore
 from tests.spark.deaths import outlives
@@ -139,10 +139,32 @@ def test_new_labels_need_no_new_extraction(run, collection, tmp_path):
     table = collection / "labels.csv"
     table.write_text("path,genre,artist,split\nhigh/high.wav,treble,,train\nlow/low.wav,low,Bass & Sons,test\n")
     relabelled = replace(SETTINGS, labels=LabelSettings(source="csv", csv=str(table)))
-    result, _ = run(output, relabelled)
+    result, said = run(output, relabelled)
     assert result.n_extracted == 0
+    assert f"{table}: 2 of 4 tracks labelled\n" in said
+    assert "1 files left out: 1 .csv (e.g. 'labels.csv')" in said
+    assert "labels that stood there before and are lost, as there are no new ones: genre of 2 tracks" in said
     check_whole(output, run, tmp_path, relabelled)
     assert {row["genre"] for row in rows_of(output)["segments"]} == {"treble", "low", None}
+
+
+def test_a_label_csv_that_labels_nothing_is_refused_before_anything_is_written(run, collection, tmp_path):
+    output, fresh = tmp_path / "f", tmp_path / "fresh"
+    run(output)
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in output.rglob("*") if path.is_file()}
+    table = collection / "labels.csv"
+    wrong = replace(SETTINGS, labels=LabelSettings(source="csv", csv=str(table)))
+    for header, message in (
+        ("path,genre", "labels none of the 4 tracks"),
+        ("path,label", "has the columns 'path'"),
+    ):
+        table.write_text(f"{header}\nelsewhere/high.wav,high\n")
+        for folder, policy in ((output, {}), (output, {"overwrite": True}), (fresh, {})):
+            with pytest.raises(LabelError, match=message):
+                run(folder, wrong, **policy)
+    after = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in output.rglob("*") if path.is_file()}
+    assert after == before
+    assert not fresh.exists()
 
 
 def test_of_two_revisions_the_later_counts(run, collection, tmp_path):
@@ -301,11 +323,37 @@ def test_watching_takes_what_lands(spark, clip, tmp_path):
     assert len([line for line in said if "to do" in line]) == 2
 
 
+def test_a_watch_waits_for_a_label_csv_that_is_wrong_meanwhile(spark, clip, tmp_path):
+    root, output, table = tmp_path / "landing", tmp_path / "f", tmp_path / "labels.csv"
+    write_track(root / "a.wav", clip("high", 1, duration_s=1.0))
+    said, genres = [], []
+    states = ["path,genre\nelsewhere.wav,x\n", "path,ge", "path,genre\na.wav,y\n"]
+
+    def change():
+        genres.append(pq.read_table(output / "tracks")["genre"].to_pylist())
+        table.write_text(states[min(len(genres), len(states)) - 1])
+        return len(genres) == 4
+
+    settings = replace(SETTINGS, labels=LabelSettings(source="csv", csv=str(table)))
+    places = (spark, str(root), str(output))
+    table.write_text(states[0])
+    with pytest.raises(LabelError, match="none of the 1 tracks"):
+        watch(*places, settings=settings, every_s=0.01, report=said.append)
+    assert not output.exists()
+    table.write_text("path,genre\na.wav,x\n")
+    watch(*places, settings=settings, every_s=0.01, is_over=change, report=said.append)
+    assert genres == [["x"], ["x"], ["x"], ["y"]]
+    assert [line[:30] for line in said if line.startswith("waiting")] == [f"waiting, as {table}"[:30]] * 2
+
+
 def test_on_a_file_system_that_is_not_mounted(spark, collection, clip, run, tmp_path):
     """The same rows through Hadoop's own reader: a view of this machine's files under another scheme."""
     (collection / "low" / "empty.wav").write_bytes(b"")
     write_track(collection / "low" / "größe 100%20 #1.wav", clip("low", 5, duration_s=1.0))
     write_track(collection / "low" / "big.wav", clip("low", 6, duration_s=3.0))
+    for name in ("cover.jpg", "low/Cover.JPG", ".hidden/x.wav", "low/_intro.wav", "low/.x/y/z.txt"):
+        (collection / name).parent.mkdir(parents=True, exist_ok=True)
+        (collection / name).write_bytes(b"x")
     settings = replace(SETTINGS, max_bytes=100_000)
     conf = spark.sparkContext._jsc.hadoopConfiguration()
     conf.set("fs.viewfs.mounttable.test.link./music", collection.as_uri())
@@ -314,6 +362,9 @@ def test_on_a_file_system_that_is_not_mounted(spark, collection, clip, run, tmp_
     places = ("viewfs://test/music", "viewfs://test/out/viewed")
     result = extract(spark, *places, settings=settings, report=lambda _: None)
     assert result.n_tracks == 7
+    for name in ("viewed", "mounted"):
+        summary = json.loads((tmp_path / name / "extract.json").read_text())
+        assert summary["left_out"] == {".jpg": 2, "hidden": 3}
     viewed, mounted = (rows_of(tmp_path / name) for name in ("viewed", "mounted"))
     for row in (*viewed["tracks"], *mounted["tracks"]):
         assert row.pop("path").endswith(row["track_id"])

@@ -1,5 +1,7 @@
 """A session that is there is somebody else's; a local one is opened with the retries of a cluster."""
 
+import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -8,13 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pyspark import SparkContext
 
-from deepsound.errors import EngineError
+from deepsound.errors import ConfigError, EngineError, InputError
 from deepsound.spark import session
+from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.session import open_session, with_retries
 
 _KILL_ONE_WORKER = """
-import os, signal
+import os, signal, sys
 from pyspark import TaskContext
+from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.session import open_session
 
 def die_once(rows):
@@ -24,6 +28,7 @@ def die_once(rows):
 
 with open_session("retries") as spark:
     print(spark.sparkContext.parallelize(range(3), 1).mapPartitions(die_once).count())
+    print(HadoopPath(spark, sys.argv[1]).names() == ["ärger.wav"])
 """
 
 
@@ -37,9 +42,40 @@ def test_a_session_of_another_thread_is_used_and_left_running(spark):
     assert spark.range(3).count() == 3
 
 
-def test_a_local_session_outlives_a_killed_worker():
-    ended = subprocess.run([sys.executable, "-c", _KILL_ONE_WORKER], capture_output=True, text=True)
-    assert (ended.returncode, ended.stdout) == (0, "3\n"), ended.stderr[-3000:]
+def test_a_local_session_outlives_a_killed_worker_and_opens_names_that_its_locale_cannot_spell(tmp_path):
+    (tmp_path / "müsik").mkdir()
+    (tmp_path / "müsik" / "ärger.wav").write_bytes(b"")
+    command = [sys.executable, "-c", _KILL_ONE_WORKER, str(tmp_path / "müsik")]
+    ended = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    assert (ended.returncode, ended.stdout) == (0, "3\nTrue\n"), ended.stderr[-3000:]
+
+
+def test_a_name_of_bytes_that_are_no_utf8_is_refused(spark):
+    with pytest.raises(InputError, match=r"name '/x/latin-\\udce9' is not written in UTF-8"):
+        HadoopPath(spark, "/x/latin-\udce9")
+
+
+def test_a_java_of_a_locale_without_the_letters_says_so(spark, tmp_path):
+    system = spark.sparkContext._jvm.java.lang.System
+    before = system.setProperty("sun.jnu.encoding", "ANSI_X3.4-1968")
+    try:
+        # As given, and as spark-submit hands it on.
+        for name in ("müsik", "m??sik"):
+            with pytest.raises(InputError, match=r"Java cannot open .*m.+sik: .* set LC_ALL=C\.UTF-8 before"):
+                HadoopPath(spark, str(tmp_path / name))
+        HadoopPath(spark, str(tmp_path / "music"))
+    finally:
+        system.setProperty("sun.jnu.encoding", before)
+
+
+def test_a_user_without_a_name_is_told_so(monkeypatch):
+    """As in a container that is run as any number; Java would end in two tracebacks."""
+    for name in ("PYSPARK_GATEWAY_PORT", "PYSPARK_SUBMIT_ARGS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(SparkContext, "_active_spark_context", None)
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: (_ for _ in ()).throw(KeyError("uid not found")))
+    with pytest.raises(ConfigError, match=r"has no name here.*line in /etc/passwd"), open_session("nobody's"):
+        pass
 
 
 def test_temporary_folders_that_take_no_file_are_refused_before_java_starts(tmp_path, monkeypatch):

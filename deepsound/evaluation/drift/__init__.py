@@ -18,7 +18,7 @@ from deepsound.evaluation.drift.reference import (
     pack_reference,
     unpack_reference,
 )
-from deepsound.evaluation.drift.report import DriftReport, QuantityDrift, compare, describe_median
+from deepsound.evaluation.drift.report import DriftReport, QuantityDrift, compare
 
 __all__ = [
     "CONFIDENCE",
@@ -36,7 +36,6 @@ __all__ = [
     "compute_treble",
     "count_bins",
     "count_tracks",
-    "describe_median",
     "fit_bins",
     "pack_reference",
     "unpack_reference",

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,8 @@ class DriftReference:
         Tracks in each container; empty where that is not known.
     is_rounded : bool
         Whether quantities of tracks are rounded to steps before they are counted; not so in older bundles.
+    medians : dict of str to float
+        Of the quantities of tracks; empty in older bundles.
     """
 
     feature: str
@@ -45,15 +47,28 @@ class DriftReference:
     tracks: BinnedQuantities
     containers: dict[str, int]
     is_rounded: bool = False
+    medians: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DriftCounts:
-    """Tracks of a collection in the bins of a reference; the counts of parts add up to those of the whole."""
+    """Tracks of a collection in the bins of a reference; the counts of parts add up to those of the whole.
+
+    ``steps`` counts tracks by quantity and its value in whole steps: a median lies in a bin, and that may be open.
+    """
 
     features: np.ndarray
     tracks: np.ndarray
     containers: dict[str, int]
+    steps: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def median(self, name: str) -> float | None:
+        """Median of a quantity of tracks, to a step; None where it is not known."""
+        counted = sorted((place, n) for (of, place), n in self.steps.items() if of == name)
+        places, n_tracks = [place for place, _ in counted], np.cumsum([n for _, n in counted])
+        if not counted:
+            return None
+        return float(places[int(np.searchsorted(n_tracks, (n_tracks[-1] + 1) // 2))] * _STEPS.get(name, 1.0))
 
     def __add__(self, other: "DriftCounts") -> "DriftCounts":
         names = {**self.containers, **other.containers}
@@ -61,6 +76,7 @@ class DriftCounts:
             features=self.features + other.features,
             tracks=self.tracks + other.tracks,
             containers={name: self.containers.get(name, 0) + other.containers.get(name, 0) for name in names},
+            steps={key: self.steps.get(key, 0) + other.steps.get(key, 0) for key in {**self.steps, **other.steps}},
         )
 
 
@@ -98,6 +114,11 @@ def build_reference(
         tracks=fit_bins(values, names=tuple(known)),
         containers=_count_names(containers),
         is_rounded=True,
+        medians={
+            name: float(np.median(column[np.isfinite(column)]))
+            for name, column in known.items()
+            if np.isfinite(column).any()
+        },
     )
 
 
@@ -132,6 +153,7 @@ def count_tracks(
         features=count_bins(feature_means, reference.features),
         tracks=count_bins(values, reference.tracks),
         containers=_count_names(containers),
+        steps=_count_steps(values, reference.tracks.names),
     )
 
 
@@ -162,15 +184,18 @@ def pack_reference(reference: DriftReference) -> bytes:
         "tracks": _bins_to_plain(reference.tracks),
         "containers": reference.containers,
         "is_rounded": reference.is_rounded,
+        "medians": reference.medians,
     }
     return json.dumps(document, allow_nan=False).encode()
 
 
-def unpack_reference(content: bytes, *, n_dims: int) -> DriftReference:
+def unpack_reference(document: Mapping[str, Any], *, n_dims: int) -> DriftReference:
     """The inverse of :func:`pack_reference`.
 
     Parameters
     ----------
+    document : mapping
+        What the JSON holds; that its numbers are numbers was seen to when it was read.
     n_dims : int
         Dimensions of the feature that it must be of.
 
@@ -180,13 +205,13 @@ def unpack_reference(content: bytes, *, n_dims: int) -> DriftReference:
         If it is not what was written, or of another feature.
     """
     try:
-        document = json.loads(content)
         reference = DriftReference(
             feature=str(document["feature"]),
             features=_bins_from_plain(document["features"]),
             tracks=_bins_from_plain(document["tracks"]),
             containers={str(name): int(n) for name, n in document["containers"].items()},
             is_rounded=bool(document.get("is_rounded", False)),
+            medians={str(name): float(median) for name, median in document.get("medians", {}).items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as exc:
         raise BundleError(f"the drift reference is damaged: {exc!r}") from exc
@@ -199,6 +224,16 @@ def _round_columns(values: np.ndarray, names: Sequence[str]) -> None:
     for column, name in zip(values.T, names, strict=True):
         if name in _STEPS:
             column[:] = np.round(column / _STEPS[name]) * _STEPS[name]
+
+
+def _count_steps(values: np.ndarray, names: Sequence[str]) -> dict[tuple[str, int], int]:
+    counts: dict[tuple[str, int], int] = {}
+    for column, name in zip(values.T, names, strict=True):
+        steps = np.round(column[np.isfinite(column)] / _STEPS.get(name, 1.0))
+        counts |= {
+            (name, int(place)): int(n) for place, n in zip(*np.unique(steps, return_counts=True), strict=True)
+        }
+    return counts
 
 
 def _bins_to_plain(bins: BinnedQuantities) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """A collection against the training tracks, in numbers and in words."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.stats
@@ -43,7 +43,8 @@ class QuantityDrift:
     tilt : float or None
         Probability that a track of the collection lies above a training track.
     median, median_before : (float, float) or None
-        Bounds of the collection's and of the training tracks' median; infinite where the outermost bin is open.
+        Bounds of the collection's and of the training tracks' median, equal where it is known; infinite where the
+        outermost bin is open.
     has_moved : bool
         By more than chance and by more than a little.
     """
@@ -120,7 +121,10 @@ def compare(reference: DriftReference, counts: DriftCounts, *, seed: int = 0) ->
         If the counts are not of this reference.
     """
     features = _compare_bins(reference.features, counts.features)
-    tracks = _compare_bins(reference.tracks, counts.tracks)
+    tracks = tuple(
+        _with_medians(drift, now=counts.median(drift.name), before=reference.medians.get(drift.name))
+        for drift in _compare_bins(reference.tracks, counts.tracks)
+    )
     n_tracks, n_reference = (
         int(c.sum(axis=1).max(initial=0)) for c in (counts.features, reference.features.counts)
     )
@@ -139,21 +143,6 @@ def compare(reference: DriftReference, counts: DriftCounts, *, seed: int = 0) ->
         containers=containers,
         words=tuple(lines or [f"no drift from the training tracks that {n_tracks} tracks can show"]),
     )
-
-
-def describe_median(bounds: tuple[float, float] | None) -> str:
-    """What bounds tell of a median, and no more: that it lies in an open bin is not that it lies at its edge."""
-    if bounds is None or not any(map(math.isfinite, bounds)):
-        return "unknown"
-    low, high = bounds
-    if math.isinf(high):
-        return f"above {to_plain_number(low)}"
-    upper = to_plain_number(high)
-    if math.isinf(low):
-        # A value with a bin of its own begins right behind the bin below it, which does not hold it.
-        return f"{'below' if float(upper) > high else 'at most'} {upper}"
-    lower = to_plain_number(low)
-    return f"about {upper}" if lower == upper else f"between {lower} and {upper}"
 
 
 def _compare_bins(bins: BinnedQuantities, counts: np.ndarray) -> tuple[QuantityDrift, ...]:
@@ -178,6 +167,15 @@ def _compare_bins(bins: BinnedQuantities, counts: np.ndarray) -> tuple[QuantityD
             has_moved=bool(has_moved[i]),
         )
         for i, name in enumerate(bins.names)
+    )
+
+
+def _with_medians(drift: QuantityDrift, *, now: float | None, before: float | None) -> QuantityDrift:
+    """With the medians themselves, where they are known, in the place of the bins that they lie in."""
+    return replace(
+        drift,
+        median=drift.median if now is None else (now, now),
+        median_before=drift.median_before if before is None else (before, before),
     )
 
 
@@ -219,8 +217,23 @@ def _say_quantity(drift: QuantityDrift) -> str:
     # Half of the tracks above and half below what they were: the middle stayed, the ends did not.
     said = f"{what} is spread otherwise" if abs(tilt - 0.5) < 0.1 else higher if tilt > 0.5 else lower
     return (
-        f"{said}: median {what} {describe_median(drift.median)} {unit}".rstrip()
-        + f", {describe_median(drift.median_before)} in training; index {drift.psi:.2f}"
+        f"{said}: median {what} {_say_median(drift.median)} {unit}".rstrip()
+        + f", {_say_median(drift.median_before)} in training; index {drift.psi:.2f}"
+    )
+
+
+def _say_median(bounds: tuple[float, float] | None) -> str:
+    if bounds is None or not any(map(math.isfinite, bounds)):
+        return "unknown"
+    low, high = bounds
+    if low == high:
+        return to_plain_number(low, digits=4)
+    if math.isinf(low):
+        return f"at most {to_plain_number(high, digits=4)}"
+    return (
+        f"above {to_plain_number(low, digits=4)}"
+        if math.isinf(high)
+        else f"about {to_plain_number((low + high) / 2, digits=4)}"
     )
 
 

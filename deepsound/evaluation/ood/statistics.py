@@ -1,6 +1,7 @@
 """What a bundle keeps of the training segments, to tell later how far from them a segment is."""
 
 import io
+import math
 import zipfile
 from dataclasses import dataclass
 
@@ -15,6 +16,14 @@ from deepsound.evaluation.ood.logits import compute_doubt, compute_energy
 _FROM_LOGITS = ("energy", "max_softmax")
 _FEATURE_ARRAYS = ("feature_origin", "feature_within", "feature_centres")
 _ARRAYS = ("origin", "within", "centres", "overall", "bank", "n_neighbours", *_FEATURE_ARRAYS)
+_HEADER_READERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+# What float32 holds: sums of squares of it stay far from float64's end. NaN is above nothing and below nothing.
+_LARGEST = float(np.finfo(np.float32).max)
+# Of a vector of length 1, rounded to float32.
+_LONGEST = 1.001
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,9 +146,9 @@ def unpack_statistics(content: bytes, *, n_units: int, n_dims: int) -> OodStatis
         If the bytes are no such file, or hold arrays of other shapes or numbers that are not finite.
     """
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in _ARRAYS}
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as exc:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            arrays = {name: _read_array(archive, f"{name}.npy") for name in _ARRAYS}
+    except (ValueError, KeyError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, MemoryError) as exc:
         raise BundleError(f"the out-of-distribution statistics are damaged: {exc!r}") from exc
     _check_arrays(arrays, n_units=n_units, n_dims=n_dims)
     bank, n_neighbours = arrays.pop("bank"), int(arrays.pop("n_neighbours"))
@@ -152,6 +161,27 @@ def unpack_statistics(content: bytes, *, n_units: int, n_dims: int) -> OodStatis
         bank=NeighbourBank(vectors=np.ascontiguousarray(bank, np.float32), n_neighbours=n_neighbours),
         features=Gaussian(origin=of_features[0], whitening=of_features[1], centres=of_features[2]),
     )
+
+
+def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """One array, if there is as much of it as it claims: NumPy would make room before it finds out."""
+    info = archive.getinfo(name)
+    # As savez leaves them: what is packed could be a thousand times larger.
+    if info.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{name} is packed")
+    content = archive.read(info)
+    file = io.BytesIO(content)
+    version = np.lib.format.read_magic(file)
+    if version not in _HEADER_READERS:
+        raise ValueError(f"{name} is of version {version}")
+    shape, _, dtype = _HEADER_READERS[version](file)
+    if dtype.hasobject or not dtype.itemsize:
+        raise ValueError(f"{name} holds {dtype}")
+    if math.prod(shape) * dtype.itemsize != len(content) - file.tell():
+        raise ValueError(f"{name} claims the shape {shape}, which is not what it has")
+    file.seek(0)
+    array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
+    return array
 
 
 def _check_arrays(arrays: dict[str, np.ndarray], *, n_units: int, n_dims: int) -> None:
@@ -167,12 +197,15 @@ def _check_arrays(arrays: dict[str, np.ndarray], *, n_units: int, n_dims: int) -
         shapes[name] = (len(np.atleast_1d(arrays[name])), width)
     for name, shape in shapes.items():
         found = arrays[name]
-        if found.shape != shape or found.dtype.kind not in "fi" or not np.isfinite(found).all():
+        is_number = found.dtype.kind in "fi" and bool((np.abs(found) <= _LARGEST).all())
+        if found.shape != shape or not is_number:
             raise BundleError(
                 f"the out-of-distribution statistics hold '{name}' as {found.dtype} of shape {found.shape}; "
                 f"wanted finite numbers of shape {shape}: the penultimate layer has {n_units} units, the feature "
                 f"{n_dims} dimensions"
             )
+    if (np.linalg.norm(arrays["bank"], axis=1) > _LONGEST).any():
+        raise BundleError("the out-of-distribution statistics hold a 'bank' of vectors longer than 1")
     n_centres = min(len(arrays["centres"]), len(arrays["feature_centres"]))
     n_bank, n_neighbours = len(arrays["bank"]), int(arrays["n_neighbours"])
     if not n_centres or not 1 <= n_neighbours <= n_bank:

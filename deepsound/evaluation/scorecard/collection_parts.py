@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
+from deepsound.console import to_plain_number
 from deepsound.evaluation.collection import Blunder, CollectionEvaluation, Distances, PredictedGenre
 from deepsound.evaluation.coverage import COVERAGES, CoverageCurve
 from deepsound.evaluation.detection import Detection
-from deepsound.evaluation.drift import DriftReport, QuantityDrift, describe_median
+from deepsound.evaluation.drift import DriftReport, QuantityDrift
 from deepsound.evaluation.intervals import wilson_interval
 from deepsound.evaluation.quantification import Quantification
 from deepsound.evaluation.scorecard.charts import Bar, draw_bars, draw_paired_bars
@@ -228,8 +229,23 @@ def _drift_row(quantity: QuantityDrift) -> tuple[str, ...]:
         figure(quantity.psi, None),
         "under 0.001" if quantity.p_value < 0.001 else f"{quantity.p_value:.3f}",
         "-" if quantity.tilt is None else percent(quantity.tilt),
-        describe_median(quantity.median),
-        describe_median(quantity.median_before),
+        _say_bounds(quantity.median),
+        _say_bounds(quantity.median_before),
+    )
+
+
+def _say_bounds(bounds: tuple[float, float] | None) -> str:
+    if bounds is None or not any(map(math.isfinite, bounds)):
+        return "-"
+    low, high = bounds
+    if low == high:
+        return to_plain_number(low, digits=4)
+    if math.isinf(low):
+        return f"up to {to_plain_number(high, digits=4)}"
+    return (
+        f"over {to_plain_number(low, digits=4)}"
+        if math.isinf(high)
+        else f"{to_plain_number(low, digits=4)} to {to_plain_number(high, digits=4)}"
     )
 
 

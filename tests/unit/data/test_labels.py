@@ -2,8 +2,7 @@ import io
 
 import pytest
 
-from deepsound.data.labels import Labeller, TrackLabels, parse_label_table
-from deepsound.errors import LabelError
+from deepsound.data.labels import Labeller, TrackLabels
 
 
 @pytest.mark.parametrize(
@@ -33,24 +32,3 @@ def test_labels_in_the_file():
     folders = Labeller(source="parent_dir")
     assert not folders.reads_files
     assert folders.labels_in(file, track_id="blues/x.mp3") == TrackLabels(genre="blues")
-
-
-def test_table_is_relative_to_its_own_folder():
-    text = "\ufeffpath,genre,artist,split\nx/1.wav,a,me,train\n../out/2.wav,b,,\n,,,\n"
-    table = parse_label_table(text, where="t", folder="file:/music/in", root="file:/music/in/x")
-    assert table == {"1.wav": TrackLabels(genre="a", artist="me", split="train")}
-    labeller = Labeller(source="csv", table=table)
-    assert labeller.labels_of("2.wav") == TrackLabels()
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("file,genre\n1,a\n", "wanted path, genre"),
-        ("path,genre\n1,a\n1,b\n", "twice and differently .second time in line 3"),
-        ("path,genre,split\n1,a,dev\n", "split is 'dev'; wanted one of train"),
-    ],
-)
-def test_bad_tables(text, message):
-    with pytest.raises(LabelError, match=message):
-        parse_label_table(text, where="t", folder="/m", root="/m")

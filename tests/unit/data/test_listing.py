@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from deepsound.data.listing import list_folder
+from deepsound.data.listing import LeftOut, list_folder
 
 
 def names_and_problems(root):
-    return {file.track_id: file.problem for file in list_folder(str(root))}
+    return {file.track_id: file.problem for file in list_folder(str(root)).files}
 
 
 def put(path, content=b"x"):
@@ -27,7 +27,7 @@ def test_audio_by_name_in_all_folders_with_size_and_time(tmp_path):
     for name in ("cover.jpg", "wav", "_hidden.wav", ".hidden.wav", "_folder/x.wav", ".folder/x.wav"):
         put(tmp_path / name)
     os.utime(tmp_path / "b" / "two.MP3", ns=(0, 1_234_567_891_234_567))
-    one, two = list_folder(str(tmp_path))
+    one, two = list_folder(str(tmp_path)).files
     assert (one.track_id, two.track_id) == ("a/deep/one.flac", "b/two.MP3")
     assert (two.size_bytes, two.modified_ms, two.problem) == (5, 1_234_567_891, None)
     assert os.fsdecode(two.native) == str(tmp_path / "b" / "two.MP3")
@@ -66,7 +66,7 @@ def test_names_of_every_kind(tmp_path):
     raw = os.fsencode(tmp_path) + b"/latin-\xe9.wav"
     with pathlib.Path(os.fsdecode(raw)).open("wb"):
         pass
-    files = {file.track_id: file.native for file in list_folder(str(tmp_path))}
+    files = {file.track_id: file.native for file in list_folder(str(tmp_path)).files}
     assert set(files) == {*names, "latin-\\xe9.wav"}
     assert files["latin-\\xe9.wav"] == raw
 
@@ -74,7 +74,7 @@ def test_names_of_every_kind(tmp_path):
 _LIST = """
 import sys
 from deepsound.data.listing import list_folder
-for file in list_folder(sys.argv[1]):
+for file in list_folder(sys.argv[1]).files:
     print(file.track_id, "|", file.problem)
 """
 
@@ -101,3 +101,54 @@ def test_a_folder_that_may_not_be_entered_is_seen(tmp_path):
 def test_a_root_that_cannot_be_listed_is_an_error(tmp_path):
     with pytest.raises(OSError, match="No such file"):
         list_folder(str(tmp_path / "none"))
+
+
+def test_what_is_left_out_is_counted_by_ending_and_named(tmp_path):
+    put(tmp_path / "rock" / "song.wav")
+    for name in ("a.jpg", "rock/b.JPG", "labels.csv", "README", "rock/Vol. 1 - Live", "x.m3u8"):
+        put(tmp_path / name)
+    for name in (
+        ".!first",
+        ".DS_Store",
+        "...And Justice for All/01.flac",
+        ".38 Special/a/b/1.mp3",
+        "_intro.wav",
+        "rock/.x/y",
+    ):
+        put(tmp_path / name)
+    (tmp_path / ".self").symlink_to(tmp_path, target_is_directory=True)
+    listing = list_folder(str(tmp_path))
+    assert [file.track_id for file in listing.files] == ["rock/song.wav"]
+    counts = {".jpg": 2, "without an ending": 2, ".csv": 1, ".m3u8": 1, "hidden": 7}
+    assert listing.left_out.counts() == counts
+    assert list(listing.left_out.counts()) == ["without an ending", ".jpg", ".csv", ".m3u8", "hidden"]
+    assert listing.left_out.describe() == (
+        "13 files left out: 2 without an ending, 2 .jpg, 1 .csv, 1 .m3u8, 7 hidden "
+        "(e.g. '...And Justice for All/01.flac', 'README')"
+    )
+
+
+def test_a_few_endings_are_told_and_nothing_where_nothing_was_left_out(tmp_path):
+    put(tmp_path / "song.wav")
+    assert list_folder(str(tmp_path)).left_out == LeftOut()
+    assert LeftOut().describe() is None
+    many = LeftOut(by_ending={f".e{i}": 9 - i for i in range(8)}, example="a/x.e0")
+    assert many.describe() == "44 files left out: 9 .e0, 8 .e1, 7 .e2, 6 .e3, 5 .e4, 9 others (e.g. 'a/x.e0')"
+
+
+def test_what_a_link_leads_to_in_a_hidden_folder_is_not_left_out(tmp_path):
+    put(tmp_path / "_store" / "y.wav")
+    put(tmp_path / "_store" / "_deeper" / "z.wav")
+    (tmp_path / "link").symlink_to(tmp_path / "_store", target_is_directory=True)
+    listing = list_folder(str(tmp_path))
+    assert [file.track_id for file in listing.files] == ["link/y.wav"]
+    assert listing.left_out == LeftOut(n_hidden=1, hidden_example="link/_deeper/z.wav")
+
+
+def test_two_hundred_folders_deep(tmp_path):
+    deep = "/".join(f"folder {i:03d}" for i in range(200))
+    put(tmp_path / deep / "x.wav")
+    put(tmp_path / ".hidden" / deep / "y.wav")
+    listing = list_folder(str(tmp_path))
+    assert [(file.track_id, file.problem) for file in listing.files] == [(f"{deep}/x.wav", None)]
+    assert listing.left_out.n_hidden == 1

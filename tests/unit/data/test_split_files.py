@@ -1,3 +1,5 @@
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +29,12 @@ def match(track_ids, **lists):
 )
 def test_with_or_without_folder_and_extension(line):
     assert match(GTZAN, test=[line]).splits == {"blues/blues.00002.au": "test"}
+
+
+@pytest.mark.parametrize(("of_files", "of_list"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_in_either_normal_form(of_files, of_list):
+    track, line = (unicodedata.normalize(form, "Música/señal.wav") for form in (of_files, of_list))
+    assert match([track, "x.wav"], test=[line]).splits == {track: "test"}
 
 
 @given(st.permutations(GTZAN), st.lists(st.sampled_from(["train", "validation", "test"]), min_size=8, max_size=8))

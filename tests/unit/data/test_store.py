@@ -30,7 +30,7 @@ def test_by_uri(write_features):
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [(np.full((1, 4, 3), np.nan), "'toy' holds NaN"), (np.zeros((1, 4, 2)), "are not all 4 x 3")],
+    [(np.full((1, 4, 3), np.nan), "'toy' holds NaN"), (np.zeros((1, 4, 2)), "rows that are not 4 x 3")],
 )
 def test_bad_numbers(write_features, values, message):
     folder = write_features(rows(values))

@@ -21,7 +21,6 @@ from deepsound.evaluation.drift import (
     compute_treble,
     count_bins,
     count_tracks,
-    describe_median,
     fit_bins,
     pack_reference,
     unpack_reference,
@@ -183,7 +182,7 @@ def test_what_moved_is_said():
     reference = build(rng, 200)
     other = draw(rng, 100, shift=1.5, louder_db=9, container="mp3")
     other["columns"]["sample_rate_hz"][:80] = 44100
-    other["columns"]["duration_s"][:] = 12.0
+    other["columns"]["duration_s"][:] = 13.4
     other["columns"]["confidence"] = rng.beta(2, 5, size=100)
     report = compare(reference, count_tracks(reference, **other))
     assert report.n_moved == 5
@@ -194,32 +193,42 @@ def test_what_moved_is_said():
     feature, *lines = report.words
     assert feature.startswith("toy moved in 5 of 20 dimensions; toy[")
     assert ", far: index " in feature
-    starts = ("louder: median level above", "shorter tracks: median duration", "higher sample rates: median")
+    starts = ("louder: median level -", "shorter tracks: median duration", "higher sample rates: median")
     for start in (*starts, "the model is less sure: median confidence"):
         assert sum(line.startswith(start) for line in lines) == 1, (start, lines)
-    assert "median duration below 30 s, about 30 in training" in report.words[2]
-    assert "higher sample rates: median sample rate above 22050 Hz, about 22050 in training" in "\n".join(lines)
+    assert "median duration 13 s, 30 in training" in report.words[2]
+    assert "median sample rate 44100 Hz, 22050 in training" in report.words[3]
+    level = np.median(other["columns"]["rms_dbfs"])
+    assert report.tracks[0].median[0] == pytest.approx(level, abs=0.5)
     assert lines[-1] == "other containers: 100% mp3; 100% wav in training"
     assert len(lines) == 5
 
 
-@pytest.mark.parametrize(
-    ("bounds", "expected"),
-    [
-        (None, "unknown"),
-        ((-np.inf, np.inf), "unknown"),
-        ((-np.inf, np.nextafter(30.0, 0)), "below 30"),
-        ((-np.inf, 29.0), "at most 29"),
-        ((np.nextafter(22050.0, 0), 22050.0), "about 22050"),
-        ((22050.0, np.inf), "above 22050"),
-        # The middle of a wide bin is not where the median is.
-        ((12.0, np.nextafter(30.0, 0)), "between 12 and 30"),
-        ((-18.0, -17.0), "between -18 and -17"),
-        ((0.000012, 1234567.0), "between 0.000012 and 1234600"),
-    ],
-)
-def test_a_median_is_described_by_what_its_bin_tells(bounds, expected):
-    assert describe_median(bounds) == expected
+def test_a_reference_of_before_there_were_medians_has_bins():
+    rng = np.random.default_rng(5)
+    reference = dataclasses.replace(build(rng, 200), medians={})
+    other = draw(rng, 100)
+    other["columns"]["duration_s"][:] = 13.4
+    (words,) = compare(reference, count_tracks(reference, **other)).words
+    assert words.startswith("shorter tracks: median duration 13 s, about 30 in training")
+
+
+def test_medians_of_parts_are_those_of_the_whole():
+    rng = np.random.default_rng(6)
+    reference, whole = build(rng, 200), draw(rng, 101)
+    parts = [
+        count_tracks(
+            reference,
+            feature_means=whole["feature_means"][part],
+            columns={name: values[part] for name, values in whole["columns"].items()},
+        )
+        for part in (slice(0, 40), slice(40, None))
+    ]
+    added = parts[0] + parts[1]
+    assert added.steps == count_tracks(reference, **whole).steps
+    for name, step in (("rms_dbfs", 1), ("confidence", 0.02), ("sample_rate_hz", 1)):
+        assert added.median(name) == pytest.approx(np.median(np.round(whole["columns"][name] / step)) * step)
+    assert added.median("unheard") is None
 
 
 def test_a_wider_spread_is_neither_higher_nor_lower():
@@ -228,9 +237,7 @@ def test_a_wider_spread_is_neither_higher_nor_lower():
     other = draw(rng, 300)
     other["columns"]["rms_dbfs"] = rng.normal(-18, 12, size=300)
     report = compare(reference, count_tracks(reference, **other))
-    assert report.words[0].startswith(
-        "level is spread otherwise: median level about -18 dBFS, about -18 in training"
-    )
+    assert report.words[0].startswith("level is spread otherwise: median level -1")
 
 
 def test_a_difference_that_does_not_matter_is_no_drift_however_many_tracks_show_it():
@@ -305,7 +312,7 @@ def test_what_is_not_known_is_left_out():
 def test_a_reference_is_read_as_it_was_written():
     rng = np.random.default_rng(0)
     reference = build(rng, 60, n_validation=12)
-    again = unpack_reference(pack_reference(reference), n_dims=N_DIMS)
+    again = unpack_reference(json.loads(pack_reference(reference)), n_dims=N_DIMS)
     assert (again.feature, again.containers) == (reference.feature, reference.containers)
     for ours, theirs in ((again.features, reference.features), (again.tracks, reference.tracks)):
         assert ours.names == theirs.names
@@ -330,19 +337,16 @@ def test_a_reference_is_read_as_it_was_written():
 )
 def test_damaged_references_are_refused(damage):
     document = json.loads(pack_reference(build(np.random.default_rng(0), 60)))
-    unpack_reference(json.dumps(document).encode(), n_dims=N_DIMS)
+    unpack_reference(document, n_dims=N_DIMS)
     damage(document)
     with pytest.raises(BundleError, match="drift reference is damaged"):
-        unpack_reference(json.dumps(document).encode(), n_dims=N_DIMS)
+        unpack_reference(document, n_dims=N_DIMS)
 
 
 def test_references_of_another_feature_are_refused():
-    content = pack_reference(build(np.random.default_rng(0), 60))
+    document = json.loads(pack_reference(build(np.random.default_rng(0), 60)))
     with pytest.raises(BundleError, match="has 20 dimensions; wanted 13"):
-        unpack_reference(content, n_dims=13)
-    for content in (b"", b"{", b"[]", b"\xff\xfe"):
-        with pytest.raises(BundleError, match="is damaged"):
-            unpack_reference(content, n_dims=13)
+        unpack_reference(document, n_dims=13)
 
 
 def make_mfcc(waveform):
@@ -374,9 +378,7 @@ def test_lost_treble_is_said_of_mfcc_and_of_no_other_feature():
     confidences = rng.uniform(size=20)
     reference = build_reference("mfcc", feature_means=means, columns={}, confidences=confidences)
     report = compare(reference, count_tracks(reference, feature_means=dull, columns={}))
-    assert any(
-        line.startswith("less treble: median 5-11 kHz against 0.2-2 kHz below -") for line in report.words
-    ), report.words
+    assert any(line.startswith("less treble: median 5-11 kHz against 0.2-2 kHz -") for line in report.words)
     assert "dB" in report.words[1]
     other = build_reference("toy", feature_means=means, columns={}, confidences=confidences)
     assert "treble_db" not in other.tracks.names
@@ -423,9 +425,11 @@ def test_a_difference_of_no_matter_is_no_drift():
     report = compare(reference, count_tracks(reference, columns=columns(25.0, -18.2), **same))
     assert [words.split(":")[0] for words in report.words] == ["shorter tracks"]
     # Bundles of before were made of the numbers as they are, and are read so.
-    before = unpack_reference(pack_reference(dataclasses.replace(reference, is_rounded=False)), n_dims=2)
+    before = unpack_reference(
+        json.loads(pack_reference(dataclasses.replace(reference, is_rounded=False))), n_dims=2
+    )
     assert not before.is_rounded
-    assert unpack_reference(pack_reference(reference), n_dims=2).is_rounded
+    assert unpack_reference(json.loads(pack_reference(reference)), n_dims=2).is_rounded
     raw = count_tracks(before, columns={"duration_s": np.full(10, 30.4)}, feature_means=np.zeros((10, 2)))
     rounded = count_tracks(reference, columns={"duration_s": np.full(10, 30.4)}, feature_means=np.zeros((10, 2)))
     assert (raw.tracks != rounded.tracks).any()

@@ -1,4 +1,5 @@
 import io
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from deepsound.errors import AudioTimeoutError
 from deepsound.features.fingerprint import declare_features, fingerprint_of
 from deepsound.features.mfcc import MfccExtractor
 from deepsound.features.track import TrackFacts, TrackFailure, extract_track, failed_track, unread_track
+from tests import sounds
 
 SETTINGS = ExtractSettings(segment_s=1.0, max_duration_s=5.0)
 
@@ -62,6 +64,27 @@ def test_stereo_is_the_mean_of_its_channels():
     mono = extract(wav((left + right) / 2))
     np.testing.assert_allclose(both.segments[0].arrays["mfcc"], mono.segments[0].arrays["mfcc"], atol=1e-3)
     assert both.facts.n_channels == 2
+
+
+def cancelling(*_, **__):
+    return np.stack([noise(3 * 44100), -noise(3 * 44100)])
+
+
+@pytest.mark.parametrize("container", ["wav", "mp4"])
+def test_channels_that_cancel_out_are_not_called_silent(container, monkeypatch):
+    if container == "wav":
+        content = wav(cancelling().T, 44100)
+    else:  # through FFmpeg
+        monkeypatch.setattr(sounds, "make_tone", cancelling)
+        content = sounds.encode("mp4", "alac")
+    failure = extract(content).failure
+    assert (failure.error_stage, failure.error_code) == ("signal", "silent")
+    told = (
+        r"the channels cancel out: the largest sample of one is 0.3 of full scale, of their mean [\d.e-]+; is the"
+    )
+    assert re.match(told, failure.error_detail)
+    quiet = extract(wav(np.zeros((16000, 2), np.float32))).failure
+    assert quiet.error_detail.startswith("the largest sample is 0")
 
 
 def test_an_unforeseen_error_is_internal_and_named():

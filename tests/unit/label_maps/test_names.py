@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepsound.label_maps import normalize_label, split_labels
+from deepsound.label_maps import normalize_artist, normalize_label, split_labels
 from deepsound.label_maps.names import split_loosely
 
 
@@ -116,3 +116,11 @@ def test_several_labels_in_one_text(text, labels):
 )
 def test_labels_that_may_be_several(label, parts):
     assert split_loosely(label) == parts
+
+
+def test_artists_are_one_in_any_spelling_but_signs_are_names():
+    decomposed = unicodedata.normalize("NFD", "BJÖRK")
+    assert normalize_artist("Björk") == normalize_artist(decomposed) == "bjork"
+    assert normalize_artist("AC/DC") == normalize_artist("acdc")
+    assert len({normalize_artist(name) for name in ("!!!", "+/-", "…", "A")}) == 4
+    assert normalize_artist("\uff01\uff01") == normalize_artist("!!")

@@ -155,14 +155,14 @@ def test_damage_behind_a_right_digest_is_refused(folder):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"validation_confusion": [[1, 2], [3, 4]]}, "confusion matrix of shape"),
-        ({"validation_confusion": [[1, 0, 0], [0, -1, 0], [0, 0, 1]]}, "confusion matrix"),
+        ({"validation_confusion": [[1, 2], [3, 4]]}, "validation_confusion is no 3 x 3 matrix"),
+        ({"validation_confusion": [[1, 0, 0], [0, -1, 0], [0, 0, 1]]}, "validation_confusion.1.1: .*got -1"),
         (
             {"ood": {"score": "knn", "thresholds": {}, "false_alarm_rate": 0.05, "n_tracks": 9}},
             "a rule on the score",
         ),
-        ({"files_sha256": {}}, "KeyError"),
-        ({"standardization": None}, "KeyError"),
+        ({"files_sha256": {}}, "files_sha256 does not name head.onnx"),
+        ({"standardization": None}, "standardization: Field required"),
     ],
     ids=["confusion of another shape", "negative confusion", "no threshold", "no files", "no standardisation"],
 )

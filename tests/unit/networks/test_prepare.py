@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -50,10 +51,13 @@ def test_slim_checkpoint_in_one_file_is_the_same_network(prepare, tiny_vggish, t
     assert prepare(path).digest == prepare(tiny_vggish).digest
 
 
-def test_checkpoint_of_the_newer_form_by_either_name(prepare, tiny_vggish):
+def test_checkpoint_of_the_newer_form_by_either_name(prepare, tiny_vggish, tmp_path):
     digest = prepare(tiny_vggish).digest
     assert prepare(tiny_vggish / "variables" / "variables").digest == digest
     assert prepare(tiny_vggish / "variables" / "variables.index").digest == digest
+    for path in (tiny_vggish / "variables").iterdir():
+        shutil.copyfile(path, tmp_path / path.name.replace("variables", "vggish [1]*"))
+    assert prepare(tmp_path / "vggish [1]*").digest == digest
 
 
 def test_tf_hub_handle_is_downloaded_once_into_the_hub_cache(prepare, hub, tiny_vggish, tmp_path):

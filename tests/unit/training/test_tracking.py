@@ -8,6 +8,7 @@ import socket
 
 import mlflow
 import pytest
+import sqlalchemy
 from mlflow import MlflowClient
 
 from deepsound.errors import TerminatedError, TrackingError
@@ -122,8 +123,14 @@ def test_runs_of_other_stores_and_machines_are_left_to_them(store, cache, tmp_pa
     assert {path.name for path in cache.iterdir()} == set(kept)
 
 
-def test_a_run_without_a_cache_folder(store, monkeypatch):  # noqa: ARG001
-    monkeypatch.setenv("DEEPSOUND_CACHE_DIR", "/dev/null/cache")
+@pytest.mark.parametrize("cache_dir", ["/dev/null/cache", ""])
+def test_a_run_without_a_cache_folder(store, monkeypatch, cache_dir):  # noqa: ARG001
+    def has_none():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setenv("DEEPSOUND_CACHE_DIR", cache_dir)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(pathlib.Path, "home", has_none)
     with start() as run_id:
         pass
     assert status_of(run_id) == "FINISHED"
@@ -210,6 +217,21 @@ def test_what_a_server_does_not_allow_is_known_before_training(monkeypatch, refu
             prepare()
     assert SECRET not in str(caught.value)
     assert asked[-1].endswith(refused)
+
+
+def test_a_database_that_fails_is_told_in_a_line(store, monkeypatch, capfd):
+    with mlflow.start_run() as run:
+
+        def fail(*_, **__):
+            raise sqlalchemy.exc.OperationalError("INSERT", {}, OSError("database or disk is full"))
+
+        monkeypatch.setattr(sqlalchemy.orm.Session, "flush", fail)
+        with pytest.raises(TrackingError, match="disk is full"):
+            tracking.log_metrics({"x": 1.0})
+        monkeypatch.undo()
+        mlflow.set_tracking_uri(store)
+        assert run.info.run_id
+    assert capfd.readouterr().err == ""
 
 
 # ---- what is told

@@ -1,0 +1,154 @@
+"""What the JSON of a bundle may hold, number by number: the door through which a stranger's model comes in.
+
+Needs pydantic, which the driver has through MLflow; executors get what was read and import none of it.
+"""
+
+import reprlib
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from deepsound.documents import parse_json
+from deepsound.errors import BundleError
+
+# What float32 holds, as the network does: sums of squares of it stay far from float64's end.
+_LARGEST = 3.4e38
+# One segment of a feature, at most 1 GB.
+_MAX_SEGMENT_VALUES = 1 << 28
+
+Text = Annotated[str, Field(min_length=1, max_length=4096)]
+Number = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
+# As many as float64 counts without a gap.
+Count = Annotated[int, Field(ge=0, le=1 << 53)]
+Size = Annotated[int, Field(ge=1, le=_MAX_SEGMENT_VALUES)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Document = TypeVar("Document", bound=BaseModel)
+
+
+class _Part(BaseModel):
+    # A key of a later version that means nothing here is passed over; a number in quotes is not.
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, extra="ignore")
+
+
+class FeaturePart(_Part):
+    """Which feature the model takes, and of what shape."""
+
+    name: Text
+    shape: Annotated[list[Size], Field(min_length=2, max_length=2)]
+    fingerprint: Text
+    network: Text | None = None
+
+    @model_validator(mode="after")
+    def _fits_in_memory(self) -> "FeaturePart":
+        if self.shape[0] * self.shape[1] > _MAX_SEGMENT_VALUES:
+            raise ValueError(f"a segment has more than {_MAX_SEGMENT_VALUES} values")
+        return self
+
+
+class StandardizationPart(_Part):
+    """Bundles of before there were transforms name none."""
+
+    transform: Literal["none", "logit"] = "none"
+    mean: list[Number]
+    std: list[Annotated[float, Field(ge=1e-12, le=_LARGEST)]]
+
+
+class OodPart(_Part):
+    """The rule that calls a track out-of-distribution."""
+
+    score: Text
+    thresholds: dict[Text, Number]
+    false_alarm_rate: Annotated[float, Field(gt=0, lt=1)]
+    n_tracks: Annotated[Count, Field(ge=1)] | None = None
+    home_scores: Annotated[list[Number], Field(min_length=1, max_length=100_000)] | None = None
+
+
+class Manifest(_Part):
+    """bundle.json, as of format 2."""
+
+    taxonomy: Annotated[list[Text], Field(min_length=2, max_length=100_000)]
+    feature: FeaturePart
+    extract_settings: dict[str, Any]
+    standardization: StandardizationPart
+    temperature: Annotated[float, Field(ge=1e-3, le=1e3)]
+    ood: OodPart
+    validation_confusion: list[list[Count]] | None = None
+    train_settings: dict[str, Any]
+    data_fingerprint: Text
+    # Becomes a part of addresses.
+    run_id: Annotated[str, Field(max_length=256, pattern="^[0-9A-Za-z_-]+$")] | None
+    files_sha256: dict[Text, Sha256]
+
+    @model_validator(mode="after")
+    def _is_of_one_shape(self) -> "Manifest":
+        n_dims, standardization = self.feature.shape[1], self.standardization
+        for name, numbers in (("mean", standardization.mean), ("std", standardization.std)):
+            if len(numbers) != n_dims:
+                raise ValueError(f"standardization.{name} has {len(numbers)} numbers for {n_dims} dimensions")
+        n_genres, confusion = len(self.taxonomy), self.validation_confusion
+        if confusion is not None and {len(confusion), *map(len, confusion)} != {n_genres}:
+            raise ValueError(f"validation_confusion is no {n_genres} x {n_genres} matrix")
+        return self
+
+
+class BinsPart(_Part):
+    """One quantity in bins; deepsound itself cuts some twenty."""
+
+    name: Text
+    edges: Annotated[list[Number], Field(max_length=100)]
+    counts: Annotated[list[Count], Field(max_length=101)]
+
+
+class DriftDocument(_Part):
+    """drift.json."""
+
+    feature: Text
+    features: list[BinsPart]
+    tracks: Annotated[list[BinsPart], Field(max_length=1000)]
+    containers: dict[Text, Count]
+    is_rounded: bool = False
+    medians: dict[Text, Number] = {}
+
+
+def parse_manifest(plain: dict[str, Any], *, version: int) -> Manifest:
+    """The manifest of a bundle of a known format.
+
+    Raises
+    ------
+    BundleError
+        Naming the first thing that is wrong.
+    """
+    if version == 1:
+        rule = plain.get("ood")
+        if isinstance(rule, dict):
+            plain = {**plain, "ood": {**rule, "thresholds": {str(rule.get("score")): rule.get("threshold")}}}
+        plain = {**plain, "files_sha256": {"head.onnx": plain.get("head_sha256")}}
+    return _validate(Manifest, plain, name="bundle.json")
+
+
+def parse_drift(content: bytes) -> dict[str, Any]:
+    """What ``drift.json`` holds, in plain values.
+
+    Raises
+    ------
+    BundleError
+        Naming the first thing that is wrong.
+    """
+    try:
+        document = parse_json(content)
+    except ValueError as exc:
+        raise BundleError(f"drift.json is not JSON: {exc}") from exc
+    return _validate(DriftDocument, document, name="drift.json").model_dump()
+
+
+def _validate(document_type: type[Document], plain: Any, *, name: str) -> Document:
+    try:
+        return document_type.model_validate(plain)
+    except ValidationError as exc:
+        first, *others = exc.errors(include_url=False)
+        more = f" (and {len(others)} more)" if others else ""
+        if first["type"] == "value_error":
+            raise BundleError(f"{first['ctx']['error']}{more}") from exc
+        place = ".".join(map(str, first["loc"]))[:200] or name
+        got = "" if first["type"] == "missing" else f", got {reprlib.repr(first['input'])}"
+        raise BundleError(f"{place}: {first['msg']}{got}{more}") from exc
