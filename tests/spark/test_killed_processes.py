@@ -1,5 +1,6 @@
 """Processes that are killed for real: the driver, a worker, and a decoder that takes its process down with it."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -14,6 +15,7 @@ import soundfile
 
 from deepsound.config import ExtractSettings
 from deepsound.spark.extract import extract
+from tests.processes import list_processes
 
 SETTINGS = ExtractSettings(segment_s=1.0, shard_files=6)
 
@@ -48,7 +50,8 @@ def collection(clip, tmp_path):
 
 @pytest.fixture
 def start(tmp_path):
-    """A function that starts ``deepsound extract`` as a process of its own."""
+    """A function that starts ``deepsound extract`` as a process of its own; none is left when the test is over."""
+    started = []
 
     def start_extraction(collection, *arguments, **environment):
         command = [*(sys.executable, "-m", "deepsound.cli", "extract"), *("--set", "segment_s=1")]
@@ -58,14 +61,20 @@ def start(tmp_path):
             rights = "-dac_override,-dac_read_search"
             command = ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}", *command]
         with (tmp_path / "said.txt").open("w") as said:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **environment},
                 stderr=said,
                 start_new_session=True,
             )
+        started.append(process)
+        return process
 
-    return start_extraction
+    yield start_extraction
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def rows_of(output):
@@ -89,6 +98,27 @@ def test_a_killed_driver_goes_on_where_it_was(spark, start, collection, tmp_path
     assert {path.name for path in (tmp_path / "f").iterdir() if path.name[0] not in "._"} == {
         *("extract.json", "segments", "tracks")
     }
+
+
+@pytest.mark.parametrize("ended", ["by Ctrl-C", "without its Java"])
+def test_a_job_that_is_ended_from_outside_says_so_in_one_line(start, collection, tmp_path, ended):
+    process = start(collection, "--set", "shard_files=6")
+    until(lambda: "to do: 24" in (tmp_path / "said.txt").read_text() or process.poll() is not None)
+    java = [p.pid for p in list_processes() if p.session == process.pid and "PythonGatewayServer" in p.command]
+    assert len(java) == 1
+    if ended == "by Ctrl-C":
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        os.kill(java[0], signal.SIGKILL)
+    code = process.wait(60)
+    said = (tmp_path / "said.txt").read_text().splitlines()
+    assert "Traceback" not in "\n".join(said)
+    if ended == "by Ctrl-C":
+        assert (code, said[-1]) == (130, "deepsound: interrupted")
+    else:
+        assert code == 2
+        assert said[-1].startswith("deepsound: error [engine]: Spark's Java has ended: it was killed, ")
+    until(lambda: java[0] not in {p.pid for p in list_processes()})
 
 
 def test_a_killed_worker_is_made_good_by_spark(spark, collection, tmp_path):
