@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import time
 
 import pytest
 
@@ -56,7 +55,7 @@ def _in_an_empty_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", REFUSED)
 def test_yaml_is_refused_in_one_line_wherever_it_is_read(name):
     """Settings of a file and of the command line, and label maps: all the YAML that there is."""
-    text, started = REFUSED[name], time.monotonic()
+    text = REFUSED[name]
     pathlib.Path("settings.yaml").write_text(text)
     for settings_type, section in (
         (ExtractSettings, "extract"),
@@ -70,7 +69,6 @@ def test_yaml_is_refused_in_one_line_wherever_it_is_read(name):
         read_settings(ExtractSettings, section="extract", overrides=[f"features={text}"])
     with pytest.raises(LabelMapError, match=r"is not valid YAML: [^\n]+$"):
         parse_label_map(text, where="x")
-    assert time.monotonic() - started < 10
 
 
 def test_aliases_are_fine_as_long_as_they_say_little():

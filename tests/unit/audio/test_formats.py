@@ -116,7 +116,7 @@ def test_longer_than_allowed_by_the_header(format_and_codec):
 
 
 def test_longer_than_allowed_without_a_header():
-    with pytest.raises(AudioTooLongError, match="more than 96000 samples"):
+    with pytest.raises(AudioTooLongError, match="goes on past max_duration_s = 2 s"):
         decode(encode("adts", "aac", 48000), max_duration_s=2)
 
 

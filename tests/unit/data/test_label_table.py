@@ -1,6 +1,5 @@
 """A label CSV finds its tracks however their paths are written, and says what it did not find."""
 
-import time
 import unicodedata
 
 import pytest
@@ -166,9 +165,7 @@ def test_bad_tables(text, message):
         read(text)
 
 
-def test_many_rows_of_few_files_take_seconds_and_leave_nothing_behind():
+def test_many_rows_of_few_files_leave_nothing_behind():
     text = "path,genre\n" + "".join(f"genre/{i:07d}.wav,g\n" for i in range(100_000))
-    begun = time.process_time()
     table = read(text, tracks=["genre/0000007.wav"], folder="file:/elsewhere")
-    assert time.process_time() - begun < 5
     assert (len(table.labels), table.n_unmatched, len(table.unmatched)) == (1, 99_999, 3)
