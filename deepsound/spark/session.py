@@ -97,8 +97,9 @@ def _held_interrupts() -> Iterator[Callable[[], None]]:
     the process's, which calls Java from within a call to Java and fails over it. A KeyboardInterrupt ends the
     block that a session is for, and with the session its jobs.
     """
-    # py4j accounts for a call that is cut off in fifty lines, on the root logger.
+    # py4j accounts for a call that is cut off in fifty lines, on the root logger and on its own.
     logging.getLogger().addFilter(_is_not_of_py4j)
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return

@@ -104,7 +104,7 @@ def test_a_killed_driver_goes_on_where_it_was(spark, start, collection, tmp_path
 def test_a_job_that_is_ended_from_outside_says_so_in_one_line(start, collection, tmp_path, ended):
     process = start(collection, "--set", "shard_files=6")
     until(lambda: "to do: 24" in (tmp_path / "said.txt").read_text() or process.poll() is not None)
-    java = [p.pid for p in list_processes() if p.session == process.pid and "PythonGatewayServer" in p.command]
+    java = [p.pid for p in list_processes() if p.session == process.pid and "SparkSubmit" in p.command]
     assert len(java) == 1
     if ended == "by Ctrl-C":
         os.killpg(process.pid, signal.SIGINT)
