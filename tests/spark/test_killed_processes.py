@@ -110,7 +110,7 @@ def test_a_job_that_is_ended_from_outside_says_so_in_one_line(start, collection,
         os.killpg(process.pid, signal.SIGINT)
     else:
         os.kill(java[0], signal.SIGKILL)
-    code = process.wait(60)
+    code = process.wait(180)
     said = (tmp_path / "said.txt").read_text().splitlines()
     assert "Traceback" not in "\n".join(said)
     if ended == "by Ctrl-C":
