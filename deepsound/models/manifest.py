@@ -148,7 +148,8 @@ def _validate(document_type: type[Document], plain: Any, *, name: str) -> Docume
         first, *others = exc.errors(include_url=False)
         more = f" (and {len(others)} more)" if others else ""
         if first["type"] == "value_error":
-            raise BundleError(f"{first['ctx']['error']}{more}") from exc
-        place = ".".join(map(str, first["loc"]))[:200] or name
+            raise BundleError(f"{name}: {first['ctx']['error']}{more}") from exc
+        field = ".".join(map(str, first["loc"]))[:200]
+        place = f"{name}: {field}" if field else name
         got = "" if first["type"] == "missing" else f", got {reprlib.repr(first['input'])}"
         raise BundleError(f"{place}: {first['msg']}{got}{more}") from exc

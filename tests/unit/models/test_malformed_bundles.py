@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import zipfile
 
@@ -147,6 +148,16 @@ def test_a_manifest_with_what_cannot_be_is_refused(folder, name):
     refusal_of(folder)
 
 
+def test_the_file_and_the_field_are_named(folder):
+    manifest = json.loads((folder / "bundle.json").read_text())
+    put("ood", "thresholds", "energy", value="high")(manifest)
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    assert "bundle.json: ood.thresholds.energy: Input should be a valid number, got 'high'" in refusal_of(folder)
+    drop("standardization", "mean")(manifest)
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    assert "bundle.json: standardization.mean: Field required (and 1 more)" in refusal_of(folder)
+
+
 V1 = {
     "temperature": put("temperature", value=-1),
     "threshold": put("ood", "threshold", value=NAN),
@@ -269,7 +280,7 @@ def test_a_drift_reference_that_cannot_be_is_refused(folder, name):
     drift = json.loads((folder / "drift.json").read_text())
     DRIFTS[name](drift)
     forge(folder, "drift.json", json.dumps(drift).encode())
-    refusal_of(folder)
+    assert re.search(r"drift\.json|drift reference", refusal_of(folder))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"3", DEEP.encode()])
