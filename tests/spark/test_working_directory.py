@@ -61,18 +61,17 @@ def test_an_extraction_amid_traps_runs_none_of_them(music, tmp_path):
     assert set(importers(tmp_path)) == {" ".join(command)}
 
 
-def read_environment(_):
-    yield os.environ.get("PYTHONSAFEPATH")
+def test_so_do_workers_of_a_session_of_the_users(spark, monkeypatch):
+    # Sent to the worker as it is: a function of a module would be looked up there by name.
+    def read_environment(_):
+        yield os.environ.get("PYTHONSAFEPATH")
 
-
-def test_so_do_workers_of_a_session_of_the_users(spark):
-    context, before = spark.sparkContext, dict(spark.sparkContext.environment)
-    context.environment.pop("PYTHONSAFEPATH", None)
+    context = spark.sparkContext
+    monkeypatch.delitem(context.environment, "PYTHONSAFEPATH", raising=False)
     with contextlib.suppress(ZeroDivisionError), open_session("another job"):
         assert context.parallelize([0], 1).mapPartitions(read_environment).collect() == ["1"]
         raise ZeroDivisionError
     assert "PYTHONSAFEPATH" not in context.environment
-    context.environment.update(before)
 
 
 @pytest.mark.parametrize("python_path", [":/a", "/a:", "/a::/b", ":"])
