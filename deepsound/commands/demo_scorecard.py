@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from deepsound.commands.demo_jobs import Collections, Plan, read_model_uri
-from deepsound.credentials import hide_credentials
 from deepsound.evaluation.report import Scorecard, format_headline, format_side_by_side
 
 
@@ -36,7 +35,7 @@ def format_demo(collections: Collections, plan: Plan) -> str:
         f"{feature:<12} {' '.join(f'{text:<26}' for text in headlines[feature])}".rstrip() for feature in features
     ]
     models = ", ".join(read_model_uri(plan, feature) for feature in features)
-    store = hide_credentials(os.environ.get("MLFLOW_TRACKING_URI", "mlflow.db, here"))
+    store = os.environ.get("MLFLOW_TRACKING_URI", "mlflow.db, here")
     lines += [
         "",
         f"features     {output / 'features'} (segments/, tracks/, extract.json)",

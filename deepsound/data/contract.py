@@ -3,14 +3,13 @@
 Whoever opens such a folder, with Spark or without, asks here first; nothing here reads anything.
 """
 
-import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import pyarrow as pa
 from pyarrow import types
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from deepsound.documents import parse_json
 from deepsound.errors import SchemaMismatchError, UnknownFeatureError
@@ -26,6 +25,17 @@ _MAX_SEGMENT_VALUES = 1 << 28
 _Size = Annotated[int, Field(ge=1, le=_MAX_SEGMENT_VALUES)]
 
 
+def _fits_in_memory(shape: list[int]) -> list[int]:
+    n_frames, n_dims = shape
+    if n_frames * n_dims > _MAX_SEGMENT_VALUES:
+        raise ValueError(f"a segment has more than {_MAX_SEGMENT_VALUES} values")
+    return shape
+
+
+# (n_frames, n_dims) of a feature, wherever a document of others declares it.
+SegmentShape = Annotated[list[_Size], Field(min_length=2, max_length=2), AfterValidator(_fits_in_memory)]
+
+
 class _Part(BaseModel):
     """A part of the document; what it does not name passes as it is, and what is not there is not filled in."""
 
@@ -33,16 +43,9 @@ class _Part(BaseModel):
 
 
 class _Feature(_Part):
-    shape: Annotated[list[_Size], Field(min_length=2, max_length=2)]
+    shape: SegmentShape
     fingerprint: _Text = ""
     network: str | None = None
-
-    @field_validator("shape")
-    @classmethod
-    def _fits_in_memory(cls, shape: list[int]) -> list[int]:
-        if math.prod(shape) > _MAX_SEGMENT_VALUES:
-            raise ValueError(f"a segment has more than {_MAX_SEGMENT_VALUES} values")
-        return shape
 
 
 class _Counts(_Part):

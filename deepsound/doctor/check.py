@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from deepsound.console import show
-from deepsound.credentials import hide_credentials
 from deepsound.errors import DeepsoundError
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -31,7 +30,7 @@ class Check:
     @property
     def line(self) -> str:
         """``status  name  found  advice``, two spaces or more between them and none inside."""
-        columns = (hide_credentials(" ".join(text.split())) for text in (self.found, self.advice))
+        columns = (" ".join(text.split()) for text in (self.found, self.advice))
         return f"{self.status:<4}  {self.name:<{_NAME_WIDTH}}  {'  '.join(columns)}".rstrip()
 
 

@@ -1,6 +1,6 @@
 """What the JSON of a bundle may hold, number by number: the door through which a stranger's model comes in.
 
-Needs pydantic, which the driver has through MLflow; executors get what was read and import none of it.
+Read on the driver alone: executors get what was found, and import none of this.
 """
 
 import reprlib
@@ -8,19 +8,17 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from deepsound.data.contract import SegmentShape
 from deepsound.documents import parse_json
 from deepsound.errors import BundleError
 
 # What float32 holds, as the network does: sums of squares of it stay far from float64's end.
 _LARGEST = 3.4e38
-# One segment of a feature, at most 1 GB.
-_MAX_SEGMENT_VALUES = 1 << 28
 
 Text = Annotated[str, Field(min_length=1, max_length=4096)]
 Number = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
 # As many as float64 counts without a gap.
 Count = Annotated[int, Field(ge=0, le=1 << 53)]
-Size = Annotated[int, Field(ge=1, le=_MAX_SEGMENT_VALUES)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Document = TypeVar("Document", bound=BaseModel)
 
@@ -34,15 +32,9 @@ class FeaturePart(_Part):
     """Which feature the model takes, and of what shape."""
 
     name: Text
-    shape: Annotated[list[Size], Field(min_length=2, max_length=2)]
+    shape: SegmentShape
     fingerprint: Text
     network: Text | None = None
-
-    @model_validator(mode="after")
-    def _fits_in_memory(self) -> "FeaturePart":
-        if self.shape[0] * self.shape[1] > _MAX_SEGMENT_VALUES:
-            raise ValueError(f"a segment has more than {_MAX_SEGMENT_VALUES} values")
-        return self
 
 
 class StandardizationPart(_Part):

@@ -37,7 +37,7 @@ from deepsound.spark.networks import ship_networks
 from deepsound.spark.outcomes import OutcomeWriter
 from deepsound.spark.output import Extraction, open_output
 from deepsound.spark.progress import ExtractProgress
-from deepsound.spark.relabelling import count_lost_labels, plan_updates
+from deepsound.spark.relabelling import compare_rows
 from deepsound.spark.rewrite import RowChanges, rewrite_shards
 from deepsound.spark.session import count_cores
 from deepsound.spark.shard_job import extracted
@@ -207,15 +207,15 @@ class ExtractJob:
         stay = ledger[~ledger["track_id"].isin({*to_extract, *leave})]
         labels_now = self._labels_now(listing, stay, labeller)
         # Where labels stand in the files, those of files to be extracted are not known yet.
-        labelled = stay if labeller.reads_files else ledger
+        compared = compare_rows(listing.files, stay if labeller.reads_files else ledger, labels_now)
         return _Work(
-            changes=RowChanges(leave=leave, updates=plan_updates(listing.files, stay, labels_now)),
+            changes=RowChanges(leave=leave, updates=compared.updates_of(stay["track_id"])),
             to_extract=to_extract,
             n_new=len(plan.missing),
             n_changed=len(changed),
             n_again=len(plan.again),
             n_gone=0 if self._policy.prune else len(plan.gone),
-            n_lost_labels=count_lost_labels(listing.files, labelled, labels_now),
+            n_lost_labels=compared.count_lost_labels(),
             has_copies=drops and not plan_copies(ledger, there=listing.files["track_id"]).is_nothing(),
         )
 

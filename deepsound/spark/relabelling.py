@@ -1,6 +1,7 @@
 """Committed rows against their files and labels as they are now: what is to be updated, what is lost by that."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -8,41 +9,46 @@ from deepsound.data.labels import TrackLabels
 from deepsound.data.ledger import LABEL_COLUMNS
 from deepsound.spark.rewrite import UPDATED_COLUMNS
 
-LabelsOf = Callable[[str], TrackLabels]
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedRows:
+    """Committed rows of the files there are, as they should be ``now`` and as they were ``before``, in one order.
+
+    Both have track_id and :data:`UPDATED_COLUMNS`.
+    """
+
+    now: pd.DataFrame
+    before: pd.DataFrame
+
+    def updates_of(self, track_ids: pd.Series) -> pd.DataFrame:
+        """What :attr:`now` says of those of some tracks that are another in it."""
+        is_same = pd.Series(True, index=self.now.index)
+        for name in UPDATED_COLUMNS:
+            now, before = self.now[name], self.before[name]
+            is_same &= (now == before) | (now.isna() & before.isna())
+        return self.now[~is_same & self.now["track_id"].isin(track_ids)]
+
+    def count_lost_labels(self) -> dict[str, int]:
+        """Label column to how many rows have a value there that is unknown now."""
+        lost = {name: int((self.now[name].isna() & self.before[name].notna()).sum()) for name in LABEL_COLUMNS}
+        return {name: n for name, n in lost.items() if n}
 
 
-def plan_updates(files: pd.DataFrame, rows: pd.DataFrame, labels_of: LabelsOf) -> pd.DataFrame:
-    """New values of :data:`UPDATED_COLUMNS` for those rows in which one of them is another now.
+def compare_rows(files: pd.DataFrame, rows: pd.DataFrame, labels_of: Callable[[str], TrackLabels]) -> ComparedRows:
+    """Hold rows against the files there are.
 
     Parameters
     ----------
     files : pd.DataFrame
-        The files there are; rows of others stay as they are.
+        The files there are; rows of others are left out.
     rows : pd.DataFrame
-        :data:`deepsound.data.ledger.LEDGER_COLUMNS`, of tracks that are not extracted again.
+        :data:`deepsound.data.ledger.LEDGER_COLUMNS`, of committed tracks.
     labels_of : callable
         Gives the labels that a track should have.
     """
-    now, before = _now_and_before(files, rows, labels_of)
-    is_same = pd.Series(True, index=now.index)
-    for name in UPDATED_COLUMNS:
-        is_same &= (now[name] == before[name]) | (now[name].isna() & before[name].isna())
-    return now.loc[~is_same, ["track_id", *UPDATED_COLUMNS]]
-
-
-def count_lost_labels(files: pd.DataFrame, rows: pd.DataFrame, labels_of: LabelsOf) -> dict[str, int]:
-    """Label column to how many rows have a value there that is unknown now; parameters as above."""
-    now, before = _now_and_before(files, rows, labels_of)
-    lost = {name: int((now[name].isna() & before[name].notna()).sum()) for name in LABEL_COLUMNS}
-    return {name: n for name, n in lost.items() if n}
-
-
-def _now_and_before(
-    files: pd.DataFrame, rows: pd.DataFrame, labels_of: LabelsOf
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of files there are, as they should be and as they are, in one order."""
+    columns = ["track_id", *UPDATED_COLUMNS]
     now = files.merge(rows[["track_id"]], on="track_id")
     labels = [labels_of(track_id) for track_id in now["track_id"]]
     for name in LABEL_COLUMNS:
         now[name] = pd.Series([getattr(label, name) for label in labels], dtype="object", index=now.index)
-    return now, now[["track_id"]].merge(rows[["track_id", *UPDATED_COLUMNS]], on="track_id")
+    return ComparedRows(now=now[columns], before=now[["track_id"]].merge(rows[columns], on="track_id"))
