@@ -1,8 +1,7 @@
-"""95 % confidence intervals: of proportions, of means over clustered tracks, of averages over genres."""
+"""95 % confidence intervals of figures of tracks, which are no more independent than their artists."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import scipy.stats
@@ -11,9 +10,6 @@ from deepsound.errors import ParameterError
 
 # Two-sided 95 % quantile of the standard normal distribution.
 Z_95 = 1.959963984540054
-_N_RESAMPLES = 2000
-# Numbers of one batch of resampled confusion matrices: 32 MiB.
-_BATCH_NUMBERS = 2**22
 
 Interval = tuple[float, float]
 
@@ -48,12 +44,56 @@ def wilson_interval(n_successes: float, n_trials: float) -> Interval:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def interval_of(
+    value: float, *, variance: float, n_units: int, n_tracks: int, n_freedom: int | None = None
+) -> Interval:
+    """95 % interval of a figure between 0 and 1, from the variance that artists (or other units) give it.
+
+    Wilson's interval at the number of independent tracks that would give the same variance, kept between 1 and the
+    number of tracks; where nothing varies, at the number of units. Source: E. L. Korn and B. I. Graubard, Surv.
+    Methodol. 24 (1998) 193-201; C. Franco et al., J. Surv. Stat. Methodol. 7 (2019) 334-364, who find Wilson's best
+    among such.
+
+    Parameters
+    ----------
+    n_freedom : int or None
+        Degrees of freedom of the variance, for Korn and Graubard's correction by Student's t; None for none.
+    """
+    spread = value * (1 - value)
+    n_effective = spread / variance if variance > 0 and spread > 0 else float(n_units)
+    if n_freedom is not None:
+        n_effective *= (Z_95 / float(scipy.stats.t.ppf(0.975, n_freedom))) ** 2
+    n_effective = min(max(n_effective, 1.0), float(n_tracks))
+    return wilson_interval(min(value * n_effective, n_effective), n_effective)
+
+
+def number_units(artists: Sequence[str | None]) -> np.ndarray:
+    """The unit of each track [shape=(n_tracks,), int64, 0 <= unit < n_units]: its artist; itself if that is unknown."""
+    numbers: dict[str, int] = {}
+    units = np.zeros(len(artists), np.int64)
+    n_unknown = 0
+    for i, artist in enumerate(artists):
+        if artist:
+            units[i] = numbers.setdefault(artist, len(numbers))
+        else:
+            n_unknown += 1
+            units[i] = -n_unknown
+    units[units < 0] = len(numbers) - 1 - units[units < 0]
+    return units
+
+
+def count_independent(units: np.ndarray) -> float:
+    """How many tracks of artists of their own tell as much at least: ``n^2 / sum of squares of tracks a unit``.
+
+    As many as there are where each track is its own unit, and fewest where tracks of a unit are all alike. Source:
+    L. Kish, Survey Sampling (1965), section 11.7. 0 without a track.
+    """
+    counts = np.bincount(units) if len(units) else np.zeros(1, np.int64)
+    return float(len(units) ** 2 / max(float(np.sum(counts.astype(np.float64) ** 2)), 1.0))
+
+
 def clustered_proportion_interval(values: np.ndarray, *, clusters: Sequence[str]) -> Interval:
     """95 % interval of a proportion of tracks, where tracks of one cluster (an artist) are alike.
-
-    Wilson's interval for the number of independent tracks that would give the same variance. Source: E. L. Korn
-    and B. I. Graubard, Surv. Methodol. 24 (1998) 193-201; C. Franco et al., J. Surv. Stat. Methodol. 7 (2019)
-    334-364, who find Wilson's best among such.
 
     Parameters
     ----------
@@ -67,11 +107,7 @@ def clustered_proportion_interval(values: np.ndarray, *, clusters: Sequence[str]
         If there is no track, or not one cluster name each.
     """
     proportion, variance, n_clusters = _cluster_mean(values, clusters)
-    spread = proportion * (1 - proportion)
-    n_effective = spread / variance if variance > 0 and spread > 0 else float(n_clusters)
-    # Never more than there are tracks: means over repeats vary less than single answers do.
-    n_effective = min(max(n_effective, 1.0), float(len(values)))
-    return wilson_interval(min(proportion * n_effective, n_effective), n_effective)
+    return interval_of(proportion, variance=variance, n_units=n_clusters, n_tracks=len(values))
 
 
 def clustered_mean_interval(values: np.ndarray, *, clusters: Sequence[str]) -> Interval:
@@ -98,87 +134,3 @@ def _cluster_mean(values: np.ndarray, clusters: Sequence[str]) -> tuple[float, f
     n = len(names)
     variance = n / (n - 1) * float(np.sum(totals**2)) / len(values) ** 2 if n > 1 else 0.0
     return mean, variance, n
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConfusionIntervals:
-    """95 % intervals of what is averaged over genres, and of each genre's F1; None where it is undefined."""
-
-    macro_precision: Interval | None
-    macro_recall: Interval | None
-    macro_f1: Interval | None
-    f1: tuple[Interval | None, ...]
-
-
-def bootstrap_confusion(confusion: np.ndarray, *, seed: int = 0) -> ConfusionIntervals:
-    """Track bootstrap of a confusion matrix: percentiles over 2,000 resamples of its tracks.
-
-    Drawing tracks with replacement is drawing the cells of their confusion matrix from a multinomial, so the
-    matrix is all it takes. The plain bootstrap never draws a mistake that was not made: of 20 tracks with 19
-    right its interval of the macro F1 holds the truth in half of all cases. So, before drawing, as many tracks
-    are added as Wilson's interval adds: z^2 / 2 right and z^2 / 2 wrong ones, spread over genres as the tracks
-    are (A. Agresti and B. A. Coull, Am. Stat. 52 (1998) 119-126). Then it holds it in 90 to 99 % of cases, from 10
-    tracks to 300.
-
-    Parameters
-    ----------
-    confusion : np.ndarray [shape=(n_genres, n_genres), int], rows true, columns predicted
-
-    Notes
-    -----
-    B. Efron, Ann. Stat. 7 (1979) 1-26. Undefined figures of a resample are left out of its means, as in
-    :mod:`deepsound.evaluation.metrics`.
-    """
-    n_tracks, n_genres = int(confusion.sum()), len(confusion)
-    if not n_tracks:
-        return ConfusionIntervals(macro_precision=None, macro_recall=None, macro_f1=None, f1=(None,) * n_genres)
-    shares = _smoothed_shares(confusion)
-    rng = np.random.default_rng(seed)
-    n_at_a_time = max(1, _BATCH_NUMBERS // confusion.size)
-    figures = [
-        _resampled_figures(rng.multinomial(n_tracks, shares.ravel(), size=n).reshape(n, n_genres, n_genres))
-        for n in _batches(_N_RESAMPLES, n_at_a_time)
-    ]
-    macros, f1 = (np.concatenate(parts) for parts in zip(*figures, strict=True))
-    observed, observed_f1 = (part[0] for part in _resampled_figures(confusion[np.newaxis]))
-    intervals = [_percentiles(macros[:, i], observed[i]) for i in range(3)]
-    return ConfusionIntervals(
-        macro_precision=intervals[0],
-        macro_recall=intervals[1],
-        macro_f1=intervals[2],
-        f1=tuple(_percentiles(f1[:, genre], observed_f1[genre]) for genre in range(n_genres)),
-    )
-
-
-def _smoothed_shares(confusion: np.ndarray) -> np.ndarray:
-    """Cell probabilities after z^2 / 2 right and z^2 / 2 wrong tracks are added."""
-    n_genres = len(confusion)
-    genre_shares = confusion.sum(axis=1) / confusion.sum()
-    half = Z_95**2 / 2
-    added = np.repeat((half * genre_shares / max(n_genres - 1, 1))[:, np.newaxis], n_genres, axis=1)
-    np.fill_diagonal(added, half * genre_shares)
-    smoothed: np.ndarray = (confusion + added) / (confusion.sum() + added.sum())
-    return smoothed
-
-
-def _resampled_figures(confusions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Macro precision, recall, F1 [shape=(n, 3)] and F1 per genre [shape=(n, n_genres)]; NaN where undefined."""
-    right = np.einsum("nii->ni", confusions)
-    n_true, n_predicted = confusions.sum(axis=2), confusions.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        precision, recall = right / n_predicted, right / n_true
-        f1 = np.where(n_true > 0, 2 * right / (n_true + n_predicted), np.nan)
-        macros = [np.nansum(x, axis=1) / np.sum(~np.isnan(x), axis=1) for x in (precision, recall, f1)]
-    return np.stack(macros, axis=1), f1
-
-
-def _percentiles(values: np.ndarray, observed: float) -> Interval | None:
-    defined = values[~np.isnan(values)]
-    if math.isnan(observed) or not len(defined):
-        return None
-    low, high = np.quantile(defined, [0.025, 0.975])
-    return min(float(low), float(observed)), max(float(high), float(observed))
-
-
-def _batches(total: int, size: int) -> list[int]:
-    return [min(size, total - start) for start in range(0, total, size)]
