@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the comparison."""
     args = build_parser().parse_args(argv)
-    from deepsound.evaluation.report import metrics_to_plain
+    from deepsound.evaluation.render.plain import metrics_to_plain
     from deepsound.training.comparison import compare_models
     from deepsound.training.registry import load_bundle
 

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from deepsound.commands.demo_jobs import Collections, Plan, read_model_uri
-from deepsound.evaluation.report import Scorecard, format_headline, format_side_by_side
+from deepsound.evaluation.render.text import Scorecard, format_headline, format_side_by_side
 
 
 def format_demo(collections: Collections, plan: Plan) -> str:

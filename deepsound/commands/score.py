@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     overrides = [*args.overrides, *(["segments=true"] if args.segments else [])]
     settings = read_settings(ScoreSettings, section="score", path=args.config, overrides=overrides)
-    from deepsound.evaluation.collection_report import format_collection
+    from deepsound.evaluation.render.text import format_report
     from deepsound.spark.score import score
     from deepsound.spark.score_input import name_models
     from deepsound.spark.session import open_session
@@ -55,10 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def draw(scores: "ModelScores", pairs: Sequence["ModelPair"]) -> str:
         page = draw_scorecard(
-            scores.evaluation,
+            scores.report,
             summary=scores.summary,
             bundle=scores.model.bundle,
-            blunders=scores.blunders,
+            mistakes=scores.mistakes,
             comparisons={(pair.a, pair.b): pair.comparison for pair in pairs if pair.comparison is not None},
         )
         pages[scores.model.name] = page
@@ -81,9 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for scores in result.models:
         if len(models) > 1:
             show([f"{scores.model.name}: {scores.model.uri}"])
-        show(format_collection(scores.evaluation))
+        show(format_report(scores.report))
         run_id = log_scoring(
-            scores.evaluation,
+            scores.report,
             summary=scores.summary,
             per_genre=scores.per_genre,
             bundle=scores.model.bundle,
@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _describe_pair(pair: "ModelPair") -> list[str]:
-    from deepsound.evaluation.scorecard.comparison import describe_comparison
+    from deepsound.evaluation.render.html.comparison import describe_comparison
 
     if pair.comparison is None:
         return [f"{pair.a} and {pair.b}: no track of a known genre that both have scored"]
@@ -108,9 +108,9 @@ def _describe_pair(pair: "ModelPair") -> list[str]:
 
 
 def _check_failures(scores: "ModelScores", settings: ScoreSettings) -> None:
-    evaluation = scores.evaluation
-    if evaluation.n_failed > settings.max_failure_fraction * evaluation.n_tracks:
+    report = scores.report
+    if report.n_failed > settings.max_failure_fraction * report.n_tracks:
         raise TooManyFailuresError(
-            f"{evaluation.n_failed} of {evaluation.n_tracks} tracks could not be scored by {scores.model.uri}; "
+            f"{report.n_failed} of {report.n_tracks} tracks could not be scored by {scores.model.uri}; "
             f"max_failure_fraction is {settings.max_failure_fraction:g}. Everything is written"
         )

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings = read_settings(TrainSettings, section="train", path=args.config, overrides=args.overrides)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with muted_native_logs():
-        from deepsound.evaluation.report import metrics_to_plain
+        from deepsound.evaluation.render.plain import metrics_to_plain
         from deepsound.training.finished_run import resume_upload
         from deepsound.training.train import train
 

@@ -51,8 +51,8 @@ def interval_of(
 
     Wilson's interval at the number of independent tracks that would give the same variance, kept between 1 and the
     number of tracks; where nothing varies, at the number of units. Source: E. L. Korn and B. I. Graubard, Surv.
-    Methodol. 24 (1998) 193-201; C. Franco et al., J. Surv. Stat. Methodol. 7 (2019) 334-364, who find Wilson's best
-    among such.
+    Methodol. 24 (1998) 193-201; C. Franco et al., J. Surv. Stat. Methodol. 7 (2019) 334-364, who find Wilson's
+    best among such.
 
     Parameters
     ----------
@@ -68,7 +68,13 @@ def interval_of(
 
 
 def number_units(artists: Sequence[str | None]) -> np.ndarray:
-    """The unit of each track [shape=(n_tracks,), int64, 0 <= unit < n_units]: its artist; itself if that is unknown."""
+    """The unit of each track: its artist, or itself where that is unknown.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_tracks,), int64, 0 <= unit < n_units]
+        Artists come first.
+    """
     numbers: dict[str, int] = {}
     units = np.zeros(len(artists), np.int64)
     n_unknown = 0
@@ -92,14 +98,14 @@ def count_independent(units: np.ndarray) -> float:
     return float(len(units) ** 2 / max(float(np.sum(counts.astype(np.float64) ** 2)), 1.0))
 
 
-def clustered_proportion_interval(values: np.ndarray, *, clusters: Sequence[str]) -> Interval:
+def clustered_proportion_interval(values: np.ndarray, *, clusters: Sequence[str] | np.ndarray) -> Interval:
     """95 % interval of a proportion of tracks, where tracks of one cluster (an artist) are alike.
 
     Parameters
     ----------
     values : np.ndarray [shape=(n_tracks,), float, 0..1]
         Whether each track is right, or how often.
-    clusters : sequence of str [length n_tracks]
+    clusters : sequence of str, or np.ndarray of int [length n_tracks]
 
     Raises
     ------
@@ -110,7 +116,7 @@ def clustered_proportion_interval(values: np.ndarray, *, clusters: Sequence[str]
     return interval_of(proportion, variance=variance, n_units=n_clusters, n_tracks=len(values))
 
 
-def clustered_mean_interval(values: np.ndarray, *, clusters: Sequence[str]) -> Interval:
+def clustered_mean_interval(values: np.ndarray, *, clusters: Sequence[str] | np.ndarray) -> Interval:
     """95 % interval of a mean over tracks in clusters: Student's t on the between-cluster variance.
 
     Source: W. G. Cochran, Sampling Techniques, 3rd ed., section 9A (ratio estimate of a mean per element).
@@ -124,7 +130,7 @@ def clustered_mean_interval(values: np.ndarray, *, clusters: Sequence[str]) -> I
     return mean - half, mean + half
 
 
-def _cluster_mean(values: np.ndarray, clusters: Sequence[str]) -> tuple[float, float, int]:
+def _cluster_mean(values: np.ndarray, clusters: Sequence[str] | np.ndarray) -> tuple[float, float, int]:
     """Mean, the variance of that mean, and the number of clusters."""
     if not len(values) or len(values) != len(clusters):
         raise ParameterError(f"{len(values)} tracks in {len(clusters)} clusters; wanted one cluster name a track")

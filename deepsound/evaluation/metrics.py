@@ -8,8 +8,8 @@ are. Undefined numbers are left out of macro means, never counted as 0.
 Macro means thus differ from scikit-learn's, which counts an undefined figure as 0, where nothing was predicted as
 a genre, or no track is of it; :attr:`CollectionMetrics.remarks` says so where it happens.
 
-Every figure comes with a 95 % interval that counts artists, not tracks: Wilson's at the number of independent tracks
-that would vary as much (:mod:`deepsound.evaluation.spread`). Where no artist is known, tracks have to do.
+Every figure comes with a 95 % interval that counts artists, not tracks: Wilson's at the number of independent
+tracks that would vary as much (:mod:`deepsound.evaluation.spread`). Where no artist is known, tracks have to do.
 """
 
 from collections.abc import Sequence
@@ -202,9 +202,7 @@ class _Bounds:
             return None
         variance, n_units = float(self.spread.variances[place]), int(self.spread.n_units[place])
         n_freedom = int(self.spread.freedoms[place])
-        return interval_of(
-            value, variance=variance, n_units=n_units, n_tracks=n_tracks, n_freedom=n_freedom
-        )
+        return interval_of(value, variance=variance, n_units=n_units, n_tracks=n_tracks, n_freedom=n_freedom)
 
 
 def _genre_metrics(confusion: np.ndarray, index: int, genre: str, bounds: _Bounds) -> GenreMetrics:

@@ -1,132 +1,147 @@
-"""Metrics as text and as plain tables: for the terminal, for ``metrics.json``, for MLflow."""
+"""What evaluation comes to: how right, how sure, how far from the training tracks, and what the tracks hold."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from deepsound.console import to_printable
+import numpy as np
+
+from deepsound.evaluation.coverage import CoverageCurve
+from deepsound.evaluation.detection import Detection
+from deepsound.evaluation.drift import DriftReport
+from deepsound.evaluation.intervals import Interval
 from deepsound.evaluation.metrics import CollectionMetrics
-
-Scorecard = tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]
-
-# Width of 'genre' and 'tracks' in a table: what is the same for all models.
-_KEY_WIDTH = 19
-_MACROS = ("macro_precision", "macro_recall", "macro_f1")
+from deepsound.evaluation.ood import OodRule
+from deepsound.evaluation.quantification import Quantification
+from deepsound.evaluation.reliability import Reliability
 
 
-def headline_numbers(metrics: CollectionMetrics) -> dict[str, float]:
-    """The defined headline figures by name, with ``_low`` and ``_high``; undefined ones are left out."""
-    return {name: value for name, value in _headline(metrics).items() if value is not None}
+@dataclass(frozen=True, kw_only=True)
+class PredictedGenre:
+    """The scored tracks that were predicted as a genre, labelled or not.
 
-
-def _headline(metrics: CollectionMetrics) -> dict[str, float | None]:
-    values = {name: getattr(metrics, name) for name in ("accuracy", "accuracy_low", "accuracy_high", *_MACROS)}
-    for name in _MACROS:
-        values[f"{name}_low"], values[f"{name}_high"] = getattr(metrics, f"{name}_interval") or (None, None)
-    return values
-
-
-def metrics_to_plain(metrics: CollectionMetrics) -> dict[str, Any]:
-    """The metric part of ``metrics.json``; undefined figures are null."""
-    return {
-        "n_labelled": metrics.n_labelled,
-        **_headline(metrics),
-        "labels": [line.genre for line in metrics.per_genre],
-        "confusion_matrix": metrics.confusion.tolist(),
-    }
-
-
-def per_genre_rows(metrics: CollectionMetrics) -> list[dict[str, Any]]:
-    """The rows of ``per_genre/``."""
-    return [asdict(line) for line in metrics.per_genre]
-
-
-def format_scorecard(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
-    """What a person wants to see of a scored collection.
-
-    Parameters
+    Attributes
     ----------
-    summary : mapping
-        The content of ``metrics.json``.
-    rows : sequence of mappings
-        The rows of ``per_genre/``; with ``n_scored_as`` where nothing is labelled.
+    n_tracks, n_ood : int
+        All of them, and those called out-of-distribution.
+    mean_confidence : float or None
+        None where nothing was predicted as it.
+    calibration_error : float or None
+        Expected calibration error (15 bins of equal width) of those with a known genre; None without any.
     """
-    lines = format_counts(summary)
-    if summary["accuracy"] is None:
-        lines.append("no known genre, so no accuracy; tracks by predicted genre:")
-        lines += [f"{row['genre']:<12} {row['n_scored_as']:>6}" for row in rows]
-        return "\n".join(lines)
-    lines.append(
-        f"{_accuracy(summary)}, macro precision {_number(summary['macro_precision'])}, "
-        f"macro recall {_number(summary['macro_recall'])}, macro F1 {_number(summary['macro_f1'])}"
-    )
-    return "\n".join([*lines, format_per_genre(rows)])
+
+    genre: str
+    n_tracks: int
+    n_ood: int
+    mean_confidence: float | None
+    calibration_error: float | None
 
 
-def format_counts(summary: Mapping[str, Any]) -> list[str]:
-    """The first lines of a scorecard: how many tracks there were, and what became of them."""
-    lines = [
-        f"{summary['n_tracks']} tracks: {summary['n_scored']} scored, {summary['n_failed']} failed, "
-        f"{summary['n_labelled']} with a known genre, {summary['n_ood']} called out-of-distribution"
-    ]
-    if summary["n_foreign_label"]:
-        lines.append(
-            f"{summary['n_foreign_label']} tracks have a label the model does not know; not counted below"
-        )
-    return lines
+@dataclass(frozen=True, kw_only=True)
+class Distances:
+    """Out-of-distribution scores of the collection's tracks beside those of held-out tracks of home.
 
-
-def format_headline(summary: Mapping[str, Any]) -> str:
-    """Accuracy with its interval and the number of tracks it is of, in a few words."""
-    if summary["accuracy"] is None:
-        return "no known genre"
-    interval = f"[{summary['accuracy_low']:.2f}, {summary['accuracy_high']:.2f}]"
-    return f"{summary['accuracy']:.2f} {interval} of {summary['n_labelled']}"
-
-
-def format_side_by_side(cards: Mapping[str, Scorecard]) -> str:
-    """Several models on the same tracks, in columns; whole scorecards, one below the other, without labels.
-
-    Parameters
+    Attributes
     ----------
-    cards : mapping
-        Name of the model to its (``metrics.json``, rows of ``per_genre/``); rows in the same order.
+    rule : OodRule
+        The score and its threshold.
+    edges : np.ndarray [shape=(n_bins + 1,), float64] or None
+        Of the histogram; values outside are counted in the outermost bins. None where the bundle does not know
+        the scores of home (old bundles).
+    home, collection : np.ndarray [shape=(n_bins,), int64] or None
+        Tracks in each bin; of the collection those of the sample, where there is one.
+    detection : mapping of str to Detection
+        How well the score tells tracks of home from: ``all`` tracks of the collection, those with a label in the
+        taxonomy (``known genres``), those with a label outside of it (``other labels``); only what there is.
+    n_ood, n_scored : int
+        Tracks called out-of-distribution, of all that were scored.
+    ood_interval : Interval or None
+        Of the share of tracks called out-of-distribution, by artists; None where nothing was scored.
+    accepted_accuracy : (n_right, n_labelled)
+        Labelled tracks that were not called out-of-distribution, and the right ones among them.
+    accepted_interval : Interval or None
+        Of their accuracy, by artists.
     """
-    if any(summary["accuracy"] is None for summary, _ in cards.values()):
-        return "\n\n".join(f"{name}: {format_scorecard(*card)}" for name, card in cards.items())
-    lines = [
-        f"{name}: {_accuracy(summary)}, macro F1 {_number(summary['macro_f1'])}; {summary['n_scored']} scored, "
-        f"{summary['n_failed']} failed, {summary['n_ood']} called out-of-distribution"
-        for name, (summary, _) in cards.items()
-    ]
-    tables = [format_per_genre(rows).splitlines() for _, rows in cards.values()]
-    width = len(tables[0][0])
-    title = " " * _KEY_WIDTH + "".join(f" | {name:<{width - _KEY_WIDTH}}" for name in cards)
-    body = [
-        line[:_KEY_WIDTH] + "".join(f" | {table[i][_KEY_WIDTH:]:<{width - _KEY_WIDTH}}" for table in tables)
-        for i, line in enumerate(tables[0])
-    ]
-    return "\n".join(line.rstrip() for line in [*lines, title, *body])
+
+    rule: OodRule
+    edges: np.ndarray | None
+    home: np.ndarray | None
+    collection: np.ndarray | None
+    detection: Mapping[str, Detection]
+    n_ood: int
+    n_scored: int
+    ood_interval: Interval | None
+    accepted_accuracy: tuple[int, int]
+    accepted_interval: Interval | None
 
 
-def format_per_genre(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A table for people. A dash stands where a figure is undefined."""
-    lines = [
-        f"{'genre':<12} {'tracks':>6} {'right':>6} {'precision':>9} {'recall':>7} {'95 % interval':>14} {'F1':>5}"
-    ]
-    for row in rows:
-        interval = "-" if row["recall"] is None else f"{row['recall_low']:.2f} to {row['recall_high']:.2f}"
-        lines.append(
-            f"{to_printable(row['genre']):<12} {row['n_true']:>6} {row['n_correct']:>6} "
-            f"{_number(row['precision']):>9} {_number(row['recall']):>7} {interval:>14} {_number(row['f1']):>5}"
-        )
-    return "\n".join(lines)
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """A labelled track that the model was sure of and wrong about.
+
+    Attributes
+    ----------
+    guesses : tuple of (genre, probability)
+        The likeliest ones; empty where they were not looked up.
+    """
+
+    track_id: str
+    true_genre: str
+    predicted_genre: str
+    confidence: float
+    is_ood: bool = False
+    guesses: tuple[tuple[str, float], ...] = ()
 
 
-def _accuracy(summary: Mapping[str, Any]) -> str:
-    interval = f"{summary['accuracy_low']:.3f} to {summary['accuracy_high']:.3f}"
-    return f"accuracy {summary['accuracy']:.3f} (95 % interval {interval})"
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Everything that one model's predictions come to.
 
+    Attributes
+    ----------
+    metrics : CollectionMetrics
+        Of the scored tracks with a genre that the model knows.
+    n_tracks, n_scored : int
+    failures : mapping of str to int
+        Tracks without a prediction by error code.
+    labels : mapping of str to int
+        Scored tracks by what became of their label: mapped, unmapped, ambiguous, unlabelled.
+    genres : tuple of PredictedGenre, in the order of the taxonomy
+    reliability : Reliability or None
+        None without a labelled track; so is ``coverage``.
+    distances : Distances or None
+        None where no rule was given: nobody asked.
+    shares : Quantification or None
+        None where the probabilities or the model's training shares are not known, or nothing was scored.
+    drift : DriftReport or None
+        None where the bundle has no reference (old bundles).
+    n_sampled : int
+        Scored tracks that curves and ranks come from: all of them, or a sample by hash of a larger table.
+    """
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+    metrics: CollectionMetrics
+    n_tracks: int
+    n_scored: int
+    failures: Mapping[str, int]
+    labels: Mapping[str, int]
+    genres: tuple[PredictedGenre, ...]
+    reliability: Reliability | None
+    coverage: CoverageCurve | None
+    distances: Distances | None
+    shares: Quantification | None
+    drift: DriftReport | None
+    n_sampled: int
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether curves and ranks come from a sample of the scored tracks."""
+        return self.n_sampled < self.n_scored
+
+    @property
+    def n_ood(self) -> int:
+        """Tracks called out-of-distribution."""
+        return sum(genre.n_ood for genre in self.genres)
+
+    @property
+    def n_failed(self) -> int:
+        """Tracks without a prediction."""
+        return self.n_tracks - self.n_scored

@@ -101,6 +101,13 @@ class Bundle:
             raise SplitError(f"the model's split holds no {subset} track")
         return [str(track_id) for track_id in rows["track_id"].to_pylist()]
 
+    def count_genres(self, subset: str) -> np.ndarray:
+        """Tracks of each genre that the model's split put into ``subset`` [shape=(n_genres,), int64]."""
+        rows = self.split.filter(pc.equal(self.split["split"], subset))
+        places = pc.index_in(rows["genre"], value_set=pa.array(self.taxonomy.genres, pa.string()))
+        counts: np.ndarray = np.bincount(pc.drop_null(places).to_numpy(), minlength=len(self.taxonomy))
+        return counts
+
 
 def write_bundle(bundle: Bundle, *, folder: pathlib.Path, keras_weights: pathlib.Path) -> None:
     """Write the bundle into a new folder; ``keras_weights`` is a ``.keras`` file."""

@@ -1,19 +1,24 @@
 """Scoring as a Spark job: a collection and models to predictions, per-genre metrics and a summary."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
-from pyspark import StorageLevel
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from deepsound.config import ScoreSettings
+from deepsound.errors import SchemaMismatchError
+from deepsound.spark.features import FeatureFrames
 from deepsound.spark.labels import load_label_map
+from deepsound.spark.predict import ScoringModel, mean_by_track, predict_tracks, score_segments, timeline
 from deepsound.spark.schemas import PER_GENRE_FIELDS
-from deepsound.spark.score_input import NamedModel, NetworkPreparer, open_input
-from deepsound.spark.score_job import ScoreJob, predictions_of
-from deepsound.spark.score_output import open_scores
+from deepsound.spark.score_input import NamedModel, NetworkPreparer, open_input, pick_frames
+from deepsound.spark.score_job import compare_all, conclude
+from deepsound.spark.score_output import ScoresFolder, open_scores
 from deepsound.spark.score_result import ModelPair, ModelScores, ScoreResult
 
 Report = Callable[[str], None]
@@ -32,9 +37,9 @@ def score(
 ) -> ScoreResult:
     """Score a FEATURES folder, or a folder of audio, which is then extracted with the models' own settings.
 
-    All models score in one pass over the segments. A run that is cut off goes on where it was. ``metrics.json``,
-    or with several models ``comparison.json``, is written last: a folder without it is a scoring that did not
-    finish.
+    All models score in one pass over the segments. Results appear whole or not at all: a run that is cut off
+    leaves those of an earlier one as they are, and begins anew from the features; an extraction goes on where it
+    was.
 
     Parameters
     ----------
@@ -56,7 +61,7 @@ def score(
     """
     maps = [load_label_map(spark, settings.labels, taxonomy=model.bundle.taxonomy) for model in models]
     output = open_scores(spark, output_path, input_path=input_path)
-    frames, features_path = open_input(
+    frames = open_input(
         spark,
         input_path,
         output.features_path,
@@ -67,38 +72,72 @@ def score(
     )
     if maps[0] is not None:
         report(maps[0].describe(models[0].bundle.taxonomy))
-    job = ScoreJob(spark, frames, features_path, models=models, maps=maps, settings=settings)
-    output.begin()  # nothing that the user asked for is refused from here on
-    with frames.unchanged(), _configured(spark, job.spark_settings()):
-        chunks = job.score_segments(output, report=report)
-        judged = job.judge(chunks).persist(StorageLevel.DISK_ONLY)
-        try:
-            for i, folder in enumerate(output.folders(models)):
-                folder.write("predictions", predictions_of(judged, i))
-                if settings.segments:
-                    folder.write("segments", job.timeline(chunks, i))
-            result = job.conclude(judged, input_path=input_path)
-        finally:
-            judged.unpersist()
-    schema = from_arrow_schema(pa.schema(PER_GENRE_FIELDS))
-    for folder, scores in zip(output.folders(models), result.models, strict=True):
-        folder.write("per_genre", spark.createDataFrame(scores.per_genre, schema).coalesce(1))
-        folder.write_text("scorecard.html", draw(scores, result.pairs))
-        folder.write_json("metrics.json", scores.summary)
-    output.finish([pair.to_plain() for pair in result.pairs], has_timeline=settings.segments)
-    first = result.models[0].evaluation
+    scoring = [ScoringModel(named=model, label_map=m) for model, m in zip(models, maps, strict=True)]
+    picked = pick_frames(spark, frames, models=models, subset=settings.subset)
+    # Nothing that the user asked for is refused from here on.
+    with output.at_work(), picked.unchanged(), _reading_errors(input_path), _configured(spark, settings):
+        result = _score(spark, picked, output, scoring, settings=settings, input_path=input_path, draw=draw)
+    first = result.models[0].report
     report(f"{first.n_scored} of {first.n_tracks} tracks scored, {first.n_failed} failed -> {output_path}")
     return result
 
 
+def _score(
+    spark: SparkSession,
+    frames: FeatureFrames,
+    output: ScoresFolder,
+    models: Sequence[ScoringModel],
+    *,
+    settings: ScoreSettings,
+    input_path: str,
+    draw: Callable[[ModelScores, Sequence[ModelPair]], str],
+) -> ScoreResult:
+    names = [model.named.name for model in models]
+    folders = output.of_models(names)
+    scored = score_segments(spark, frames.segments, models)
+    if settings.segments:
+        scored = output.work.write("scored", scored)
+        for folder, name in zip(folders, names, strict=True):
+            folder.write("segments", timeline(scored, name))
+    means = output.work.write("means", mean_by_track(scored, models))
+    predictions = [
+        folder.write("predictions", predict_tracks(frames.tracks, means, model))
+        for folder, model in zip(folders, models, strict=True)
+    ]
+    concluded = [
+        conclude(rows, model, frames, settings=settings, input_path=input_path)
+        for rows, model in zip(predictions, models, strict=True)
+    ]
+    pairs = compare_all(predictions, names)
+    schema = from_arrow_schema(pa.schema(PER_GENRE_FIELDS))
+    for folder, scores in zip(folders, concluded, strict=True):
+        folder.write("per_genre", spark.createDataFrame(scores.per_genre, schema).coalesce(1))
+        folder.write_text("scorecard.html", draw(scores, pairs))
+        folder.write_json("metrics.json", scores.summary)
+    if pairs:
+        output.results.write_json("comparison.json", [pair.to_plain() for pair in pairs])
+    return ScoreResult(models=tuple(concluded), pairs=pairs)
+
+
 @contextlib.contextmanager
-def _configured(spark: SparkSession, wanted: Mapping[str, int]) -> Iterator[None]:
-    """Spark with some settings, for as long as the block."""
-    before = {key: spark.conf.get(key) for key in wanted}
-    for key, value in wanted.items():
-        spark.conf.set(key, str(value))
+def _configured(spark: SparkSession, settings: ScoreSettings) -> Iterator[None]:
+    """Rows come to a worker so many at a time: ten thousand of a large feature would be gigabytes."""
+    key = "spark.sql.execution.arrow.maxRecordsPerBatch"
+    before = spark.conf.get(key)
+    spark.conf.set(key, str(settings.batch_size))
     try:
         yield
     finally:
-        for key, old in before.items():
-            spark.conf.set(key, str(old))
+        spark.conf.set(key, str(before))
+
+
+@contextlib.contextmanager
+def _reading_errors(where: str) -> Iterator[None]:
+    """Turn what Spark says of a file that turns out to be damaged into one line."""
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as exc:
+        found = re.search(r"\[FAILED_READ_FILE[A-Z_.]*\] ([^\n]+)", str(exc))
+        if found is None:
+            raise
+        raise SchemaMismatchError(f"cannot read the tables of {where}: {found[1][:300]}") from exc

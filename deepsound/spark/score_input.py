@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from deepsound.config import ExtractSettings, ScoreSettings
 from deepsound.errors import ConfigError, InputError, SchemaMismatchError
@@ -52,8 +51,8 @@ def open_input(
     settings: ScoreSettings,
     prepare: NetworkPreparer,
     report: Callable[[str], None],
-) -> tuple[FeatureFrames, str]:
-    """The features, and where they lie; extracted to ``features_path`` where the input is audio.
+) -> FeatureFrames:
+    """The features; extracted to ``features_path`` where the input is audio.
 
     Raises
     ------
@@ -64,16 +63,16 @@ def open_input(
     if not folder.exists():
         raise InputError(f"the input {input_path} does not exist; wanted a FEATURES folder or a folder of audio")
     if is_features_folder(spark, input_path):
-        frames, path = read_features(spark, input_path), input_path
+        frames = read_features(spark, input_path)
     elif folder.is_folder() and {"segments", "tracks"} <= set(folder.names()):
         raise InputError(f"{input_path} has no extract.json: its extraction did not finish; run it again")
     else:
         report(f"{input_path} holds no extract.json: reading it as audio")
         _extract(spark, input_path, features_path, models, settings=settings, prepare=prepare, report=report)
-        frames, path = read_features(spark, features_path), features_path
+        frames = read_features(spark, features_path)
     for model in models:
         _check_compatible(frames, model.bundle)
-    return frames, path
+    return frames
 
 
 def _extract(
@@ -139,10 +138,10 @@ def _check_compatible(frames: FeatureFrames, bundle: Bundle) -> None:
         raise SchemaMismatchError(f"extract.json declares {bundle.feature}, but segments/ has no such column")
 
 
-def pick_subset(
-    spark: SparkSession, tracks: DataFrame, *, models: Sequence[NamedModel], subset: str
-) -> DataFrame | None:
-    """track_ids of a subset, of several models those that all of them put there; None for all tracks.
+def pick_frames(
+    spark: SparkSession, frames: FeatureFrames, *, models: Sequence[NamedModel], subset: str
+) -> FeatureFrames:
+    """The tracks of a subset and their segments; of several models those that all of them put there.
 
     Raises
     ------
@@ -150,15 +149,14 @@ def pick_subset(
         No such track.
     """
     if subset == "all":
-        return None
+        return frames
     wanted = set(models[0].bundle.tracks_in(subset))
     for model in models[1:]:
         wanted &= set(model.bundle.tracks_in(subset))
     if not wanted:
         raise InputError(f"no track is a {subset} track of every model: they were trained with different splits")
-    rows = [(track_id,) for track_id in sorted(wanted)]
-    picked = spark.createDataFrame(rows, T.StructType([T.StructField("track_id", T.StringType())]))
-    if not tracks.join(picked, "track_id", "left_semi").head(1):
+    picked = F.broadcast(spark.createDataFrame([(track_id,) for track_id in sorted(wanted)], "track_id string"))
+    tracks = frames.tracks.join(picked, "track_id", "left_semi")
+    if not tracks.head(1):
         raise InputError(f"none of the model's {subset} tracks is in the input; is it the training collection?")
-    # The table is small, and segments keep their order where they are not shuffled.
-    return F.broadcast(picked)
+    return replace(frames, tracks=tracks, segments=frames.segments.join(picked, "track_id", "left_semi"))

@@ -7,10 +7,15 @@
     SCORES/comparison.json                                         of several: which of them is right where
     SCORES/features                                                of an input of audio
     SCORES/_scoring                                                while a run is at work, or was cut off
+
+All of it is made in a folder of the run's own under ``_scoring`` and moved into place when it is whole; the
+summary (``metrics.json``, or ``comparison.json``) is taken away first and comes last. A folder without one is a
+scoring that did not finish, and is made anew by the next.
 """
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -19,35 +24,34 @@ from deepsound.credentials import without_credentials
 from deepsound.errors import OutputError
 from deepsound.spark.claim import Claim, check_holds_only, remove_leftovers
 from deepsound.spark.hadoop import HadoopPath, storage_errors
-from deepsound.spark.score_input import NamedModel
-from deepsound.spark.score_parts import CLAIM, PartStore
-from deepsound.spark.tables import write_table
+from deepsound.spark.tables import read_table, write_table
 
-_PARTS = "_scoring"
+_WORK, _CLAIM = "_scoring", "_RUN.json"
 _TABLES = ("predictions", "per_genre", "segments")
 _SUMMARY, _SCORECARD = "metrics.json", "scorecard.html"
 _MODELS, _COMPARISON, _FEATURES = "models", "comparison.json", "features"
-_OF_A_MODEL = (*_TABLES, _SUMMARY, _SCORECARD)
-_OURS = frozenset({*_OF_A_MODEL, _MODELS, _COMPARISON, _FEATURES, _PARTS})
+_RESULTS = (*_TABLES, _SCORECARD, _MODELS)
+_OURS = frozenset({*_RESULTS, _SUMMARY, _COMPARISON, _FEATURES, _WORK})
 
 
-class ModelFolder:
-    """Where the scores of one model go, as long as no other run has begun there."""
+class Staged:
+    """A folder of tables and files that nobody sees yet."""
 
-    def __init__(self, path: HadoopPath, claim: Claim) -> None:
-        self._path, self._claim = path, claim
+    def __init__(self, path: HadoopPath, spark: SparkSession) -> None:
+        self._path, self._spark = path, spark
 
-    def write(self, table: str, rows: DataFrame) -> None:
-        """Write a table, in the place of what was there.
+    def write(self, table: str, rows: DataFrame) -> DataFrame:
+        """Write a table; what is read back of it, so that nothing is computed twice.
 
         Raises
         ------
         OutputError
-            The storage refuses, or another run has begun.
+            The storage refuses.
         """
-        self._claim.check()
+        uri = self._path.child(table).uri
         with storage_errors(f"cannot write to {self._path.uri}"):
-            write_table(rows, self._path.child(table).uri)
+            write_table(rows, uri)
+        return read_table(self._spark, uri, schema=rows.schema)
 
     def write_json(self, name: str, document: Any) -> None:
         """Write a JSON file."""
@@ -55,60 +59,78 @@ class ModelFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file."""
-        self._claim.check()
         self._path.child(name).write_text(text)
-
-    def remove(self, names: Sequence[str]) -> None:
-        """Remove what an earlier run wrote."""
-        for name in names:
-            self._path.child(name).delete()
 
 
 class ScoresFolder:
     """The output as a whole."""
 
-    def __init__(self, path: HadoopPath) -> None:
-        self.path = path
-        self._claim = Claim(path, f"{_PARTS}/{CLAIM}", work="scoring")
+    def __init__(self, path: HadoopPath, spark: SparkSession) -> None:
+        self.path, self._spark = path, spark
+        self._claim = Claim(path, f"{_WORK}/{_CLAIM}", work="scoring")
+        self._stage = path.child(_WORK).child(self._claim.token)
 
     @property
     def features_path(self) -> str:
         """Where an input of audio is extracted to."""
         return self.path.child(_FEATURES).uri
 
-    def folders(self, models: Sequence[NamedModel]) -> list[ModelFolder]:
-        """A folder for each model: the output itself, where there is but one."""
-        if len(models) == 1:
-            return [self._folder(self.path)]
-        return [self._folder(self.path.child(_MODELS).child(model.name)) for model in models]
+    @property
+    def work(self) -> Staged:
+        """Where what lies between input and results goes."""
+        return Staged(self._stage.child("between"), self._spark)
 
-    def begin(self) -> None:
-        """Say that this run is at work here, and take away the signs of a finished one.
+    @property
+    def results(self) -> Staged:
+        """What will be the output."""
+        return Staged(self._stage.child("results"), self._spark)
 
-        No old summary may stand beside new predictions.
+    def of_models(self, names: Sequence[str]) -> list[Staged]:
+        """A folder of results for each model: the output itself, where there is but one."""
+        results = self._stage.child("results")
+        if len(names) == 1:
+            return [Staged(results, self._spark)]
+        return [Staged(results.child(_MODELS).child(name), self._spark) for name in names]
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Say that this run is at work here, for the length of the block; behind it, move its results into place.
+
+        Raises
+        ------
+        OutputError
+            The storage refuses, or another run has begun here since.
         """
+        for name in self.path.child(_WORK).names():
+            self.path.child(_WORK).child(name).delete()
         self._claim.make()
+        try:
+            yield
+            self._claim.check()
+            self._publish()
+        except OutputError:
+            self._stage.delete()
+            raise
+        except Exception:
+            # Whose files are taken away fails over that, and should say why.
+            self._stage_is_ours_or_raise()
+            raise
+        self.path.child(_WORK).delete()
+
+    def _stage_is_ours_or_raise(self) -> None:
+        try:
+            self._claim.check()
+        finally:
+            self._stage.delete()
+
+    def _publish(self) -> None:
         remove_leftovers(self.path, _OURS)
-        for name in (_SUMMARY, _COMPARISON, _SCORECARD, _MODELS):
+        for name in (_SUMMARY, _COMPARISON, *_RESULTS):
             self.path.child(name).delete()
-
-    def open_parts(self, identity: Mapping[str, Any]) -> PartStore:
-        """The parts of this run, or of one before it that would have come to the same."""
-        return PartStore(self.path.child(_PARTS), claim=self._claim, identity=identity)
-
-    def finish(self, comparisons: list[dict[str, Any]], *, has_timeline: bool) -> None:
-        """Leave nothing behind but this run's results."""
-        self._claim.check()
-        whole = self._folder(self.path)
-        if comparisons:
-            whole.remove(_TABLES)
-            whole.write_json(_COMPARISON, comparisons)
-        elif not has_timeline:
-            whole.remove(("segments",))
-        self.path.child(_PARTS).delete()
-
-    def _folder(self, path: HadoopPath) -> ModelFolder:
-        return ModelFolder(path, self._claim)
+        results = self._stage.child("results")
+        names = results.names()
+        for name in sorted(names, key=lambda name: name in (_SUMMARY, _COMPARISON)):
+            results.child(name).move_to(self.path.child(name))
 
 
 def open_scores(spark: SparkSession, output_path: str, *, input_path: str) -> ScoresFolder:
@@ -122,7 +144,6 @@ def open_scores(spark: SparkSession, output_path: str, *, input_path: str) -> Sc
     output = HadoopPath(spark, output_path)
     if output.uri == HadoopPath(spark, input_path).uri:
         raise OutputError(f"the output {output_path} is the input folder; give scores a folder of their own")
-    folder = ScoresFolder(output)
     if output.exists():
         check_holds_only(output, _OURS, output_path=output_path)
-    return folder
+    return ScoresFolder(output, spark)

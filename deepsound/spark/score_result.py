@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from deepsound.evaluation.collection import Blunder, CollectionEvaluation
-from deepsound.evaluation.collection_plain import comparison_to_plain
 from deepsound.evaluation.paired import PairedComparison
+from deepsound.evaluation.render.plain import comparison_to_plain
+from deepsound.evaluation.report import Mistake, Report
 from deepsound.spark.score_input import NamedModel
 
 
@@ -13,15 +13,15 @@ from deepsound.spark.score_input import NamedModel
 class ModelScores:
     """What one model made of the collection.
 
-    ``summary`` is the content of ``metrics.json``, ``per_genre`` the rows of ``per_genre/``; ``blunders`` are the
+    ``summary`` is the content of ``metrics.json``, ``per_genre`` the rows of ``per_genre/``; ``mistakes`` are the
     wrong tracks that it was surest of.
     """
 
     model: NamedModel
-    evaluation: CollectionEvaluation
+    report: Report
     per_genre: list[dict[str, Any]]
     summary: dict[str, Any]
-    blunders: tuple[Blunder, ...]
+    mistakes: tuple[Mistake, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -110,9 +110,9 @@ def compare_models(
     one, other = (predict_rows(bundle, rows, features=features).reduce_to(genres) for bundle in (first, second))
     return ModelComparison(
         genres=genres,
-        metrics_a=one.compute_metrics(),
-        metrics_b=other.compute_metrics(),
-        paired=compare_paired(one.is_right, other.is_right),
+        metrics_a=one.evaluate().metrics,
+        metrics_b=other.evaluate().metrics,
+        paired=compare_paired(one.is_right, other.is_right, units=one.units),
         notes=tuple(notes),
     )
 
@@ -132,6 +132,7 @@ def predict_rows(bundle: Bundle, rows: Sequence[Row], *, features: str) -> Track
         values=segments.values,
         track_indices=np.array([positions[track_id] for track_id in segments.track_ids], np.int64),
         genre_indices=np.array([bundle.taxonomy.index(row["genre"]) for row in rows], np.int64),
+        artists=tuple(None if row["artist"] is None else normalize_artist(row["artist"]) for row in rows),
     )
     return predict_tracks(load_head(bundle.head), subset, track_ids=track_ids)
 

@@ -12,7 +12,7 @@ from deepsound.data.folds import grouped_folds
 from deepsound.data.groups import LabelledTrack, genre_of_group, group_tracks
 from deepsound.errors import SplitError
 from deepsound.evaluation.calibration import mean_by_track
-from deepsound.evaluation.metrics import CollectionMetrics, compute_metrics, count_confusion
+from deepsound.evaluation.metrics import CollectionMetrics, measure
 from deepsound.taxonomy import Taxonomy
 from deepsound.training.dataset import Collection, Subset
 from deepsound.training.fit import compute_temperature, train_model
@@ -52,7 +52,9 @@ class CrossValidation:
     genres : tuple of str
         The taxonomy, in the order of the columns of ``probabilities``.
     track_ids, groups : tuple of str [length n_tracks]
-        ``groups`` names what was kept together (an artist, or the track), as intervals by group need it.
+        ``groups`` names what was kept together (an artist, or the track).
+    artists : tuple of (str or None) [length n_tracks]
+        What intervals count.
     fold_indices, true_indices : np.ndarray [shape=(n_tracks,), int]
     probabilities : np.ndarray [shape=(n_tracks, n_genres), float64]
         Means over each track's segments, with the temperature of the fold's own model.
@@ -61,6 +63,7 @@ class CrossValidation:
     genres: tuple[str, ...]
     track_ids: tuple[str, ...]
     groups: tuple[str, ...]
+    artists: tuple[str | None, ...]
     fold_indices: np.ndarray
     true_indices: np.ndarray
     probabilities: np.ndarray
@@ -89,14 +92,8 @@ class CrossValidation:
 
     @property
     def pooled(self) -> CollectionMetrics:
-        """Metrics of all tracks together, each counting the same.
-
-        Its Wilson intervals take tracks as independent, which tracks of one artist are not.
-        """
-        confusion = count_confusion(
-            list(self.true_indices), list(self.predicted_indices), n_genres=len(self.genres)
-        )
-        return compute_metrics(confusion, genres=self.genres)
+        """Metrics of all tracks together, each counting the same."""
+        return measure(self.true_indices, self.predicted_indices, genres=self.genres, artists=self.artists)
 
     def describe(self) -> str:
         """The figures in one line."""
@@ -164,6 +161,7 @@ def cross_validate(
         genres=collection.taxonomy.genres,
         track_ids=tuple(track.track_id for track in tracks),
         groups=tuple(group_of[track.track_id] for track in tracks),
+        artists=tuple(track.artist for track in tracks),
         fold_indices=fold_indices,
         true_indices=genre_indices,
         probabilities=probabilities,

@@ -45,12 +45,20 @@ class Subset:
         Class index of each track.
     group_sizes : np.ndarray [shape=(n_tracks,), int], optional
         How many tracks are by the artist of each track, itself among them; without it, each counts as alone.
+    artists : tuple of (str or None) [length n_tracks], optional
+        Of each track; None where it is unknown, without it of all.
     """
 
     values: np.ndarray
     track_indices: np.ndarray
     genre_indices: np.ndarray
     group_sizes: np.ndarray | None = None
+    artists: tuple[str | None, ...] | None = None
+
+    @property
+    def artist_names(self) -> tuple[str | None, ...]:
+        """The artist of each track, None where it is unknown."""
+        return (None,) * len(self.genre_indices) if self.artists is None else self.artists
 
     @property
     def segment_genres(self) -> np.ndarray:
@@ -67,6 +75,7 @@ class Subset:
             track_indices=positions[self.track_indices[is_here]],
             genre_indices=self.genre_indices[is_wanted],
             group_sizes=None if self.group_sizes is None else self.group_sizes[is_wanted],
+            artists=tuple(artist for artist, is_in in zip(self.artist_names, is_wanted, strict=True) if is_in),
         )
 
 
@@ -79,6 +88,7 @@ def join_subsets(*subsets: Subset) -> Subset:
         track_indices=np.concatenate([s.track_indices + o for s, o in zip(subsets, offsets, strict=False)]),
         genre_indices=np.concatenate([subset.genre_indices for subset in subsets]),
         group_sizes=np.concatenate(sizes) if len(sizes) == len(subsets) else None,
+        artists=tuple(artist for subset in subsets for artist in subset.artist_names),
     )
 
 
@@ -256,6 +266,7 @@ def _subset(
         track_indices=track_indices[is_here],
         genre_indices=np.array([taxonomy.index(row["genre"]) for row in rows], np.int64),
         group_sizes=np.array([sizes[row["track_id"]] for row in rows], np.int64),
+        artists=tuple(row["artist"] for row in rows),
     )
 
 

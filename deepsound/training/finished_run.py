@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from deepsound.errors import InputError, OutputError, TrackingError, first_line
-from deepsound.evaluation.report import metrics_to_plain
+from deepsound.evaluation.render.plain import metrics_to_plain
 from deepsound.models.bundle import Bundle, read_bundle, write_bundle
 from deepsound.training import mlflow_store, registry, tracking
 from deepsound.training.fit import save_keras

@@ -11,7 +11,7 @@ import scipy.special
 
 from deepsound.config import TrainSettings
 from deepsound.evaluation.calibration import fit_temperature, mean_by_track
-from deepsound.evaluation.metrics import CollectionMetrics, compute_metrics, count_confusion
+from deepsound.evaluation.metrics import CollectionMetrics, measure
 from deepsound.evaluation.ood import OodRule, OodStatistics, pack_statistics
 from deepsound.models.architectures import build_model
 from deepsound.models.ensemble import average_heads
@@ -278,8 +278,7 @@ def _find_home(
 
 def _judge(probabilities: np.ndarray, subset: Subset, taxonomy: Taxonomy) -> CollectionMetrics:
     predicted = probabilities.argmax(axis=1)
-    confusion = count_confusion(list(subset.genre_indices), list(predicted), n_genres=len(taxonomy))
-    return compute_metrics(confusion, genres=taxonomy.genres)
+    return measure(subset.genre_indices, predicted, genres=taxonomy.genres, artists=subset.artist_names)
 
 
 def _mean_of_tracks(values: np.ndarray, subset: Subset) -> np.ndarray:

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 import scipy.special
 
 from deepsound.evaluation.calibration import mean_by_track
-from deepsound.evaluation.metrics import CollectionMetrics, compute_metrics, count_confusion
+from deepsound.evaluation.evaluate import evaluate
+from deepsound.evaluation.intervals import number_units
 from deepsound.evaluation.reliability import Reliability, compute_reliability
+from deepsound.evaluation.report import Report
 from deepsound.models.head import Head
 from deepsound.training.dataset import Subset
 
@@ -24,6 +27,7 @@ class TrackPredictions:
     genres : tuple of str
         The taxonomy, in the order of the columns.
     track_ids : tuple of str [length n_tracks]
+    artists : tuple of (str or None) [length n_tracks]
     true_indices : np.ndarray [shape=(n_tracks,), int]
     probabilities, uncalibrated : np.ndarray [shape=(n_tracks, n_genres), float64]
         Means over each track's segments; ``uncalibrated`` at temperature 1.
@@ -31,6 +35,7 @@ class TrackPredictions:
 
     genres: tuple[str, ...]
     track_ids: tuple[str, ...]
+    artists: tuple[str | None, ...]
     true_indices: np.ndarray
     probabilities: np.ndarray
     uncalibrated: np.ndarray
@@ -47,17 +52,37 @@ class TrackPredictions:
         right: np.ndarray = self.predicted_indices == self.true_indices
         return right
 
-    def compute_metrics(self) -> CollectionMetrics:
-        """All metrics, with intervals."""
-        confusion = count_confusion(
-            list(self.true_indices), list(self.predicted_indices), n_genres=len(self.genres)
+    @property
+    def units(self) -> np.ndarray:
+        """What intervals and tests count: see :func:`~deepsound.evaluation.intervals.number_units`."""
+        return number_units(self.artists)
+
+    def to_table(self) -> pa.Table:
+        """The predictions as :data:`~deepsound.evaluation.predictions.PREDICTION_SCHEMA` has them."""
+        genres = np.array(self.genres, dtype=object)
+        return pa.table(
+            {
+                "track_id": pa.array(self.track_ids, pa.string()),
+                "artist": pa.array(self.artists, pa.string()),
+                "genre": pa.array(genres[self.true_indices].tolist(), pa.string()),
+                "predicted_genre": pa.array(genres[self.predicted_indices].tolist(), pa.string()),
+                "confidence": self.probabilities.max(axis=1, initial=0.0),
+                "probabilities": pa.array(self.probabilities.tolist(), pa.list_(pa.float64())),
+            }
         )
-        return compute_metrics(confusion, genres=self.genres)
+
+    def evaluate(self) -> Report:
+        """Every figure, with intervals."""
+        return evaluate(self.to_table(), genres=self.genres)
 
     def compute_reliabilities(self) -> tuple[Reliability, Reliability]:
         """Calibration without and with the temperature."""
         before, after = (
-            compute_reliability(p.max(axis=1), is_right=p.argmax(axis=1) == self.true_indices)
+            compute_reliability(
+                np.minimum(p.max(axis=1), 1.0),
+                is_right=p.argmax(axis=1) == self.true_indices,
+                units=self.units,
+            )
             for p in (self.uncalibrated, self.probabilities)
         )
         return before, after
@@ -71,6 +96,7 @@ class TrackPredictions:
         return TrackPredictions(
             genres=tuple(genres),
             track_ids=self.track_ids,
+            artists=self.artists,
             true_indices=np.array([position[index] for index in self.true_indices.tolist()], np.int64),
             probabilities=probabilities,
             uncalibrated=uncalibrated,
@@ -99,6 +125,7 @@ def predict_tracks(head: Head, subset: Subset, *, track_ids: Sequence[str]) -> T
     return TrackPredictions(
         genres=head.spec.genres,
         track_ids=tuple(track_ids),
+        artists=subset.artist_names,
         true_indices=subset.genre_indices,
         probabilities=probabilities,
         uncalibrated=uncalibrated,

@@ -122,7 +122,7 @@ def _compare(
     order = np.array([bundle.taxonomy.index(genre) for genre in dataset.taxonomy.genres])
     judged = predict_tracks(load_head(bundle.head), test, track_ids=ids)
     is_right = judged.predicted_indices == order[test.genre_indices]
-    paired = compare_paired(predictions.is_right[is_new], is_right)
+    paired = compare_paired(predictions.is_right[is_new], is_right, units=judged.units)
     figures = (
         f"{name} on {paired.n_tracks} test tracks that are new to both: alone right on {paired.n_only_a}, alone "
         f"wrong on {paired.n_only_b}, accuracy {paired.difference:+.3f} [{paired.low:+.3f}, {paired.high:+.3f}], "

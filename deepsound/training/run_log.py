@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from deepsound.errors import TrackingError
 from deepsound.evaluation.pictures import describe_accuracy, draw_confusion, draw_learning_curves
-from deepsound.evaluation.report import format_per_genre, headline_numbers, per_genre_rows
+from deepsound.evaluation.render.plain import headline_numbers, per_genre_rows
+from deepsound.evaluation.render.text import format_per_genre
 from deepsound.training import tracking
 from deepsound.training.mlflow_manners import short_patience
 from deepsound.training.scorecard import TrainingOutcome, build_scorecard

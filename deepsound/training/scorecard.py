@@ -8,11 +8,10 @@ import numpy as np
 import deepsound
 from deepsound.config import SPLIT_NAMES, TrainSettings
 from deepsound.credentials import hide_credentials, without_credentials
-from deepsound.evaluation.intervals import Interval, clustered_proportion_interval
 from deepsound.evaluation.metrics import CollectionMetrics
-from deepsound.evaluation.scorecard.feature_pictures import picture_features
-from deepsound.evaluation.scorecard.page import Mistake, Page, Section, render_page
-from deepsound.evaluation.scorecard.sections import (
+from deepsound.evaluation.render.html.feature_pictures import FeaturePicture, picture_features
+from deepsound.evaluation.render.html.page import Page, Section, render_page
+from deepsound.evaluation.render.html.sections import (
     audit_section,
     calibration_section,
     confusion_section,
@@ -23,6 +22,7 @@ from deepsound.evaluation.scorecard.sections import (
     headline_of,
     mistakes_section,
 )
+from deepsound.evaluation.report import Mistake
 from deepsound.settings import flatten, to_plain
 from deepsound.training.crossval import CrossValidation
 from deepsound.training.dataset import Dataset
@@ -55,23 +55,6 @@ class TrainingOutcome:
     folds: CrossValidation | None
     promotion: Promotion
 
-    @property
-    def n_test_artists(self) -> int:
-        """How many known artists the test tracks are of."""
-        return len({artist for artist in self._test_artists() if artist is not None})
-
-    @property
-    def interval_by_artist(self) -> Interval:
-        """95 % interval of the test accuracy in which tracks of one artist, where it is known, count as alike."""
-        names = [
-            f"track:{track_id}" if artist is None else f"artist:{artist}"
-            for track_id, artist in zip(self.predictions.track_ids, self._test_artists(), strict=True)
-        ]
-        return clustered_proportion_interval(self.predictions.is_right.astype(np.float64), clusters=names)
-
-    def _test_artists(self) -> list[str | None]:
-        return [row["artist"] for row in self.dataset.split.to_pylist() if row["split"] == "test"]
-
 
 def build_scorecard(outcome: TrainingOutcome) -> str:
     """The page, as HTML."""
@@ -88,20 +71,14 @@ def build_scorecard(outcome: TrainingOutcome) -> str:
         headline=headline_of(outcome.test, what="held-out test tracks", remarks=_remarks(outcome)),
         badges=tuple(badges),
         sections=tuple(_sections(outcome)),
-        footer=f"deepsound {deepsound.__version__}, MLflow run {outcome.run_id}. Intervals are 95 %: Wilson's of "
-        "proportions, a track bootstrap of means over genres.",
+        footer=f"deepsound {deepsound.__version__}, MLflow run {outcome.run_id}. Intervals are 95 %: Wilson's, at "
+        "the number of independent tracks that vary as much as the artists do.",
     )
     return render_page(page)
 
 
 def _remarks(outcome: TrainingOutcome) -> list[str]:
     remarks = []
-    if outcome.n_test_artists:
-        low, high = outcome.interval_by_artist
-        remarks.append(
-            f"The tracks are of {outcome.n_test_artists} artists; with those of one artist counted as alike, "
-            f"the 95 % interval is {100 * low:.0f} to {100 * high:.0f} %"
-        )
     if outcome.folds is not None:
         folds = outcome.folds
         remarks.append(
@@ -132,17 +109,17 @@ def _sections(outcome: TrainingOutcome) -> list[Section]:
 
 
 def _folds(folds: CrossValidation, settings: TrainSettings) -> Section:
-    is_right = (folds.predicted_indices == folds.true_indices).astype(np.float64)
+    pooled = folds.pooled
     return folds_section(
         folds.fold_accuracies.tolist(),
         np.bincount(folds.fold_indices).tolist(),
-        pooled=float(is_right.mean()),
-        interval=clustered_proportion_interval(is_right, clusters=folds.groups),
+        pooled=pooled.accuracy or 0.0,
+        interval=(pooled.accuracy_low or 0.0, pooled.accuracy_high or 0.0),
         what="tracks of one artist" if settings.split.by == "artist" else "segments of one track",
     )
 
 
-def _worst_mistakes(outcome: TrainingOutcome) -> list[Mistake]:
+def _worst_mistakes(outcome: TrainingOutcome) -> list[tuple[Mistake, FeaturePicture]]:
     predictions, spec = outcome.predictions, outcome.fitted.head.spec
     confidences = predictions.probabilities.max(axis=1)
     wrong = np.flatnonzero(~predictions.is_right)
@@ -154,23 +131,22 @@ def _worst_mistakes(outcome: TrainingOutcome) -> list[Mistake]:
         chances = predictions.probabilities[track]
         shown = np.argsort(-chances, kind="stable")[:_N_GUESSES].tolist()
         true = int(predictions.true_indices[track])
-        mistakes.append(
-            Mistake(
-                track_id=predictions.track_ids[track],
-                true_genre=predictions.genres[true],
-                predicted_genre=predictions.genres[shown[0]],
-                confidence=float(confidences[track]),
-                # The true genre is shown even where the model thought of it last.
-                guesses=tuple((predictions.genres[g], float(chances[g])) for g in dict.fromkeys([*shown, true])),
-                picture=picture_features(
-                    values,
-                    feature=outcome.settings.feature,
-                    mean=np.asarray(spec.mean),
-                    std=np.asarray(spec.std),
-                    duration_s=_duration_of(outcome, n_segments=len(values)),
-                ),
-            )
+        mistake = Mistake(
+            track_id=predictions.track_ids[track],
+            true_genre=predictions.genres[true],
+            predicted_genre=predictions.genres[shown[0]],
+            confidence=float(confidences[track]),
+            # The true genre is shown even where the model thought of it last.
+            guesses=tuple((predictions.genres[g], float(chances[g])) for g in dict.fromkeys([*shown, true])),
         )
+        picture = picture_features(
+            values,
+            feature=outcome.settings.feature,
+            mean=np.asarray(spec.mean),
+            std=np.asarray(spec.std),
+            duration_s=_duration_of(outcome, n_segments=len(values)),
+        )
+        mistakes.append((mistake, picture))
     return mistakes
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import deepsound
 from deepsound.credentials import without_credentials
-from deepsound.evaluation.collection import Blunder, CollectionEvaluation
-from deepsound.evaluation.collection_report import format_collection
 from deepsound.evaluation.paired import PairedComparison
 from deepsound.evaluation.pictures import draw_confusion, draw_predicted_genres
-from deepsound.evaluation.report import headline_numbers
-from deepsound.evaluation.scorecard.collection import collection_page
-from deepsound.evaluation.scorecard.page import link_or_text
+from deepsound.evaluation.render.html.collection import collection_page
+from deepsound.evaluation.render.html.page import link_or_text
+from deepsound.evaluation.render.plain import headline_numbers
+from deepsound.evaluation.render.text import format_report
+from deepsound.evaluation.report import Mistake, Report
 from deepsound.models.bundle import Bundle
 from deepsound.settings import flatten
 from deepsound.training import tracking
@@ -25,11 +25,11 @@ _FIGURES = (
 
 
 def draw_scorecard(
-    evaluation: CollectionEvaluation,
+    report: Report,
     *,
     summary: Mapping[str, Any],
     bundle: Bundle,
-    blunders: tuple[Blunder, ...],
+    mistakes: tuple[Mistake, ...],
     comparisons: Mapping[tuple[str, str], PairedComparison],
 ) -> str:
     """The scorecard of a scored collection, as HTML.
@@ -55,10 +55,10 @@ def draw_scorecard(
     }
     settings = {key: str(value) for key, value in flatten(summary["settings"]).items()}
     return collection_page(
-        evaluation,
+        report,
         title=_title(summary, bundle),
         subtitle=f"{summary['model']}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        blunders=blunders,
+        mistakes=mistakes,
         comparisons=comparisons,
         facts=facts,
         folded={"Settings of the scoring": settings},
@@ -67,7 +67,7 @@ def draw_scorecard(
 
 
 def log_scoring(
-    evaluation: CollectionEvaluation,
+    report: Report,
     *,
     summary: dict[str, Any],
     per_genre: list[dict[str, Any]],
@@ -86,7 +86,7 @@ def log_scoring(
         From :func:`draw_scorecard`.
     """
     summary = without_credentials(summary)
-    metrics = evaluation.metrics
+    metrics = report.metrics
     tags = {
         "deepsound.job": "score",
         "deepsound.feature": bundle.feature,
@@ -101,7 +101,7 @@ def log_scoring(
     with tracking.start_run(name, tags=tags, settings=settings) as run_id:
         tracking.log_metrics({name: summary[name] for name in _FIGURES if summary[name] is not None})
         tracking.log_metrics(headline_numbers(metrics))
-        for kind, detection in evaluation.distances.detection.items():
+        for kind, detection in (report.distances.detection if report.distances else {}).items():
             tracking.log_metrics({f"ood_auroc_{kind.replace(' ', '_')}": detection.auroc})
         if metrics.n_labelled:
             tracking.log_figure(draw_confusion(metrics, title=title), "confusion_matrix.png")
@@ -112,7 +112,7 @@ def log_scoring(
         tracking.log_text(scorecard, "scorecard.html")
         trained_by = tracking.link_to_run(bundle.run_id)
         tracking.describe_run(
-            f"```\n{format_collection(evaluation)}\n```\n\nModel: {summary['model']}, {trained_by}\n\n"
+            f"```\n{format_report(report)}\n```\n\nModel: {summary['model']}, {trained_by}\n\n"
             "All of it, to show around: the artifact scorecard.html\n"
         )
     return run_id

@@ -158,7 +158,7 @@ def _fit_and_judge(
         fitted=fitted,
         predictions=predictions,
         validation=fitted.validation,
-        test=predictions.compute_metrics(),
+        test=predictions.evaluate().metrics,
         folds=folds,
         promotion=decide(predictions),
     )

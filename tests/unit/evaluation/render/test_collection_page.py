@@ -19,17 +19,17 @@ from deepsound.evaluation.ood import fit_rule
 from deepsound.evaluation.paired import compare_paired
 from deepsound.evaluation.quantification import estimate_shares
 from deepsound.evaluation.reliability import compute_reliability
-from deepsound.evaluation.scorecard.charts import Bar, draw_confusion_matrix, draw_paired_bars
-from deepsound.evaluation.scorecard.collection import (
+from deepsound.evaluation.render.html.charts import Bar, draw_confusion_matrix, draw_paired_bars
+from deepsound.evaluation.render.html.collection import (
     collection_badges,
     collection_headline,
     collection_page,
     collection_sections,
 )
-from deepsound.evaluation.scorecard.comparison import comparison_section, comparison_sections, describe_comparison
-from deepsound.evaluation.scorecard.page import Chart, Link, Listing, Notice, Table, link_or_text
-from deepsound.evaluation.scorecard.plots import draw_coverage, draw_distances
-from deepsound.evaluation.scorecard.wording import brief, percent
+from deepsound.evaluation.render.html.comparison import comparison_section, comparison_sections, describe_comparison
+from deepsound.evaluation.render.html.page import Chart, Link, Listing, Notice, Table, link_or_text
+from deepsound.evaluation.render.html.plots import draw_coverage, draw_distances
+from deepsound.evaluation.render.html.wording import brief, percent
 
 EVIL = "<script>alert('&\"')</script>"
 GENRES = ("blues", EVIL, "jazz")

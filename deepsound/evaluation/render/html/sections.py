@@ -7,27 +7,28 @@ from deepsound.evaluation.leakage import LeakAudit, count_leaks, describe_leak
 from deepsound.evaluation.metrics import CollectionMetrics
 from deepsound.evaluation.near_duplicates import MAX_EXPECTED, MIN_TRACKS
 from deepsound.evaluation.reliability import Reliability
-from deepsound.evaluation.scorecard.charts import (
+from deepsound.evaluation.render.html.charts import (
     Bar,
     draw_bars,
     draw_confusion_matrix,
     draw_curves,
     draw_reliability,
 )
-from deepsound.evaluation.scorecard.page import (
+from deepsound.evaluation.render.html.feature_pictures import FeaturePicture
+from deepsound.evaluation.render.html.page import (
     Block,
     Chart,
     Facts,
     Headline,
     Link,
     Listing,
-    Mistake,
     Mistakes,
     Notice,
     Section,
     Table,
 )
-from deepsound.evaluation.scorecard.wording import figure, tracks
+from deepsound.evaluation.render.html.wording import figure, tracks
+from deepsound.evaluation.report import Mistake
 
 _MAX_LISTED = 50
 _FEW_TRACKS = 100
@@ -51,9 +52,11 @@ def headline_of(metrics: CollectionMetrics, *, what: str, remarks: Sequence[str]
         f"Saying {commonest.genre} of everything would be right on "
         f"{100 * commonest.n_true / metrics.n_labelled:.0f} %",
     ]
-    missing = [line.genre for line in metrics.per_genre if not line.n_true]
-    if missing:
-        said.append(f"Not tested, for want of tracks: {', '.join(missing)}")
+    said += [_sentence(remark) for remark in metrics.remarks]
+    if metrics.interval_unit == "artist":
+        said.append(f"Intervals count the {metrics.n_artists} artists, not the tracks")
+    else:
+        said.append("Intervals take tracks as independent, as no artist is known; those of one artist are not")
     if metrics.n_labelled < _FEW_TRACKS:
         are_few = "is little" if metrics.n_labelled == 1 else "are few"
         said.append(f"{tracks(metrics.n_labelled)} {are_few}: mind the interval, not the figure")
@@ -64,6 +67,10 @@ def headline_of(metrics: CollectionMetrics, *, what: str, remarks: Sequence[str]
         of=f"of {metrics.n_labelled} {what} right ({n_right})",
         remarks=(*said, *remarks),
     )
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def genre_section(metrics: CollectionMetrics) -> Section:
@@ -222,7 +229,7 @@ def folds_section(
     )
 
 
-def mistakes_section(mistakes: Sequence[Mistake], *, n_wrong: int) -> Section:
+def mistakes_section(mistakes: Sequence[tuple[Mistake, FeaturePicture]], *, n_wrong: int) -> Section:
     """The mistakes that the model was surest of."""
     if not mistakes:
         return Section(title="The worst mistakes", blocks=(), lead="There is none.", is_wide=True)

@@ -8,7 +8,8 @@ import jinja2
 from markupsafe import Markup
 
 from deepsound.errors import ParameterError
-from deepsound.evaluation.scorecard.feature_pictures import FeaturePicture
+from deepsound.evaluation.render.html.feature_pictures import FeaturePicture
+from deepsound.evaluation.report import Mistake
 
 # Of a relative address no character that could make it a scheme, another host or markup.
 _SAFE_URL = re.compile(r"https?://[!-~]+|(?!//)[A-Za-z0-9._~/%?#&=+-]+")
@@ -83,22 +84,10 @@ class Notice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mistake:
-    """A track that the model was sure of and wrong about; ``guesses`` are its likeliest genres."""
-
-    track_id: str
-    true_genre: str
-    predicted_genre: str
-    confidence: float
-    guesses: tuple[tuple[str, float], ...]
-    picture: FeaturePicture
-
-
-@dataclass(frozen=True, kw_only=True)
 class Mistakes:
-    """Mistakes, as cards."""
+    """Mistakes, as cards, each with a picture of what the model heard."""
 
-    cards: tuple[Mistake, ...]
+    cards: tuple[tuple[Mistake, FeaturePicture], ...]
     kind: str = "mistakes"
 
 
@@ -146,7 +135,7 @@ def render_page(page: Page) -> str:
 @functools.lru_cache(maxsize=1)
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("deepsound.evaluation.scorecard"),
+        loader=jinja2.PackageLoader("deepsound.evaluation.render.html"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

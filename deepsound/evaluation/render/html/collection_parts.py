@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from deepsound.console import to_plain_number
-from deepsound.evaluation.collection import Blunder, CollectionEvaluation, Distances, PredictedGenre
 from deepsound.evaluation.coverage import COVERAGES, CoverageCurve
 from deepsound.evaluation.detection import Detection
 from deepsound.evaluation.drift import DriftReport, QuantityDrift
-from deepsound.evaluation.intervals import wilson_interval
 from deepsound.evaluation.quantification import Quantification
-from deepsound.evaluation.scorecard.charts import Bar, draw_bars, draw_paired_bars
-from deepsound.evaluation.scorecard.page import Block, Chart, Listing, Notice, Section, Table
-from deepsound.evaluation.scorecard.plots import draw_coverage, draw_distances
-from deepsound.evaluation.scorecard.wording import figure, percent, share_of, tracks
+from deepsound.evaluation.render.html.charts import Bar, draw_paired_bars
+from deepsound.evaluation.render.html.page import Block, Chart, Listing, Notice, Section, Table
+from deepsound.evaluation.render.html.plots import draw_coverage, draw_distances
+from deepsound.evaluation.render.html.wording import figure, percent, share_of, tracks
+from deepsound.evaluation.report import Distances, Mistake, PredictedGenre, Report
 
 _WANTED_ACCURACY = 0.9
 _LABELS = {
@@ -43,46 +42,32 @@ def predicted_table(genres: Sequence[PredictedGenre]) -> Table:
     return Table(header=header, rows=rows, title=title)
 
 
-def shares_section(evaluation: CollectionEvaluation) -> Section:
+def shares_section(report: Report) -> Section:
     """What the collection holds: by what was predicted, and by what that means given the model's mistakes."""
     title = "What the collection holds"
-    shares = evaluation.shares
-    if not evaluation.n_scored:
+    shares = report.shares
+    if not report.n_scored:
         return Section(title=title, blocks=(), lead="Nobody knows: no track was scored.")
     if shares is None:
-        return Section(
-            title=title,
-            lead="Tracks by predicted genre, with 95 % intervals. The model's bundle does not say what it takes "
-            "for what, so its mistakes are not undone here.",
-            blocks=(Chart(svg=_draw_predicted(evaluation.genres, n_tracks=evaluation.n_scored)),),
-        )
+        return Section(title=title, blocks=(), lead="Tracks by predicted genre, as the model says.")
     blocks: list[Block] = [
         Chart(
             svg=_draw_shares(shares),
-            caption="Predicted: counted as the model says. Estimated: with what it takes for what undone, as the "
-            f"held-out tracks of its training show it. 95 % intervals, of {tracks(shares.n_tracks)}.",
+            caption="Predicted: counted as the model says. Estimated: what its probabilities add up to once the "
+            f"shares of its training are taken out. 95 % intervals, of {tracks(shares.n_tracks)}.",
         ),
         *([Listing(lines=shares.notes)] if shares.notes else []),
         _shares_table(shares),
     ]
-    left_out = " Tracks called out-of-distribution are left out." if shares.n_tracks < evaluation.n_scored else ""
-    if is_foreign(evaluation.distances) and not left_out:
-        foreign = percent(evaluation.distances.n_ood / evaluation.n_scored)
+    left_out = " Tracks called out-of-distribution are left out." if report.n_ood else ""
+    if is_foreign(report.distances) and not left_out:
+        foreign = percent(report.n_ood / report.n_scored)
         blocks.insert(0, Notice(text=f"Not to be relied on: {foreign} of the tracks are foreign to the model."))
     lead = (
         "Shares of genres. The estimate holds where each genre sounds as it does at home, and only how much there "
         f"is of each has changed.{left_out}"
     )
     return Section(title=title, lead=lead, blocks=tuple(blocks))
-
-
-def _draw_predicted(genres: Sequence[PredictedGenre], *, n_tracks: int) -> Markup:
-    bars = []
-    for line in genres:
-        low, high = wilson_interval(line.n_tracks, n_tracks)
-        share = line.n_tracks / n_tracks
-        bars.append(Bar(label=line.genre, value=share, low=low, high=high, note=str(line.n_tracks)))
-    return draw_bars(bars, label="shares of predicted genres with 95 % intervals")
 
 
 def _draw_shares(shares: Quantification) -> Markup:
@@ -120,7 +105,7 @@ def coverage_section(curve: CoverageCurve) -> Section:
     for coverage in COVERAGES:
         n_accepted = math.ceil(round(coverage * curve.n_tracks, 9))
         accuracy = curve.accuracy_at(coverage)
-        interval = wilson_interval(round(accuracy * n_accepted), n_accepted)
+        interval = curve.interval_at(coverage)
         threshold = float(curve.thresholds[int((curve.n_accepted < n_accepted).sum())])
         rows.append((percent(coverage), str(n_accepted), figure(accuracy, interval), f"{threshold:.3f}"))
     best = curve.largest_at(_WANTED_ACCURACY)
@@ -142,17 +127,17 @@ def coverage_section(curve: CoverageCurve) -> Section:
     )
 
 
-def is_foreign(distances: Distances) -> bool:
-    """Whether more tracks are called out-of-distribution than of home would be, and not by the luck of a few."""
-    if not distances.n_ood:
+def is_foreign(distances: Distances | None) -> bool:
+    """Whether more tracks are called so than held-out ones would be, and not by the luck of a few artists."""
+    if distances is None or not distances.n_ood:
         return False
-    low, _ = wilson_interval(distances.n_ood, distances.n_scored)
+    low, _ = distances.ood_interval or (0.0, 1.0)
     return low > (distances.rule.highest_rate or distances.rule.false_alarm_rate)
 
 
-def distances_section(distances: Distances) -> Section:
+def distances_section(distances: Distances | None) -> Section:
     """How far from home the collection is, and how well that can be told."""
-    if not distances.n_scored:
+    if distances is None or not distances.n_scored:
         return Section(title="How far from home?", blocks=(), lead="Nobody knows: no track was scored.")
     called = f"{share_of(distances.n_ood, distances.n_scored)} of the tracks are called out-of-distribution."
     blocks: list[Block] = []
@@ -193,7 +178,7 @@ def _say_accepted(distances: Distances) -> list[str]:
     n_right, n_labelled = distances.accepted_accuracy
     if not n_labelled:
         return []
-    interval = figure(n_right / n_labelled, wilson_interval(n_right, n_labelled))
+    interval = figure(n_right / n_labelled, distances.accepted_interval)
     return [f"Accuracy of the labelled tracks that it accepts: {interval} of {n_labelled}"]
 
 
@@ -274,26 +259,26 @@ def failures_section(failures: Mapping[str, int], *, n_tracks: int) -> Section:
     )
 
 
-def blunders_section(blunders: Sequence[Blunder], *, n_wrong: int) -> Section:
+def surest_section(mistakes: Sequence[Mistake], *, n_wrong: int) -> Section:
     """The labelled tracks that the model was surest of and wrong about."""
     title = "The most confident mistakes"
-    if not blunders:
+    if not mistakes:
         lead = "There is none." if not n_wrong else f"Of {n_wrong} mistakes, none is listed."
         return Section(title=title, blocks=(), lead=lead, is_wide=True)
     rows = tuple(
         (
-            blunder.track_id,
-            blunder.true_genre,
-            blunder.predicted_genre,
-            percent(blunder.confidence),
-            "yes" if blunder.is_ood else "no",
+            mistake.track_id,
+            mistake.true_genre,
+            mistake.predicted_genre,
+            percent(mistake.confidence),
+            "yes" if mistake.is_ood else "no",
         )
-        for blunder in blunders
+        for mistake in mistakes
     )
     header = ("track", "is", "taken for", "confidence", "out-of-distribution")
     return Section(
         title=title,
-        lead=f"Wrong tracks by confidence, {len(blunders)} of {n_wrong}. Wrong labels show up here, too.",
+        lead=f"Wrong tracks by confidence, {len(mistakes)} of {n_wrong}. Wrong labels show up here, too.",
         blocks=(Table(header=header, rows=rows),),
         is_wide=True,
     )

@@ -14,7 +14,7 @@ import scipy.fft
 from deepsound.evaluation.leakage import Leak, LeakAudit, TrackIdentity
 from deepsound.evaluation.metrics import compute_metrics
 from deepsound.evaluation.reliability import compute_reliability
-from deepsound.evaluation.scorecard.charts import (
+from deepsound.evaluation.render.html.charts import (
     WIDTH,
     Bar,
     draw_bars,
@@ -23,9 +23,9 @@ from deepsound.evaluation.scorecard.charts import (
     draw_reliability,
     nice_ticks,
 )
-from deepsound.evaluation.scorecard.feature_pictures import picture_features
-from deepsound.evaluation.scorecard.page import Mistake, Page, Section, render_page
-from deepsound.evaluation.scorecard.sections import (
+from deepsound.evaluation.render.html.feature_pictures import picture_features
+from deepsound.evaluation.render.html.page import Mistake, Page, Section, render_page
+from deepsound.evaluation.render.html.sections import (
     audit_section,
     calibration_section,
     confusion_section,

@@ -4,8 +4,8 @@ import numpy as np
 from markupsafe import Markup
 
 from deepsound.evaluation.coverage import CoverageCurve
-from deepsound.evaluation.scorecard.charts import draw_frame, draw_legend, draw_mark, nice_ticks, plot_axis
-from deepsound.evaluation.scorecard.svg import Point
+from deepsound.evaluation.render.html.charts import draw_frame, draw_legend, draw_mark, nice_ticks, plot_axis
+from deepsound.evaluation.render.html.svg import Point
 
 # Of fewer tracks than that an accuracy jumps about, and would only stretch the axis.
 _FEWEST_TRACKS = 10

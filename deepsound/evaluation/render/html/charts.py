@@ -8,8 +8,8 @@ import numpy as np
 from markupsafe import Markup
 
 from deepsound.evaluation.reliability import Reliability
-from deepsound.evaluation.scorecard.svg import Drawing, Point
-from deepsound.evaluation.scorecard.wording import brief
+from deepsound.evaluation.render.html.svg import Drawing, Point
+from deepsound.evaluation.render.html.wording import brief
 
 WIDTH = 320.0
 _CHARACTER = 6.4  # mean width of a character of 12 px

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from deepsound.evaluation.intervals import wilson_interval
 from deepsound.evaluation.paired import PairedComparison
-from deepsound.evaluation.scorecard.charts import Bar, draw_bars
-from deepsound.evaluation.scorecard.page import Chart, Listing, Section
-from deepsound.evaluation.scorecard.wording import percent, tracks
+from deepsound.evaluation.render.html.charts import Bar, draw_bars
+from deepsound.evaluation.render.html.page import Chart, Listing, Section
+from deepsound.evaluation.render.html.wording import percent, tracks
 
 _SIGNIFICANT = 0.05
 

@@ -1,0 +1,135 @@
+"""Segments to scores, and scores of segments to predictions of tracks: one UDF, one join, one groupBy."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from deepsound.evaluation.predictions import PREDICTION_SCHEMA
+from deepsound.label_maps import LabelMap, map_labels
+from deepsound.spark.heads import ship_head
+from deepsound.spark.score_input import NamedModel
+from deepsound.spark.udf import batch_udf, head_udf
+from deepsound.taxonomy import Taxonomy
+
+# Columns of segments/ that place a segment in its track; foreign folders may lack some.
+PLACES = {"segment_index": "int", "start_s": "double", "duration_s": "double"}
+# Means of the same numbers in another order differ by less: a rerun thus gives the same.
+_DIGITS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringModel:
+    """A model and what the collection's labels are in its words."""
+
+    named: NamedModel
+    label_map: LabelMap | None
+
+    @property
+    def genres(self) -> tuple[str, ...]:
+        """The full taxonomy."""
+        return self.named.bundle.taxonomy.genres
+
+
+def score_segments(spark: SparkSession, segments: DataFrame, models: Sequence[ScoringModel]) -> DataFrame:
+    """Scores of single segments: track_id, :data:`PLACES`, and a column of scores a model, called by its name."""
+    places = [
+        (F.col(name) if name in segments.columns else F.lit(None)).cast(kind).alias(name)
+        for name, kind in PLACES.items()
+    ]
+    scores = []
+    for model in models:
+        bundle = model.named.bundle
+        udf = head_udf(ship_head(spark, bundle.head).load, ood_score=bundle.ood.score)
+        scores.append(udf(F.col(bundle.feature)).alias(model.named.name))
+    return segments.select("track_id", *places, *scores)
+
+
+def timeline(scored: DataFrame, name: str) -> DataFrame:
+    """Which genre when, by one model: the rows of SCORES' ``segments/``."""
+    fields = ("predicted_genre", "confidence", "probabilities", "ood_score")
+    return scored.select("track_id", *PLACES, *(F.col(f"`{name}`.{field}").alias(field) for field in fields))
+
+
+def mean_by_track(scored: DataFrame, models: Sequence[ScoringModel]) -> DataFrame:
+    """Scores of tracks: track_id, n_segments, and a struct a model: probabilities, ood_score, reason.
+
+    The mean over all of a track's segments; one segment without a score leaves its track without, for that reason.
+    """
+    means = []
+    for model in models:
+        of_model = F.col(f"`{model.named.name}`")
+        probabilities = F.array(
+            *(F.round(F.avg(of_model["probabilities"][i]), _DIGITS) for i in range(len(model.genres)))
+        )
+        ood_score = F.round(F.avg(of_model["ood_score"]), _DIGITS)
+        means.append(
+            F.struct(
+                probabilities.alias("probabilities"),
+                ood_score.alias("ood_score"),
+                F.min(of_model["reason"]).alias("reason"),
+            ).alias(model.named.name)
+        )
+    return scored.groupBy("track_id").agg(F.count("*").cast("int").alias("n_segments"), *means)
+
+
+def predict_tracks(tracks: DataFrame, means: DataFrame, model: ScoringModel) -> DataFrame:
+    """The rows of ``predictions/``: every track once, with its prediction or with the reason for none.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        ``tracks/``, or those of them that are asked about.
+    means : DataFrame
+        From :func:`mean_by_track`, with this model among its own.
+    """
+    bundle = model.named.bundle
+    artist = F.col("artist") if "artist" in tracks.columns else F.lit(None).cast("string")
+    label_udf = _label_udf(bundle.taxonomy, model.label_map)
+    # The scores of segments count n_segments, too; those of tracks/ say how many there should be.
+    asked = tracks.select("track_id", artist.alias("artist"), "genre", "status", "error_code").withColumn(
+        "mapped", label_udf(F.col("genre").cast("string"))
+    )
+    joined = asked.join(
+        means.select("track_id", "n_segments", F.col(f"`{model.named.name}`").alias("m")), "track_id", "left"
+    )
+    is_scored = (F.col("status") == "ok") & F.col("n_segments").isNotNull() & F.col("m.reason").isNull()
+    probabilities = F.when(is_scored, F.col("m.probabilities"))
+    best = F.array_max(probabilities)
+    genres = F.array(*map(F.lit, model.genres))
+    ood_score = F.when(is_scored, F.col("m.ood_score"))
+    columns: dict[str, Column] = {
+        "track_id": F.col("track_id"),
+        "artist": F.col("artist"),
+        "genre": F.col("mapped.genre"),
+        "label": F.col("genre").cast("string"),
+        "label_outcome": F.col("mapped.outcome"),
+        "predicted_genre": F.element_at(genres, F.array_position(probabilities, best).cast("int")),
+        "confidence": F.least(best, F.lit(1.0)),
+        "probabilities": probabilities,
+        "ood_score": ood_score,
+        "is_ood": ood_score > bundle.ood.threshold,
+        "n_segments": F.coalesce(F.col("n_segments"), F.lit(0)),
+        # A track that is readable but has no segment must not vanish either.
+        "error_code": F.when(~is_scored, F.coalesce("error_code", "m.reason", F.lit("internal"))),
+    }
+    return joined.select(*(columns[name].alias(name) for name in PREDICTION_SCHEMA.names))
+
+
+def _label_udf(taxonomy: Taxonomy, label_map: LabelMap | None) -> Callable[..., Column]:
+    def map_batches(batches: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
+        for batch in batches:
+            labels = [None if pd.isna(label) else label for label in batch.tolist()]
+            outcomes = map_labels(labels, taxonomy=taxonomy, label_map=label_map).outcomes
+            yield pd.DataFrame(
+                {
+                    "genre": pd.Series([outcome.genre for outcome in outcomes], dtype="object"),
+                    "outcome": pd.Series([outcome.outcome for outcome in outcomes], dtype="object"),
+                }
+            )
+
+    schema = T.StructType([T.StructField(name, T.StringType()) for name in ("genre", "outcome")])
+    return batch_udf(map_batches, schema)

@@ -1,0 +1,95 @@
+"""What curves and ranks are made of: all scored tracks up to a million, above that a sample by hash."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from deepsound.evaluation.drift import TRACK_QUANTITIES, DriftReference, DriftReport, compare_tracks
+from deepsound.evaluation.intervals import number_units
+from deepsound.evaluation.quantification import Quantification, estimate_shares
+from deepsound.models.bundle import Bundle
+from deepsound.models.rows import read_rows
+from deepsound.spark.udf import batch_udf
+
+_MAX_TRACKS = 1_000_000
+# Of rows with all their probabilities, or whose segments are read once more: what shares and drift can use.
+_MAX_DETAILED = 10_000
+_CURVE_COLUMNS = ("artist", "genre", "label", "predicted_genre", "confidence", "ood_score", "is_ood")
+# Steps that a hash is told apart by.
+_RESOLUTION = 1 << 40
+
+
+def sample_predictions(predictions: DataFrame, *, n_scored: int) -> pa.Table:
+    """Scored tracks, for :func:`~deepsound.evaluation.evaluate.evaluate`: all, or about a million by hash."""
+    scored = _draw(predictions.where("predicted_genre is not null"), n_rows=n_scored, n_wanted=_MAX_TRACKS)
+    return scored.select(*_CURVE_COLUMNS).toArrow()
+
+
+def estimate_from_sample(predictions: DataFrame, bundle: Bundle, *, n_accepted: int) -> Quantification | None:
+    """Shares of genres among the tracks that were not called out-of-distribution; None without any."""
+    if not n_accepted:
+        return None
+    accepted = _draw(predictions.where("not is_ood"), n_rows=n_accepted, n_wanted=_MAX_DETAILED)
+    table = accepted.select("artist", "probabilities").toArrow()
+    if not table.num_rows:
+        return None
+    genres = bundle.taxonomy.genres
+    values = table["probabilities"].combine_chunks().flatten().to_numpy().reshape(-1, len(genres))
+    prior = bundle.count_genres("train")
+    return estimate_shares(values, prior=prior, genres=genres, units=number_units(table["artist"].to_pylist()))
+
+
+def measure_drift(
+    tracks: DataFrame, segments: DataFrame, predictions: DataFrame, bundle: Bundle, *, n_scored: int
+) -> DriftReport | None:
+    """How scored tracks differ from those of training; None where the bundle cannot say."""
+    if bundle.drift is None:
+        return None
+    chosen = _draw(
+        predictions.where("predicted_genre is not null"), n_rows=n_scored, n_wanted=_MAX_DETAILED
+    ).select("track_id", "artist", "confidence")
+    quantities = [name for name in (*TRACK_QUANTITIES, "container") if name in tracks.columns]
+    means = _feature_means(segments.join(chosen, "track_id", "left_semi"), bundle)
+    rows = chosen.join(tracks.select("track_id", *quantities), "track_id").join(means, "track_id")
+    return _compare(rows.toArrow(), bundle.drift)
+
+
+def _compare(table: pa.Table, reference: DriftReference) -> DriftReport:
+    n_dims = len(reference.features.names)
+    means = table["means"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, n_dims)
+    known = [name for name in ("confidence", *TRACK_QUANTITIES) if name in table.column_names]
+    columns = {name: table[name].cast(pa.float64()).to_numpy() for name in known}
+    containers = table["container"].to_pylist() if "container" in table.column_names else []
+    units = number_units(table["artist"].to_pylist())
+    return compare_tracks(reference, feature_means=means, columns=columns, containers=containers, units=units)
+
+
+def _feature_means(segments: DataFrame, bundle: Bundle) -> DataFrame:
+    """track_id, means: the mean of each dimension of the feature over frames and segments."""
+    shape = bundle.head.spec.shape
+
+    def average(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
+        for batch in batches:
+            features, _ = read_rows(batch.tolist(), shape=shape)
+            yield pd.Series(list(features.mean(axis=1, dtype=np.float64)), dtype="object")
+
+    udf = batch_udf(average, T.ArrayType(T.DoubleType()))
+    of_segments = segments.select("track_id", udf(bundle.feature).alias("m"))
+    means = F.array(*(F.avg(F.col("m")[i]) for i in range(shape[1])))
+    return of_segments.groupBy("track_id").agg(means.alias("means"))
+
+
+def _draw(rows: DataFrame, *, n_rows: int, n_wanted: int) -> DataFrame:
+    if n_rows <= n_wanted:
+        return rows
+    return rows.where(_place() < int(_RESOLUTION * (n_wanted / n_rows)))
+
+
+def _place() -> Column:
+    """A number of each track that is as good as drawn, and the same in every run."""
+    return F.pmod(F.xxhash64("track_id"), F.lit(_RESOLUTION))
