@@ -1,16 +1,62 @@
-"""Two models on the same tracks: which of them is better, and by how much."""
+"""Two models on the same tracks: which of them is better, and by how much, told by artists.
+
+Tracks of one artist are alike, so what is counted is artists (a track of unknown artist is its own unit). A unit
+leans to model A by ``d``: the tracks that A alone has right less those that B alone has. Were both models equally
+good, each unit could as well lean the other way, so the test is by coins: the sum of all ``d`` against the sums
+under all signs that they could have (R. A. Fisher, The Design of Experiments, 1935, section 21). With each track
+its own unit this is McNemar's test.
+
+All of it comes from sums over units (:class:`PairSums`), which Spark SQL can add up at any size.
+"""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.signal
 import scipy.stats
 
 from deepsound.errors import ParameterError
-from deepsound.evaluation.intervals import Interval, wilson_interval
+from deepsound.evaluation.intervals import Interval, interval_of
 
-# Below this many discordant tracks the exact test, from there on its mid-p.
-_N_EXACT = 25
+# Beyond this many units, or a sum of leanings that no array should hold, signs are as good as normal.
+_MAX_EXACT_UNITS, _MAX_EXACT_SUM = 100_000, 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairSums:
+    """What a comparison takes: tracks by who is right, and sums over units.
+
+    Attributes
+    ----------
+    n_both, n_only_a, n_only_b, n_neither : int
+        Tracks by who is right.
+    n_units : int
+        Artists, and tracks of unknown ones.
+    nn, na, nb, aa, ab, bb : int
+        Sums over units of products of two of: tracks (n), right ones of model A (a), right ones of model B (b).
+    flips : mapping of int to int
+        Units by how far they lean, to whichever side; those of 0 may be left out.
+    """
+
+    n_both: int
+    n_only_a: int
+    n_only_b: int
+    n_neither: int
+    n_units: int
+    nn: int
+    na: int
+    nb: int
+    aa: int
+    ab: int
+    bb: int
+    flips: Mapping[int, int]
+
+    @property
+    def n_tracks(self) -> int:
+        """All tracks that both were asked about."""
+        return self.n_both + self.n_only_a + self.n_only_b + self.n_neither
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,21 +67,24 @@ class PairedComparison:
     ----------
     n_both, n_only_a, n_only_b, n_neither : int
         Tracks by who is right.
+    n_units : int
+        Artists, and tracks of unknown ones, that the interval and the test rest on.
     difference : float
         Accuracy of A minus accuracy of B; ``low`` and ``high`` bound its 95 % interval.
     p_value : float
-        Two-sided McNemar test that both are right equally often; ``test`` says which form of it.
+        Two-sided, of both being right equally often; ``test`` says which form: ``mid-p``.
     """
 
     n_both: int
     n_only_a: int
     n_only_b: int
     n_neither: int
+    n_units: int
     difference: float
     low: float
     high: float
     p_value: float
-    test: str
+    test: str = "mid-p"
 
     @property
     def n_tracks(self) -> int:
@@ -47,90 +96,169 @@ class PairedComparison:
         """Tracks where one is right and the other wrong: all that the test looks at."""
         return self.n_only_a + self.n_only_b
 
+    @property
+    def unit(self) -> str:
+        """What interval and test count: ``artist``, or ``track`` where each track is its own unit."""
+        return "track" if self.n_units == self.n_tracks else "artist"
 
-def compare_paired(is_right_a: np.ndarray, is_right_b: np.ndarray) -> PairedComparison:
+
+def compare_paired(
+    is_right_a: np.ndarray, is_right_b: np.ndarray, *, units: np.ndarray | None = None
+) -> PairedComparison:
     """Compare two models by the tracks that they got right.
 
     Parameters
     ----------
     is_right_a, is_right_b : np.ndarray [shape=(n_tracks,), bool]
         The same tracks in the same order.
+    units : np.ndarray [shape=(n_tracks,), int64, at least 0], or None
+        The artist of each track, from :func:`~deepsound.evaluation.intervals.number_units`; None for each track
+        as its own unit.
 
     Raises
     ------
     ParameterError
         No track, or different numbers of them.
     """
-    if not len(is_right_a) or len(is_right_a) != len(is_right_b):
-        raise ParameterError(
-            f"{len(is_right_a)} tracks of one model against {len(is_right_b)} of the other; "
-            "wanted the same tracks, at least one"
-        )
-    a, b = is_right_a.astype(bool), is_right_b.astype(bool)
-    n_both, n_only_a, n_only_b = int((a & b).sum()), int((a & ~b).sum()), int((~a & b).sum())
-    n_neither = len(a) - n_both - n_only_a - n_only_b
-    return compare_counts(n_both, n_only_a, n_only_b, n_neither)
+    return compare_pairs(sum_pairs(is_right_a, is_right_b, units=units))
 
 
 def compare_counts(n_both: int, n_only_a: int, n_only_b: int, n_neither: int) -> PairedComparison:
-    """The comparison of tracks that were counted by who is right.
+    """The comparison of tracks, each its own unit, that were counted by who is right.
 
     Raises
     ------
     ParameterError
         No track.
     """
-    n_tracks = n_both + n_only_a + n_only_b + n_neither
-    if not n_tracks:
-        raise ParameterError("a comparison of two models on no track")
-    low, high = newcombe_interval(n_both, n_only_a, n_only_b, n_neither)
-    p_value, test = mcnemar_test(n_only_a, n_only_b)
-    return PairedComparison(
+    n_a, n_b = n_both + n_only_a, n_both + n_only_b
+    n_tracks = n_a + n_only_b + n_neither
+    sums = PairSums(
         n_both=n_both,
         n_only_a=n_only_a,
         n_only_b=n_only_b,
         n_neither=n_neither,
-        difference=(n_only_a - n_only_b) / n_tracks,
-        low=low,
-        high=high,
-        p_value=p_value,
-        test=test,
+        n_units=n_tracks,
+        nn=n_tracks,
+        na=n_a,
+        nb=n_b,
+        aa=n_a,
+        ab=n_both,
+        bb=n_b,
+        flips={1: n_only_a + n_only_b},
+    )
+    return compare_pairs(sums)
+
+
+def sum_pairs(is_right_a: np.ndarray, is_right_b: np.ndarray, *, units: np.ndarray | None = None) -> PairSums:
+    """The sums of tracks; parameters and errors as :func:`compare_paired`."""
+    n_tracks = len(is_right_a)
+    units = np.arange(n_tracks) if units is None else units
+    if not n_tracks or n_tracks != len(is_right_b) or n_tracks != len(units):
+        raise ParameterError(
+            f"{n_tracks} tracks of one model against {len(is_right_b)} of the other, in {len(units)} units; "
+            "wanted the same tracks, at least one"
+        )
+    a, b = is_right_a.astype(bool), is_right_b.astype(bool)
+    # Whole numbers in floats: exact up to 2^53.
+    n_of_unit, a_of_unit, b_of_unit = (np.bincount(units, weights=values) for values in (np.ones(n_tracks), a, b))
+    leanings, counts = np.unique(np.abs(a_of_unit - b_of_unit)[n_of_unit > 0], return_counts=True)
+    n_both, n_only_a, n_only_b = int((a & b).sum()), int((a & ~b).sum()), int((~a & b).sum())
+    return PairSums(
+        n_both=n_both,
+        n_only_a=n_only_a,
+        n_only_b=n_only_b,
+        n_neither=n_tracks - n_both - n_only_a - n_only_b,
+        n_units=int((n_of_unit > 0).sum()),
+        nn=int(n_of_unit @ n_of_unit),
+        na=int(n_of_unit @ a_of_unit),
+        nb=int(n_of_unit @ b_of_unit),
+        aa=int(a_of_unit @ a_of_unit),
+        ab=int(a_of_unit @ b_of_unit),
+        bb=int(b_of_unit @ b_of_unit),
+        flips={int(leaning): int(count) for leaning, count in zip(leanings, counts, strict=True) if leaning},
     )
 
 
-def mcnemar_test(n_only_a: int, n_only_b: int) -> tuple[float, str]:
-    """Two-sided McNemar test; the p value, and ``exact`` or ``mid-p``.
+def compare_pairs(sums: PairSums) -> PairedComparison:
+    """The comparison, from sums over units.
 
-    Among the tracks where one model is right and the other wrong, each is as likely to be the right one, if both
-    are equally good: a binomial with p = 1/2 (Q. McNemar, Psychometrika 12 (1947) 153-157). The exact test keeps
-    its level whatever the numbers, but is cautious; from 25 discordant tracks on the mid-p test is taken, which
-    counts half of the observed outcome's own probability. Source: M. W. Fagerland, S. Lydersen and P. Laake, BMC
-    Med. Res. Methodol. 13:91 (2013), who advise against the continuity-corrected chi-squared test.
+    Raises
+    ------
+    ParameterError
+        No track.
     """
-    n = n_only_a + n_only_b
-    fewer = min(n_only_a, n_only_b)
-    if not n:
-        return 1.0, "exact"
-    tail = float(scipy.stats.binom.cdf(fewer, n, 0.5))
-    if n < _N_EXACT:
-        return min(1.0, 2 * tail), "exact"
-    own = float(scipy.stats.binom.pmf(fewer, n, 0.5))
-    if n_only_a == n_only_b:
-        return 1 - own / 2, "mid-p"
-    return 2 * tail - own, "mid-p"
+    if not sums.n_tracks:
+        raise ParameterError("a comparison of two models on no track")
+    low, high = difference_interval(sums)
+    return PairedComparison(
+        n_both=sums.n_both,
+        n_only_a=sums.n_only_a,
+        n_only_b=sums.n_only_b,
+        n_neither=sums.n_neither,
+        n_units=sums.n_units,
+        difference=(sums.n_only_a - sums.n_only_b) / sums.n_tracks,
+        low=low,
+        high=high,
+        p_value=sign_flip_test(sums.flips, difference=sums.n_only_a - sums.n_only_b),
+    )
 
 
-def newcombe_interval(n_both: int, n_only_a: int, n_only_b: int, n_neither: int) -> Interval:
+def sign_flip_test(flips: Mapping[int, int], *, difference: int) -> float:
+    """Two-sided mid-p of a sum whose terms' signs are coins: ``P(|S| > s) + P(|S| = s) / 2``.
+
+    Parameters
+    ----------
+    flips : mapping of int to int
+        How many terms there are of each size.
+    difference : int
+        The sum that was found.
+
+    Returns
+    -------
+    float, 0..1
+        1 where there is no term but 0.
+
+    Notes
+    -----
+    Exact, by convolution of binomials, one for each size. With terms of 1 it is McNemar's mid-p: M. W. Fagerland,
+    S. Lydersen and P. Laake, BMC Med. Res. Methodol. 13:91 (2013), who advise it for any number of tracks, where
+    the exact test is too cautious. Beyond 100,000 terms, or a largest sum of a million, by the normal
+    distribution.
+    """
+    terms = {size: count for size, count in flips.items() if size and count}
+    if not terms:
+        return 1.0
+    largest = sum(size * count for size, count in terms.items())
+    if sum(terms.values()) > _MAX_EXACT_UNITS or largest > _MAX_EXACT_SUM:
+        deviation = math.sqrt(sum(size**2 * count for size, count in terms.items()))
+        return float(2 * scipy.stats.norm.sf(abs(difference) / deviation))
+    # The sum is 2T - largest, T that of the terms whose coin fell on plus; T is as likely as largest - T.
+    probabilities = _convolve([_binomial(size, count) for size, count in terms.items()])
+    fewest = (largest - abs(difference)) // 2
+    equal = float(probabilities[fewest])
+    return min(2 * float(probabilities[:fewest].sum()) + equal, 1.0) if difference else 1 - equal / 2
+
+
+def difference_interval(sums: PairSums) -> Interval:
     """95 % interval of the difference between two accuracies on the same tracks.
 
-    Wilson's intervals of both, squared and added with the correlation of the answers. Source: R. G. Newcombe,
-    Stat. Med. 17 (1998) 2635-2650, method 10.
+    Wilson's intervals of both, squared and added with the correlation of the answers: R. G. Newcombe, Stat. Med.
+    17 (1998) 2635-2650, method 10. Variances and correlation are by artists; with each track its own unit, this
+    is Newcombe's.
     """
-    n = n_both + n_only_a + n_only_b + n_neither
-    n_a, n_b = n_both + n_only_a, n_both + n_only_b
-    p_a, p_b = n_a / n, n_b / n
-    (low_a, high_a), (low_b, high_b) = wilson_interval(n_a, n), wilson_interval(n_b, n)
-    phi = _correlation(n_both, n_only_a, n_only_b, n_neither)
+    n = sums.n_tracks
+    p_a, p_b = (sums.n_both + sums.n_only_a) / n, (sums.n_both + sums.n_only_b) / n
+    # Wilson's variance of single tracks is by n; of artists, by one less.
+    factor = sums.n_units / (sums.n_units - 1) if 1 < sums.n_units < n else 1.0
+    variance_a = factor * max(sums.aa - 2 * p_a * sums.na + p_a**2 * sums.nn, 0.0) / n**2
+    variance_b = factor * max(sums.bb - 2 * p_b * sums.nb + p_b**2 * sums.nn, 0.0) / n**2
+    covariance = factor * (sums.ab - p_a * sums.nb - p_b * sums.na + p_a * p_b * sums.nn) / n**2
+    (low_a, high_a), (low_b, high_b) = (
+        interval_of(p, variance=variance, n_units=sums.n_units, n_tracks=n)
+        for p, variance in ((p_a, variance_a), (p_b, variance_b))
+    )
+    phi = _correlate(covariance, variance_a, variance_b, spread=p_a * (1 - p_a) * p_b * (1 - p_b))
 
     def distance(one: float, other: float) -> float:
         return math.sqrt(max(one**2 - 2 * phi * one * other + other**2, 0.0))
@@ -142,13 +270,30 @@ def newcombe_interval(n_both: int, n_only_a: int, n_only_b: int, n_neither: int)
     )
 
 
-def _correlation(n_both: int, n_only_a: int, n_only_b: int, n_neither: int) -> float:
-    """Newcombe's phi: 0 where a margin is empty, and a positive one corrected for continuity by n / 2."""
-    n = n_both + n_only_a + n_only_b + n_neither
-    margins = (n_both + n_only_a) * (n_only_b + n_neither) * (n_both + n_only_b) * (n_only_a + n_neither)
-    if not margins:
+def _correlate(covariance: float, variance_a: float, variance_b: float, *, spread: float) -> float:
+    """Newcombe's phi: 0 where nothing varies, and a positive one corrected for continuity.
+
+    His correction is 1 / (2 n) of the product of both deviations; here n is the number of independent tracks.
+    """
+    scale = math.sqrt(variance_a * variance_b)
+    if not scale or not spread:
         return 0.0
-    product = n_both * n_neither - n_only_a * n_only_b
-    if product > 0:
-        return max(product - n / 2, 0.0) / math.sqrt(margins)
-    return product / math.sqrt(margins)
+    phi = covariance / scale
+    if phi > 0:
+        return min(max(phi - scale / (2 * spread), 0.0), 1.0)
+    return max(phi, -1.0)
+
+
+def _binomial(size: int, count: int) -> np.ndarray:
+    """Probabilities of sums of so many terms that are 0 or their size by a coin [shape=(size * count + 1,)]."""
+    probabilities = np.zeros(size * count + 1)
+    probabilities[::size] = scipy.stats.binom.pmf(np.arange(count + 1), count, 0.5)
+    return probabilities
+
+
+def _convolve(parts: list[np.ndarray]) -> np.ndarray:
+    """Probabilities of the sum of all, the shortest put together first: artists of many sizes make many parts."""
+    while len(parts) > 1:
+        parts.sort(key=len, reverse=True)
+        parts.append(np.maximum(scipy.signal.convolve(parts.pop(), parts.pop()), 0.0))
+    return parts[0]
