@@ -38,6 +38,7 @@ TRAIN = [
     "jinja2>=3.1",
 ]
 DEV = [
+    "pyspark[connect]>=4.0,<5",
     "pytest>=8",
     "pytest-randomly>=3.15",
     "hypothesis>=6.100",

@@ -81,7 +81,9 @@ def read_rows(
     ]
     whole = [i for i, reason in enumerate(reasons) if reason is None]
     if whole:
-        features[whole] = np.stack([np.asarray(rows[i], np.float32) for i in whole])
+        # What float32 does not hold is infinite, and told as such.
+        with np.errstate(over="ignore"):
+            features[whole] = np.stack([np.asarray(rows[i], np.float32) for i in whole])
     for i in np.flatnonzero(~np.isfinite(features).all(axis=1)).tolist():
         reasons[i] = NOT_FINITE
     return features.reshape(-1, *shape), reasons

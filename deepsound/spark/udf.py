@@ -1,11 +1,10 @@
 """Models as pandas UDFs: a column of a feature to a column of scores, on any DataFrame and in SQL."""
 
 from collections.abc import Callable, Iterator
-
 from typing import Any
 
 import pandas as pd
-from pyspark.sql import SparkSession
+from pyspark.sql import Column, SparkSession
 from pyspark.sql import types as T
 from pyspark.sql.pandas.functions import pandas_udf
 
@@ -74,16 +73,14 @@ def head_udf(load: Callable[[], Head], *, ood_score: str) -> Callable[..., Colum
 def batch_udf(
     function: Callable[[Iterator[pd.Series]], Iterator[Any]], returns: T.DataType
 ) -> Callable[..., Column]:
-    """A pandas UDF of one column that sees a task's batches one after the other, so that it can load something once.
+    """A pandas UDF of one column that sees a task's batches one after the other: it can load something once.
 
     Parameters
     ----------
     function : callable
         From Series to Series, or to DataFrames where ``returns`` is a struct.
     """
-    # Its type hints tell Spark how to call it; Spark's own hints do not know of frames that come of it.
-    result = pd.DataFrame if isinstance(returns, T.StructType) else pd.Series
-    function.__annotations__ = {"batches": Iterator[pd.Series], "return": Iterator[result]}
+    # Its type hints tell Spark how to call it; Spark's own do not know of frames that come of it.
     udf: Callable[..., Column] = pandas_udf(function, returns)  # type: ignore[call-overload]
     return udf
 
@@ -96,4 +93,4 @@ def register_udf(spark: SparkSession, name: str, bundle: Bundle) -> None:
     name : str
         What SQL calls it; an earlier function of that name makes way.
     """
-    spark.udf.register(name, genre_udf(bundle))  # type: ignore[arg-type]
+    spark.udf.register(name, genre_udf(bundle))

@@ -103,14 +103,11 @@ def _to_png(figure: Figure) -> bytes:
 
 
 def _collect_figures(outcome: TrainingOutcome) -> dict[str, float]:
-    low, high = outcome.interval_by_artist
     before, after = outcome.predictions.compute_reliabilities()
     fitted, folds = outcome.fitted, outcome.folds
     figures = {
         **{f"validation_{name}": value for name, value in headline_numbers(outcome.validation).items()},
         **{f"test_{name}": value for name, value in headline_numbers(outcome.test).items()},
-        "test_accuracy_by_artist_low": low,
-        "test_accuracy_by_artist_high": high,
         "test_ece": after.ece,
         "test_ece_before_temperature": before.ece,
         "test_adaptive_ece": after.adaptive_ece,

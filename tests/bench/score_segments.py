@@ -6,13 +6,13 @@ away, as :mod:`tests.bench.score_by_udf` does it.
 
 import sys
 
+from deepsound.spark.score_parts import SegmentTable, list_table
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from deepsound.config import ScoreSettings
 from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.score_job import make_scorer
-from deepsound.spark.score_parts import SegmentTable, list_table
 from deepsound.training import mlflow_store, registry
 
 

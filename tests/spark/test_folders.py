@@ -7,6 +7,7 @@ import shutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deepsound.spark.score_parts import list_table
 
 from deepsound.config import ExtractSettings
 from deepsound.errors import InputError, OutputError, SchemaMismatchError
@@ -15,7 +16,6 @@ from deepsound.spark.extract import RerunPolicy, extract
 from deepsound.spark.features import read_features
 from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.score_job import ScoreJob
-from deepsound.spark.score_parts import list_table
 from deepsound.spark.tables import read_files, read_table
 from tests.spark.test_score import cut_into_files, make_tracks, names_in, read_predictions, run
 

@@ -4,11 +4,13 @@ import sklearn.metrics
 
 from deepsound.errors import ParameterError
 from deepsound.evaluation.calibration import fit_temperature, mean_by_track
-from deepsound.evaluation.intervals import bootstrap_confusion, wilson_interval
-from deepsound.evaluation.metrics import compute_metrics, count_confusion
+from deepsound.evaluation.intervals import wilson_interval
+from deepsound.evaluation.metrics import compute_metrics, count_confusion, measure
 from deepsound.evaluation.ood import compute_energy, fit_threshold
 from deepsound.evaluation.pictures import draw_confusion, draw_learning_curves
-from deepsound.evaluation.report import format_per_genre, headline_numbers, metrics_to_plain, per_genre_rows
+from deepsound.evaluation.render.plain import headline_numbers, metrics_to_plain, per_genre_rows
+from deepsound.evaluation.render.text import format_per_genre
+from tests.confusions import metrics_of
 
 GENRES = ("a", "b", "c", "d")
 
@@ -18,7 +20,7 @@ def test_metrics_equal_scikit_learn(seed):
     rng = np.random.default_rng(seed)
     truth, predicted = rng.integers(0, 4, 80), rng.integers(0, 4, 80)
     predicted[:40] = truth[:40]
-    metrics = compute_metrics(count_confusion(truth, predicted, n_genres=4), genres=GENRES)
+    metrics = measure(truth, predicted, genres=GENRES)
     precision, recall, f1, support = sklearn.metrics.precision_recall_fscore_support(truth, predicted)
     np.testing.assert_array_equal(metrics.confusion, sklearn.metrics.confusion_matrix(truth, predicted))
     assert [line.precision for line in metrics.per_genre] == pytest.approx(precision)
@@ -30,7 +32,7 @@ def test_metrics_equal_scikit_learn(seed):
 
 
 def test_undefined_is_none_and_left_out_of_means():
-    metrics = compute_metrics(np.array([[2, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]), genres=GENRES)
+    metrics = metrics_of(np.array([[2, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]), genres=GENRES)
     a, b, c, d = metrics.per_genre
     assert (a.precision, a.recall, a.f1) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
     assert (b.precision, b.recall, b.f1) == (None, 0.0, 0.0)
@@ -43,23 +45,39 @@ def test_undefined_is_none_and_left_out_of_means():
 
 def test_every_figure_has_its_interval():
     confusion = np.array([[8, 1, 1, 0], [2, 6, 0, 2], [0, 0, 9, 1], [1, 0, 0, 0]])
-    metrics = compute_metrics(confusion, genres=GENRES)
-    intervals = bootstrap_confusion(confusion)
+    metrics = metrics_of(confusion, genres=GENRES)
     a = metrics.per_genre[0]
     assert (a.recall_low, a.recall_high) == wilson_interval(8, 10)
     assert (a.precision_low, a.precision_high) == wilson_interval(8, 11)
-    assert (a.f1_low, a.f1_high) == intervals.f1[0]
+    assert a.f1_low < a.f1 < a.f1_high
     plain = metrics_to_plain(metrics)
-    assert (plain["macro_f1_low"], plain["macro_f1_high"]) == metrics.macro_f1_interval == intervals.macro_f1
-    assert (plain["macro_recall_low"], plain["macro_recall_high"]) == intervals.macro_recall
-    assert (plain["macro_precision_low"], plain["macro_precision_high"]) == intervals.macro_precision
+    for name in ("f1", "recall", "precision"):
+        low, high = plain[f"macro_{name}_low"], plain[f"macro_{name}_high"]
+        assert (low, high) == getattr(metrics, f"macro_{name}_interval")
+        assert low < plain[f"macro_{name}"] < high
     assert headline_numbers(metrics) == {
         key: value for key, value in plain.items() if key.startswith(("accuracy", "macro_"))
     }
+    assert (plain["interval_unit"], plain["n_artists"]) == ("track", 0)
+
+
+def test_means_say_what_they_leave_out():
+    metrics = metrics_of(np.array([[2, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]), genres=GENRES)
+    assert metrics.remarks == (
+        "macro precision leaves out b, d: no track was predicted so",
+        "macro recall and F1 leave out c, d: no track is of it",
+    )
+    assert metrics_of(np.diag([1, 1, 1, 1]), genres=GENRES).remarks == ()
+    assert metrics_of(np.zeros((4, 4), int), genres=GENRES).remarks == ()
+
+
+def test_artists_must_be_one_a_track():
+    with pytest.raises(ParameterError, match="2 artists of 1 tracks"):
+        measure(np.array([0]), np.array([0]), genres=GENRES, artists=["a", "b"])
 
 
 def test_nothing_labelled():
-    metrics = compute_metrics(np.zeros((4, 4), int), genres=GENRES)
+    metrics = metrics_of(np.zeros((4, 4), int), genres=GENRES)
     plain = metrics_to_plain(metrics)
     assert {plain[key] for key in plain if key.startswith(("accuracy", "macro_"))} == {None}
     assert headline_numbers(metrics) == {}
@@ -71,7 +89,7 @@ def test_bad_indices():
     with pytest.raises(ParameterError, match="2 true genres against 1"):
         count_confusion([0, 1], [0], n_genres=4)
     with pytest.raises(ParameterError, match="for 4 genres"):
-        compute_metrics(np.zeros((3, 3), int), genres=GENRES)
+        compute_metrics(np.zeros((3, 3), int), spread=None, genres=GENRES)
 
 
 def test_temperature_finds_the_scale_of_overconfident_logits():
@@ -101,7 +119,7 @@ def test_energy_and_threshold():
 
 
 def test_pictures_show_the_counts():
-    metrics = compute_metrics(np.diag([7, 5, 3, 2]), genres=GENRES)
+    metrics = metrics_of(np.diag([7, 5, 3, 2]), genres=GENRES)
     axes = draw_confusion(metrics, title="toy").axes[0]
     assert {text.get_text() for text in axes.texts} == {"7", "5", "3", "2"}
     assert "accuracy 1.00" in axes.get_title()
@@ -112,5 +130,5 @@ def test_pictures_show_the_counts():
 
 
 def test_table_has_a_dash_for_undefined():
-    rows = per_genre_rows(compute_metrics(np.diag([1, 0, 0, 0]), genres=GENRES))
+    rows = per_genre_rows(metrics_of(np.diag([1, 0, 0, 0]), genres=GENRES))
     assert format_per_genre(rows).splitlines()[2].split() == ["b", "0", "0", "-", "-", "-", "-"]

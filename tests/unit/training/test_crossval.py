@@ -7,11 +7,11 @@ import scipy.special
 from deepsound.config import SplitSettings, TrainSettings
 from deepsound.data.groups import LabelledTrack
 from deepsound.errors import SplitError
-from deepsound.evaluation.metrics import compute_metrics
 from deepsound.taxonomy import Taxonomy
 from deepsound.training import crossval
 from deepsound.training.crossval import cross_validate, iterate_folds
 from deepsound.training.dataset import Collection, Subset
+from tests.confusions import metrics_of
 
 GENRES = ("high", "low", "noise")
 SETTINGS = TrainSettings(feature="toy", seed=3)
@@ -88,7 +88,7 @@ def test_figures_per_fold_and_pooled():
     for true, predicted in zip(result.true_indices, result.predicted_indices, strict=True):
         confusion[true, predicted] += 1
     assert (result.pooled.confusion == confusion).all()
-    assert result.pooled.accuracy == compute_metrics(confusion, genres=GENRES).accuracy == np.mean(~is_wrong)
+    assert result.pooled.accuracy == metrics_of(confusion, genres=GENRES).accuracy == np.mean(~is_wrong)
     assert result.groups[0] == "artist:high 0"
     assert (
         "3-fold cross-validation of 36 tracks in 18 groups: accuracy 0.667, sd over folds 0.577"

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from deepsound.errors import ParameterError
-from deepsound.evaluation.collection import Blunder, CollectionEvaluation, Distances, PredictedGenre
 from deepsound.evaluation.coverage import compute_coverage
 from deepsound.evaluation.detection import evaluate_detection
 from deepsound.evaluation.drift import build_reference, compare, count_tracks
-from deepsound.evaluation.metrics import compute_metrics, count_confusion
+from deepsound.evaluation.intervals import wilson_interval
+from deepsound.evaluation.metrics import measure
 from deepsound.evaluation.ood import fit_rule
 from deepsound.evaluation.paired import compare_paired
 from deepsound.evaluation.quantification import estimate_shares
@@ -26,10 +26,15 @@ from deepsound.evaluation.render.html.collection import (
     collection_page,
     collection_sections,
 )
-from deepsound.evaluation.render.html.comparison import comparison_section, comparison_sections, describe_comparison
+from deepsound.evaluation.render.html.comparison import (
+    comparison_section,
+    comparison_sections,
+    describe_comparison,
+)
 from deepsound.evaluation.render.html.page import Chart, Link, Listing, Notice, Table, link_or_text
 from deepsound.evaluation.render.html.plots import draw_coverage, draw_distances
 from deepsound.evaluation.render.html.wording import brief, percent
+from deepsound.evaluation.report import Distances, Mistake, PredictedGenre, Report
 
 EVIL = "<script>alert('&\"')</script>"
 GENRES = ("blues", EVIL, "jazz")
@@ -37,8 +42,7 @@ HOME = np.random.default_rng(9).gamma(4, size=200)
 
 
 def make_metrics(true=(), predicted=(), genres=GENRES):
-    confusion = count_confusion(list(true), list(predicted), n_genres=len(genres))
-    return compute_metrics(confusion, genres=genres)
+    return measure(np.array(true, np.int64), np.array(predicted, np.int64), genres=genres)
 
 
 def make_distances(scores, *, labelled=None, right=None, knows_home=True):
@@ -56,7 +60,9 @@ def make_distances(scores, *, labelled=None, right=None, knows_home=True):
         detection={"all": evaluate_detection(HOME, scores)} if knows_home and len(scores) else {},
         n_ood=int(is_ood.sum()),
         n_scored=len(scores),
+        ood_interval=wilson_interval(int(is_ood.sum()), len(scores)) if len(scores) else None,
         accepted_accuracy=accepted,
+        accepted_interval=wilson_interval(*accepted) if accepted[1] else None,
     )
 
 
@@ -80,9 +86,7 @@ def make_drift(n_tracks, *, shift=0.0):
     return compare(reference, counts)
 
 
-def make_evaluation(
-    n=200, *, labelled=True, seed=0, shift=0.0, farther=1.2, failures=None, genres=GENRES, **changes
-):
+def make_report(n=200, *, labelled=True, seed=0, shift=0.0, farther=1.2, failures=None, genres=GENRES, **changes):
     """n scored tracks, labelled or not, some of them foreign."""
     rng = np.random.default_rng(seed)
     failures = {} if failures is None else failures
@@ -96,8 +100,8 @@ def make_evaluation(
     distances = distances or make_distances(scores)
     is_ood = scores > distances.rule.threshold
     chosen = [predicted == i for i in range(n_genres)]
-    confusion = np.full((n_genres, n_genres), 3) + 27 * np.eye(n_genres, dtype=int)
-    counts = np.array([int(c.sum()) for c in chosen])
+    probabilities = np.full((n, n_genres), 0.1 / n_genres)
+    probabilities[np.arange(n), predicted] += 0.9
     parts = {
         "metrics": make_metrics(true, predicted, genres) if labelled else make_metrics(genres=genres),
         "n_tracks": n + sum(failures.values()),
@@ -117,28 +121,29 @@ def make_evaluation(
         "reliability": compute_reliability(confidences, is_right=is_right) if labelled and n else None,
         "coverage": compute_coverage(confidences, is_right=is_right) if labelled and n else None,
         "distances": distances,
-        "shares": estimate_shares(counts, confusion=confusion, genres=genres) if n else None,
+        "shares": estimate_shares(probabilities, prior=np.full(n_genres, 30), genres=genres) if n else None,
         "drift": make_drift(n, shift=shift),
+        "n_sampled": n,
     }
-    return CollectionEvaluation(**{**parts, **changes})
+    return Report(**{**parts, **changes})
 
 
-BLUNDERS = tuple(
-    Blunder(track_id=f"{EVIL}/{i}.mp3", true_genre=EVIL, predicted_genre="jazz", confidence=0.99, is_ood=i == 0)
+MISTAKES = tuple(
+    Mistake(track_id=f"{EVIL}/{i}.mp3", true_genre=EVIL, predicted_genre="jazz", confidence=0.99, is_ood=i == 0)
     for i in range(3)
 )
 
 
-def make_page(evaluation, **options):
+def make_page(report, **options):
     given = {
         "title": f"{EVIL} on fma_small",
         "subtitle": EVIL,
-        "blunders": BLUNDERS if evaluation.coverage is not None else (),
+        "mistakes": MISTAKES if report.coverage is not None else (),
         "facts": {EVIL: EVIL, "run": link_or_text(EVIL, url="https://example.org/#/runs/1")},
         "folded": {EVIL: {EVIL: EVIL}},
         "footer": EVIL,
     }
-    return collection_page(evaluation, **{**given, **options})
+    return collection_page(report, **{**given, **options})
 
 
 def parse(page):
@@ -175,21 +180,21 @@ def block(section, kind):
 
 
 CASES = {
-    "labelled": make_evaluation(failures={EVIL: 3, "audio_decode": 9}, shift=1.0),
-    "unlabelled": make_evaluation(labelled=False),
-    "only foreign labels": make_evaluation(labelled=False, labels={"unmapped": 150, EVIL: 50}),
-    "one track": make_evaluation(1),
-    "one unlabelled track": make_evaluation(1, labelled=False),
-    "no track": make_evaluation(0, labelled=False),
-    "all failed": make_evaluation(0, labelled=False, failures={"audio_decode": 4}),
-    "old bundle": make_evaluation(shares=None, drift=None, distances=make_distances(HOME, knows_home=False)),
-    "old bundle, no track": make_evaluation(0, labelled=False, shares=None, drift=None),
-    "all wrong": make_evaluation(
+    "labelled": make_report(failures={EVIL: 3, "audio_decode": 9}, shift=1.0),
+    "unlabelled": make_report(labelled=False),
+    "only foreign labels": make_report(labelled=False, labels={"unmapped": 150, EVIL: 50}),
+    "one track": make_report(1),
+    "one unlabelled track": make_report(1, labelled=False),
+    "no track": make_report(0, labelled=False),
+    "all failed": make_report(0, labelled=False, failures={"audio_decode": 4}),
+    "old bundle": make_report(shares=None, drift=None, distances=make_distances(HOME, knows_home=False)),
+    "old bundle, no track": make_report(0, labelled=False, shares=None, drift=None),
+    "all wrong": make_report(
         30,
         metrics=make_metrics([0] * 30, [1] * 30),
         coverage=compute_coverage(np.full(30, 0.5), is_right=np.zeros(30, bool)),
     ),
-    "one genre": make_evaluation(20, genres=("only",)),
+    "one genre": make_report(20, genres=("only",)),
 }
 
 
@@ -212,8 +217,8 @@ def test_every_page_is_whole_and_text_stays_text(name):
 
 
 def test_a_labelled_page_begins_with_how_right_it_is():
-    evaluation = CASES["labelled"]
-    titles = [section.title for section in collection_sections(evaluation, blunders=BLUNDERS)]
+    report = CASES["labelled"]
+    titles = [section.title for section in collection_sections(report, mistakes=MISTAKES)]
     assert titles == [
         "Genre by genre",
         "What is taken for what",
@@ -226,28 +231,26 @@ def test_a_labelled_page_begins_with_how_right_it_is():
         "Labels",
         "Tracks that failed",
     ]
-    head = collection_headline(evaluation)
-    assert head.share == evaluation.metrics.accuracy
+    head = collection_headline(report)
+    assert head.share == report.metrics.accuracy
     assert head.of.startswith("of 200 labelled tracks right")
-    half = evaluation.coverage.accuracy_at(0.5)
+    half = report.coverage.accuracy_at(0.5)
     assert f"Of the half that the model is surest of, {percent(half)} are right" in head.remarks
 
 
 def test_an_unlabelled_page_begins_with_what_there_is():
-    evaluation = CASES["unlabelled"]
-    sections = collection_sections(evaluation, blunders=())
+    report = CASES["unlabelled"]
+    sections = collection_sections(report, mistakes=())
     assert [section.title for section in sections] == [
         "What the collection holds",
         "How far from home?",
         "What is other than in training?",
         "Labels",
     ]
-    head = collection_headline(evaluation)
+    head = collection_headline(report)
     assert (head.share, head.of) == (None, "200 tracks scored, none with a genre that the model knows")
-    counted = [
-        dataclasses.replace(line, n_tracks=n) for line, n in zip(evaluation.genres, (90, 60, 50), strict=True)
-    ]
-    head = collection_headline(dataclasses.replace(evaluation, genres=tuple(counted)))
+    counted = [dataclasses.replace(line, n_tracks=n) for line, n in zip(report.genres, (90, 60, 50), strict=True)]
+    head = collection_headline(dataclasses.replace(report, genres=tuple(counted)))
     assert head.remarks[0] == "Predicted most often: blues, 90 of 200 (45 %)"
     assert "holds where each genre sounds as it does at home" in sections[0].lead
 
@@ -258,10 +261,10 @@ def test_headlines_without_a_scored_track():
 
 
 def test_tracks_of_other_labels_are_told_and_not_counted():
-    evaluation = make_evaluation(labels={"mapped": 200, "unmapped": 6, "ambiguous": 4, "unlabelled": 7})
+    report = make_report(labels={"mapped": 200, "unmapped": 6, "ambiguous": 4, "unlabelled": 7})
     remark = "10 tracks with other labels than the model's genres are not counted"
-    assert remark in collection_headline(evaluation).remarks
-    rows = block(find(collection_sections(evaluation, blunders=()), "Labels"), Table).rows
+    assert remark in collection_headline(report).remarks
+    rows = block(find(collection_sections(report, mistakes=()), "Labels"), Table).rows
     assert [row[:2] for row in rows] == [
         ("a known genre", "200"),
         ("an unknown genre", "6"),
@@ -274,9 +277,9 @@ def test_badges_say_what_to_know_first():
     assert ("12 failed", "bad") in collection_badges(CASES["labelled"])
     assert ("drift", "bad") in collection_badges(CASES["labelled"])
     assert dict(collection_badges(CASES["unlabelled"]))["unlabelled"] == "plain"
-    assert "drift" not in dict(collection_badges(make_evaluation(9)))
-    assert dict(collection_badges(make_evaluation(9)))["none failed"] == "good"
-    far = make_evaluation(farther=3.0)
+    assert "drift" not in dict(collection_badges(make_report(9)))
+    assert dict(collection_badges(make_report(9)))["none failed"] == "good"
+    far = make_report(farther=3.0)
     share = f"{percent(far.distances.n_ood / 200)} out-of-distribution"
     assert (share, "bad") in collection_badges(far)
 
@@ -284,14 +287,14 @@ def test_badges_say_what_to_know_first():
 @pytest.mark.parametrize(("n_ood", "n_scored", "style"), [(8, 100, "plain"), (20, 100, "bad"), (1, 3, "plain")])
 def test_a_share_of_foreign_tracks_is_bad_beyond_what_home_shows(n_ood, n_scored, style):
     distances = dataclasses.replace(CASES["labelled"].distances, n_ood=n_ood, n_scored=n_scored)
-    badges = collection_badges(make_evaluation(distances=distances))
+    badges = collection_badges(make_report(distances=distances))
     assert badges[0] == (f"{percent(n_ood / n_scored)} out-of-distribution", style)
 
 
 def test_shares_stand_beside_each_other_with_their_notes():
-    evaluation = make_evaluation(labelled=False, farther=1.0)
-    noted = dataclasses.replace(evaluation.shares, notes=("few validation tracks", EVIL))
-    section = collection_sections(dataclasses.replace(evaluation, shares=noted), blunders=())[0]
+    report = make_report(labelled=False, farther=1.0)
+    noted = dataclasses.replace(report.shares, notes=("few validation tracks", EVIL))
+    section = collection_sections(dataclasses.replace(report, shares=noted), mistakes=())[0]
     bars = list(ET.fromstring(str(block(section, Chart).svg)).iter("rect"))[2:]  # the first two are the legend
     assert [bar.get("class") for bar in bars] == ["bar", "bar-second"] * 3
     drawn = np.array([float(bar.get("width")) for bar in bars])
@@ -307,19 +310,19 @@ def test_shares_stand_beside_each_other_with_their_notes():
 
 
 def test_foreign_tracks_make_the_shares_worth_less_unless_they_are_left_out():
-    far = make_evaluation(farther=3.0)
-    section = find(collection_sections(far, blunders=()), "What the collection holds")
+    far = make_report(farther=3.0)
+    section = find(collection_sections(far, mistakes=()), "What the collection holds")
     assert "Not to be relied on" in block(section, Notice).text
     kept = far.n_scored - far.distances.n_ood
     without = dataclasses.replace(far, shares=dataclasses.replace(far.shares, n_tracks=kept))
-    section = find(collection_sections(without, blunders=()), "What the collection holds")
+    section = find(collection_sections(without, mistakes=()), "What the collection holds")
     assert section.lead.endswith("Tracks called out-of-distribution are left out.")
     assert not [b for b in section.blocks if isinstance(b, Notice)]
     assert f"of {kept} tracks" in block(section, Chart).caption
 
 
 def test_old_bundles_count_what_was_predicted():
-    section = find(collection_sections(CASES["old bundle"], blunders=()), "What the collection holds")
+    section = find(collection_sections(CASES["old bundle"], mistakes=()), "What the collection holds")
     assert "its mistakes are not undone here" in section.lead
     assert str(block(section, Chart).svg).count("<rect") == 3
 
@@ -327,8 +330,8 @@ def test_old_bundles_count_what_was_predicted():
 def test_predicted_genres_have_confidence_error_and_distance():
     line = PredictedGenre(genre="blues", n_tracks=40, n_ood=10, mean_confidence=0.754, calibration_error=0.0312)
     none = PredictedGenre(genre=EVIL, n_tracks=0, n_ood=0, mean_confidence=None, calibration_error=None)
-    evaluation = make_evaluation(40, labelled=False, genres=GENRES[:2])
-    sections = collection_sections(dataclasses.replace(evaluation, genres=(line, none)), blunders=())
+    report = make_report(40, labelled=False, genres=GENRES[:2])
+    sections = collection_sections(dataclasses.replace(report, genres=(line, none)), mistakes=())
     table = sections[0].blocks[-1]
     assert table.rows == (("blues", "40", "0.75", "0.031", "25 %"), (EVIL, "0", "-", "-", "-"))
 
@@ -337,7 +340,7 @@ def test_accuracy_at_each_coverage_with_the_threshold_for_it():
     confidences = np.linspace(1, 0.01, 100)
     curve = compute_coverage(confidences, is_right=np.arange(100) < 60)
     section = find(
-        collection_sections(make_evaluation(100, coverage=curve), blunders=()), "If it may leave tracks out"
+        collection_sections(make_report(100, coverage=curve), mistakes=()), "If it may leave tracks out"
     )
     rows = block(section, Table).rows
     assert [(row[0], row[1], row[2][:4], row[3]) for row in rows] == [
@@ -352,7 +355,7 @@ def test_accuracy_at_each_coverage_with_the_threshold_for_it():
     )
     never = compute_coverage(confidences, is_right=np.zeros(100, bool))
     section = find(
-        collection_sections(make_evaluation(100, coverage=never), blunders=()), "If it may leave tracks out"
+        collection_sections(make_report(100, coverage=never), mistakes=()), "If it may leave tracks out"
     )
     assert block(section, Chart).caption == "No threshold makes it right on 90 % of what it accepts."
 
@@ -411,15 +414,15 @@ def test_a_threshold_beyond_the_histogram_is_still_on_it():
 
 
 def test_distances_in_numbers():
-    evaluation = CASES["labelled"]
+    report = CASES["labelled"]
     few = evaluate_detection(HOME[:10], HOME[:5])
     distances = dataclasses.replace(
-        evaluation.distances,
+        report.distances,
         detection={"all": evaluate_detection(HOME, HOME), EVIL: few},
         accepted_accuracy=(3, 4),
     )
     section = find(
-        collection_sections(dataclasses.replace(evaluation, distances=distances), blunders=()),
+        collection_sections(dataclasses.replace(report, distances=distances), mistakes=()),
         "How far from home?",
     )
     assert section.lead.startswith(f"{distances.n_ood} of 200 (")
@@ -435,7 +438,7 @@ def test_distances_in_numbers():
 
 
 def test_without_scores_of_home_there_are_words():
-    section = find(collection_sections(CASES["old bundle"], blunders=()), "How far from home?")
+    section = find(collection_sections(CASES["old bundle"], mistakes=()), "How far from home?")
     assert "does not hold the scores of its held-out tracks" in section.lead
     assert [type(b) for b in section.blocks] == [Listing]
     assert len(section.blocks[0].lines) == 1
@@ -443,28 +446,26 @@ def test_without_scores_of_home_there_are_words():
 
 def test_drift_is_told_in_words_and_what_moved_in_numbers():
     drift = CASES["labelled"].drift
-    section = find(collection_sections(CASES["labelled"], blunders=()), "What is other than in training?")
+    section = find(collection_sections(CASES["labelled"], mistakes=()), "What is other than in training?")
     assert block(section, Listing).lines == drift.words
     table = block(section, Table)
     assert table.title == f"What moved, in numbers ({drift.n_moved + 1})"
     assert {row[0] for row in table.rows} == {"rms_dbfs", "mfcc[0]", "mfcc[1]", "mfcc[2]"}
     assert [float(row[1]) for row in table.rows] == sorted((float(row[1]) for row in table.rows), reverse=True)
-    still = find(
-        collection_sections(make_evaluation(9, shift=0.0), blunders=()), "What is other than in training?"
-    )
+    still = find(collection_sections(make_report(9, shift=0.0), mistakes=()), "What is other than in training?")
     assert [type(b) for b in still.blocks] == [Listing]
-    unknown = find(collection_sections(CASES["old bundle"], blunders=()), "What is other than in training?")
+    unknown = find(collection_sections(CASES["old bundle"], mistakes=()), "What is other than in training?")
     assert "does not say what its training tracks are like" in unknown.lead
 
 
 def test_failures_by_reason_the_commonest_first():
-    section = find(collection_sections(CASES["labelled"], blunders=()), "Tracks that failed")
+    section = find(collection_sections(CASES["labelled"], mistakes=()), "Tracks that failed")
     assert section.lead.startswith("12 of 212 (6 %)")
     assert block(section, Table).rows == (("audio_decode", "9", "4 %"), (EVIL, "3", "1 %"))
 
 
 def test_mistakes_are_listed_with_their_tracks():
-    sections = collection_sections(CASES["labelled"], blunders=BLUNDERS)
+    sections = collection_sections(CASES["labelled"], mistakes=MISTAKES)
     section = find(sections, "The most confident mistakes")
     metrics = CASES["labelled"].metrics
     n_wrong = 200 - sum(line.n_correct for line in metrics.per_genre)
@@ -473,7 +474,7 @@ def test_mistakes_are_listed_with_their_tracks():
     assert rows[0] == (f"{EVIL}/0.mp3", EVIL, "jazz", "99 %", "yes")
     assert rows[1][4] == "no"
     none = find(
-        collection_sections(make_evaluation(2, metrics=make_metrics([0, 1], [0, 1])), blunders=()), section.title
+        collection_sections(make_report(2, metrics=make_metrics([0, 1], [0, 1])), mistakes=()), section.title
     )
     assert none.lead == "There is none."
 

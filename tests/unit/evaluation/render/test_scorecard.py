@@ -12,7 +12,6 @@ import pytest
 import scipy.fft
 
 from deepsound.evaluation.leakage import Leak, LeakAudit, TrackIdentity
-from deepsound.evaluation.metrics import compute_metrics
 from deepsound.evaluation.reliability import compute_reliability
 from deepsound.evaluation.render.html.charts import (
     WIDTH,
@@ -24,7 +23,7 @@ from deepsound.evaluation.render.html.charts import (
     nice_ticks,
 )
 from deepsound.evaluation.render.html.feature_pictures import picture_features
-from deepsound.evaluation.render.html.page import Mistake, Page, Section, render_page
+from deepsound.evaluation.render.html.page import Page, Section, render_page
 from deepsound.evaluation.render.html.sections import (
     audit_section,
     calibration_section,
@@ -36,6 +35,8 @@ from deepsound.evaluation.render.html.sections import (
     headline_of,
     mistakes_section,
 )
+from deepsound.evaluation.report import Mistake
+from tests.confusions import metrics_of
 
 EVIL = "<script>alert('&\"')</script>"
 GENRES = ("blues", EVIL, "jazz")
@@ -59,7 +60,7 @@ def make_audit(*, leaks=(), near_duplicates=()):
 
 
 def make_page(**changes):
-    metrics = compute_metrics(CONFUSION, genres=GENRES)
+    metrics = metrics_of(CONFUSION, genres=GENRES)
     picture = picture_features(np.ones((1, 4, 3), np.float32), feature=EVIL, mean=np.zeros(3), std=np.ones(3))
     mistake = Mistake(
         track_id=EVIL,
@@ -67,7 +68,6 @@ def make_page(**changes):
         predicted_genre="jazz",
         confidence=0.9,
         guesses=(("jazz", 0.9), (EVIL, 0.1)),
-        picture=picture,
     )
     leak = Leak(reason="artist", shared=EVIL, track_ids=(EVIL, "t1"), splits=("train", "test"))
     history = [{"loss": 2.0, "val_loss": 2.5, "accuracy": 0.1, "val_accuracy": 0.2}] * 3
@@ -77,7 +77,7 @@ def make_page(**changes):
         folds_section([0.7, 0.9], [10, 10], pooled=0.8, interval=(0.6, 0.9), what="tracks of one artist"),
         calibration_section(make_reliability(), make_reliability(), temperature=1.5),
         curves_section(history, best_epoch=1),
-        mistakes_section([mistake], n_wrong=7),
+        mistakes_section([(mistake, picture)], n_wrong=7),
         audit_section(make_audit(leaks=(leak,)), grouping=EVIL),
         facts_section("Made of", {EVIL: EVIL}, folded={EVIL: {EVIL: EVIL}}),
     )
@@ -139,12 +139,12 @@ def test_the_page_needs_nothing_but_itself():
 
 
 def test_headline():
-    head = headline_of(compute_metrics(CONFUSION, genres=GENRES), what="tracks")
+    head = headline_of(metrics_of(CONFUSION, genres=GENRES), what="tracks")
     assert (head.share, head.of) == (13 / 20, "of 20 tracks right (13)")
     assert head.remarks[1] == "Saying blues of everything would be right on 50 %"
     assert "Not tested, for want of tracks: jazz" in head.remarks
     assert any("20 tracks are few" in remark for remark in head.remarks)
-    nothing = headline_of(compute_metrics(np.zeros((3, 3), int), genres=GENRES), what="tracks")
+    nothing = headline_of(metrics_of(np.zeros((3, 3), int), genres=GENRES), what="tracks")
     assert nothing.share is None
     assert "none of the tracks has a known genre" in make_page(headline=nothing)
 
@@ -155,7 +155,7 @@ def test_bars_are_as_long_as_their_shares():
     assert quarter == pytest.approx(whole / 4, abs=0.02)
     whisker = next(line for line in ET.fromstring(str(svg)).iter("line") if line.get("class") == "whisker")
     assert float(whisker.get("x2")) - float(whisker.get("x1")) == pytest.approx(0.4 * whole, abs=0.02)
-    assert "no track" in genre_section(compute_metrics(CONFUSION, genres=GENRES)).blocks[0].svg
+    assert "no track" in genre_section(metrics_of(CONFUSION, genres=GENRES)).blocks[0].svg
 
 
 def test_confusion_shows_counts_and_shares():
@@ -234,7 +234,7 @@ def test_what_is_not_there_is_said():
     few = audit_section(make_audit(near_duplicates=None), grouping="split by artist").blocks[0]
     assert dict(few.pairs)["near-duplicates"] == "not looked for among fewer than 11 tracks"
     assert dict(few.pairs)["across splits"] == "no leaks"
-    perfect = confusion_section(compute_metrics(np.diag([3, 2, 1]), genres=GENRES))
+    perfect = confusion_section(metrics_of(np.diag([3, 2, 1]), genres=GENRES))
     assert perfect.blocks[0].caption == "No mistake."
 
 

@@ -2,18 +2,13 @@
 
 import numpy as np
 
-from deepsound.evaluation.metrics import compute_metrics
-from deepsound.evaluation.report import (
-    format_headline,
-    format_per_genre,
-    format_side_by_side,
-    metrics_to_plain,
-    per_genre_rows,
-)
+from deepsound.evaluation.render.plain import metrics_to_plain, per_genre_rows
+from deepsound.evaluation.render.text import format_headline, format_per_genre, format_side_by_side
+from tests.confusions import metrics_of
 
 
 def make_card(confusion, **counts):
-    metrics = compute_metrics(np.array(confusion), genres=("blues", "jazz"))
+    metrics = metrics_of(np.array(confusion), genres=("blues", "jazz"))
     plain = {"n_tracks": 10, "n_scored": 9, "n_failed": 1, "n_ood": 2, "n_foreign_label": 0}
     return {**plain, **counts, **metrics_to_plain(metrics)}, per_genre_rows(metrics)
 

@@ -1,0 +1,125 @@
+"""The pandas UDF: on DataFrames, in SQL, on Spark Connect; the same numbers as the head alone."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from pyspark.sql import functions as F
+
+from deepsound.models.head import load_head
+from deepsound.models.rows import score_rows
+from deepsound.spark.udf import genre_udf, register_udf
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUNDLE = ROOT / "tests" / "data" / "bundles" / "v2"
+
+
+@pytest.fixture
+def rows():
+    values = np.random.default_rng(3).normal(size=(9, 12)).astype(np.float32)
+    values[4, 2] = np.nan
+    return [*values.tolist(), None, [1.0, 2.0]]
+
+
+def frame(spark, rows):
+    return spark.createDataFrame(list(enumerate(rows)), "i int, toy array<float>").repartition(3)
+
+
+def check(found, rows, bundle):
+    expected = score_rows(load_head(bundle.head), rows, ood_score=bundle.ood.score)
+    assert len(found) == len(rows)
+    for i, row in enumerate(sorted(found, key=lambda row: row["i"])):
+        assert row["predicted_genre"] == expected.predicted_genres[i]
+        assert row["reason"] == expected.reasons[i]
+        if expected.reasons[i] is None:
+            np.testing.assert_allclose(row["probabilities"], expected.probabilities[i], atol=1e-6)
+            assert row["confidence"] == pytest.approx(expected.confidences[i])
+            assert row["ood_score"] == pytest.approx(expected.ood_scores[i], abs=1e-5)
+        else:
+            assert (row["confidence"], row["probabilities"], row["ood_score"]) == (None, None, None)
+
+
+def test_a_column_of_scores_on_any_frame(spark, tiny_bundle, rows):
+    scored = frame(spark, rows).withColumn("g", genre_udf(tiny_bundle)("toy"))
+    check(scored.select("i", "g.*").collect(), rows, tiny_bundle)
+
+
+def test_in_sql(spark, tiny_bundle, rows):
+    register_udf(spark, "genre_of", tiny_bundle)
+    frame(spark, rows).createOrReplaceTempView("segments_of_a_test")
+    found = spark.sql("select i, genre_of(toy) as g from segments_of_a_test").select("i", "g.*").collect()
+    check(found, rows, tiny_bundle)
+
+
+def test_several_models_are_several_columns(spark, tiny_bundle, linear_onnx, rows):
+    import dataclasses
+
+    weights = np.random.default_rng(9).normal(size=(12, 3))
+    other = dataclasses.replace(
+        tiny_bundle, head=dataclasses.replace(tiny_bundle.head, onnx_bytes=linear_onnx(weights))
+    )
+    scored = frame(spark, rows).select(
+        "i", genre_udf(tiny_bundle)("toy").alias("a"), genre_udf(other)(F.col("toy")).alias("b")
+    )
+    collected = scored.collect()
+    for name, bundle in (("a", tiny_bundle), ("b", other)):
+        check([{"i": row["i"], **row[name].asDict()} for row in collected], rows, bundle)
+
+
+def test_the_model_is_loaded_once_a_worker(spark, tiny_bundle, rows, count_loads):
+    values = F.array(*map(F.lit, rows[0])).cast("array<float>")
+    many = spark.range(0, 64, 1, numPartitions=8).select((values[0] + F.col("id")).alias("x"), values.alias("toy"))
+
+    def score():
+        assert many.select("x", genre_udf(tiny_bundle)("toy").alias("g")).where("g.reason is null").count() == 64
+
+    n_loads, n_uses, engines = count_loads("deepsound.models.head", "load_head", score)
+    assert max(n_loads.values()) <= 1
+    assert n_uses == 8
+    assert engines == []
+
+
+# In a process of its own: one that has a classic session cannot have a remote one.
+ON_CONNECT = """
+import json, sys
+import numpy as np
+from pyspark.sql import SparkSession
+from deepsound.models.bundle import read_bundle
+from deepsound.spark.udf import genre_udf, register_udf
+import pathlib
+
+bundle = read_bundle(pathlib.Path(sys.argv[1]))
+spark = SparkSession.builder.remote("local[2]").config("spark.ui.enabled", "false").getOrCreate()
+shape = bundle.head.spec.shape
+values = np.random.default_rng(3).normal(size=(5, shape[0] * shape[1])).astype(np.float32)
+rows = [(i, row) for i, row in enumerate([*values.tolist(), None])]
+frame = spark.createDataFrame(rows, f"i int, feature array<float>")
+register_udf(spark, "genre_of", bundle)
+frame.createOrReplaceTempView("segments")
+by_sql = spark.sql("select i, genre_of(feature) as g from segments order by i").select("i", "g.*").collect()
+scored = frame.withColumn("g", genre_udf(bundle)("feature")).orderBy("i").select("i", "g.*").collect()
+assert by_sql == scored
+print(json.dumps([type(spark).__module__, [row.asDict() for row in scored]]))
+spark.stop()
+"""
+
+
+def test_on_spark_connect():
+    import json
+
+    from deepsound.models.bundle import read_bundle
+
+    script = [sys.executable, "-c", ON_CONNECT, str(BUNDLE)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": "127.0.0.1"}
+    environment.pop("SPARK_REMOTE", None)
+    ended = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    module, found = json.loads(ended.stdout.splitlines()[-1])
+    assert "connect" in module
+    bundle = read_bundle(BUNDLE)
+    n_values = bundle.head.spec.shape[0] * bundle.head.spec.shape[1]
+    values = np.random.default_rng(3).normal(size=(5, n_values)).astype(np.float32)
+    check(found, [*values.tolist(), None], bundle)
