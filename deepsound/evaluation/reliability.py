@@ -22,7 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepsound.errors import ParameterError
-from deepsound.evaluation.intervals import Interval, interval_of, wilson_interval
+from deepsound.evaluation.intervals import Interval, wilson_interval
+from deepsound.evaluation.units import check_units, proportion_interval
 
 _N_EQUAL_WIDTH = 15
 _MAX_BINS, _MIN_TRACKS_A_BIN = 10, 10
@@ -89,18 +90,16 @@ def compute_reliability(
     Raises
     ------
     ParameterError
-        No track, different lengths, or a confidence outside 0..1.
+        No track, different lengths, a confidence outside 0..1, or not one unit a track.
     """
     n_tracks = len(confidences)
-    if not n_tracks or n_tracks != len(is_right) or (units is not None and n_tracks != len(units)):
-        raise ParameterError(
-            f"{n_tracks} confidences for {len(is_right)} tracks"
-            f"{'' if units is None else f' in {len(units)} units'}; wanted one a track"
-        )
+    if not n_tracks or n_tracks != len(is_right):
+        raise ParameterError(f"{n_tracks} confidences for {len(is_right)} tracks; wanted one a track")
     _check_confidences(confidences)
+    units = check_units(units, n_tracks=n_tracks)
     levels, positions, counts = np.unique(confidences, return_inverse=True, return_counts=True)
     right = np.bincount(positions, weights=is_right, minlength=len(levels)).astype(np.int64)
-    if units is None or len(np.unique(units)) == n_tracks:
+    if len(np.unique(units)) == n_tracks:
         return reliability_from_counts(levels, n_tracks=counts, n_right=right, seed=seed)
     bins = _bin_by_rank(counts)
     of_tracks = bins[positions]
@@ -108,7 +107,8 @@ def compute_reliability(
         is_right - confidences.astype(np.float64), of_tracks, units, rng=np.random.default_rng(seed)
     )
     intervals = {
-        int(i): _interval_by_unit(is_right[of_tracks == i], units[of_tracks == i]) for i in np.unique(bins)
+        int(i): proportion_interval(is_right[of_tracks == i], units=units[of_tracks == i], is_of_few=True)
+        for i in np.unique(bins)
     }
     return _put_together(levels.astype(np.float64), counts, right, by_chance=by_chance, intervals=intervals)
 
@@ -218,22 +218,6 @@ def _draw_gaps_by_unit(
     drawn = rng.normal(size=(_N_DRAWS, n_bins)) * np.sqrt(np.maximum(variances, 0.0)) @ directions.T
     gaps: np.ndarray = np.abs(drawn).sum(axis=1) / len(errors)
     return gaps
-
-
-def _interval_by_unit(is_right: np.ndarray, units: np.ndarray) -> Interval:
-    n_tracks, accuracy = len(is_right), float(is_right.mean())
-    _, places = np.unique(units, return_inverse=True)
-    sums = np.bincount(places, weights=is_right - accuracy)
-    n_units = len(sums)
-    if n_units == n_tracks:
-        return wilson_interval(int(is_right.sum()), n_tracks)
-    return interval_of(
-        accuracy,
-        variance=n_units / max(n_units - 1, 1) * float(sums @ sums) / n_tracks**2,
-        n_units=n_units,
-        n_tracks=n_tracks,
-        n_freedom=n_units - 1 or None,
-    )
 
 
 def _bin(levels: np.ndarray, counts: np.ndarray, right: np.ndarray, interval: Interval) -> ReliabilityBin:

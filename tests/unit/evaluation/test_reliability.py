@@ -274,5 +274,5 @@ def test_a_million_tracks_by_artist_take_a_moment():
 
 
 def test_units_are_one_a_track():
-    with pytest.raises(ParameterError, match="2 confidences for 2 tracks in 3 units"):
+    with pytest.raises(ParameterError, match="of 2 tracks; wanted one a track"):
         compute_reliability(np.full(2, 0.5), is_right=np.ones(2, bool), units=np.zeros(3, int))
