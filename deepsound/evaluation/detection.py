@@ -18,6 +18,7 @@ import scipy.stats
 
 from deepsound.errors import ParameterError
 from deepsound.evaluation.intervals import Interval, interval_of
+from deepsound.evaluation.units import check_units, count_effective, mean_variance
 
 SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 _HOME_KEPT = 0.95
@@ -64,7 +65,8 @@ def evaluate_detection(
     ParameterError
         If there is no track of either kind, a score is not a number, or there is not one unit a track.
     """
-    home_units, foreign_units = _check_units(home, home_units), _check_units(foreign, foreign_units)
+    home_units = check_units(home_units, n_tracks=len(home))
+    foreign_units = check_units(foreign_units, n_tracks=len(foreign))
     auroc = compute_auroc(home, foreign)
     low, high = clustered_auroc_interval(home, foreign, home_units=home_units, foreign_units=foreign_units)
     fpr95 = compute_fpr95(home, foreign, home_units=home_units, foreign_units=foreign_units)
@@ -208,7 +210,8 @@ def compute_fpr95(
     where 95 % end, and the figure is None.
     """
     _check(home, foreign)
-    home_units, foreign_units = _check_units(home, home_units), _check_units(foreign, foreign_units)
+    home_units = check_units(home_units, n_tracks=len(home))
+    foreign_units = check_units(foreign_units, n_tracks=len(foreign))
     if len(np.unique(home_units)) < _FEWEST_HOME:
         return None
     ordered = np.sort(home)
@@ -217,8 +220,8 @@ def compute_fpr95(
     return _fpr95(
         n_passing,
         n_foreign=len(foreign),
-        home_effective=_count_effective(home <= threshold, home_units),
-        foreign_effective=_count_effective(foreign <= threshold, foreign_units),
+        home_effective=count_effective(home <= threshold, units=home_units),
+        foreign_effective=count_effective(foreign <= threshold, units=foreign_units),
         seed=seed,
     )
 
@@ -256,31 +259,7 @@ def _placement_variance(scores: np.ndarray, others: np.ndarray, units: np.ndarra
     """Variance of the mean share of others that scores stand above, by artists; and how many artists there are."""
     ordered = np.sort(others)
     below, up_to = (np.searchsorted(ordered, scores, side) for side in SIDES)
-    return _mean_variance((below + up_to) / (2 * len(others)), units)
-
-
-def _mean_variance(values: np.ndarray, units: np.ndarray) -> tuple[float, int]:
-    _, places = np.unique(units, return_inverse=True)
-    n_units = int(places.max()) + 1
-    sums = np.bincount(places, weights=values - values.mean())
-    return n_units / max(n_units - 1, 1) * float(sums @ sums) / len(values) ** 2, n_units
-
-
-def _count_effective(is_below: np.ndarray, units: np.ndarray) -> float:
-    """How many independent tracks would vary as much in their share; the artists where nothing varies."""
-    variance, n_units = _mean_variance(is_below.astype(np.float64), units)
-    share = float(is_below.mean())
-    if n_units == len(units) or not variance:
-        return float(n_units)
-    return min(max(share * (1 - share) / variance, 1.0), float(len(units)))
-
-
-def _check_units(scores: np.ndarray, units: np.ndarray | None) -> np.ndarray:
-    if units is None:
-        return np.arange(len(scores))
-    if units.shape != scores.shape:
-        raise ParameterError(f"units of shape {units.shape} for scores of {scores.shape}; wanted one a track")
-    return units
+    return mean_variance((below + up_to) / (2 * len(others)), units=units)
 
 
 def _check(home: np.ndarray, foreign: np.ndarray) -> None:

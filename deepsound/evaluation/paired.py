@@ -19,6 +19,7 @@ import scipy.stats
 
 from deepsound.errors import ParameterError
 from deepsound.evaluation.intervals import Interval, interval_of
+from deepsound.evaluation.units import check_units, without_rounding
 
 # Beyond this many units, or a sum of leanings that no array should hold, signs are as good as normal.
 _MAX_EXACT_UNITS, _MAX_EXACT_SUM = 100_000, 1_000_000
@@ -118,7 +119,7 @@ def compare_paired(
     Raises
     ------
     ParameterError
-        No track, or different numbers of them.
+        No track, different numbers of them, or not one unit each.
     """
     return compare_pairs(sum_pairs(is_right_a, is_right_b, units=units))
 
@@ -153,12 +154,12 @@ def compare_counts(n_both: int, n_only_a: int, n_only_b: int, n_neither: int) ->
 def sum_pairs(is_right_a: np.ndarray, is_right_b: np.ndarray, *, units: np.ndarray | None = None) -> PairSums:
     """The sums of tracks; parameters and errors as :func:`compare_paired`."""
     n_tracks = len(is_right_a)
-    units = np.arange(n_tracks) if units is None else units
-    if not n_tracks or n_tracks != len(is_right_b) or n_tracks != len(units):
+    if not n_tracks or n_tracks != len(is_right_b):
         raise ParameterError(
-            f"{n_tracks} tracks of one model against {len(is_right_b)} of the other, in {len(units)} units; "
+            f"{n_tracks} tracks of one model against {len(is_right_b)} of the other; "
             "wanted the same tracks, at least one"
         )
+    units = check_units(units, n_tracks=n_tracks)
     a, b = is_right_a.astype(bool), is_right_b.astype(bool)
     # Whole numbers in floats: exact up to 2^53.
     n_of_unit, a_of_unit, b_of_unit = (np.bincount(units, weights=values) for values in (np.ones(n_tracks), a, b))
@@ -251,8 +252,8 @@ def difference_interval(sums: PairSums) -> Interval:
     p_a, p_b = (sums.n_both + sums.n_only_a) / n, (sums.n_both + sums.n_only_b) / n
     # Wilson's variance of single tracks is by n; of artists, by one less.
     factor = sums.n_units / (sums.n_units - 1) if 1 < sums.n_units < n else 1.0
-    variance_a = factor * max(sums.aa - 2 * p_a * sums.na + p_a**2 * sums.nn, 0.0) / n**2
-    variance_b = factor * max(sums.bb - 2 * p_b * sums.nb + p_b**2 * sums.nn, 0.0) / n**2
+    variance_a = without_rounding(factor * (sums.aa - 2 * p_a * sums.na + p_a**2 * sums.nn) / n**2, mean=p_a)
+    variance_b = without_rounding(factor * (sums.bb - 2 * p_b * sums.nb + p_b**2 * sums.nn) / n**2, mean=p_b)
     covariance = factor * (sums.ab - p_a * sums.nb - p_b * sums.na + p_a * p_b * sums.nn) / n**2
     (low_a, high_a), (low_b, high_b) = (
         interval_of(p, variance=variance, n_units=sums.n_units, n_tracks=n)

@@ -7,15 +7,23 @@ deep learning", CVPR workshops 2019); and chance, which makes gaps where there a
 what a perfectly calibrated model of the same confidences would show on as many tracks (J. Broecker and L. A.
 Smith, "Increasing the reliability of reliability diagrams", Weather and Forecasting 22, 2007).
 
+Chance makes larger gaps where tracks of one artist are right and wrong together. There, what it would show is
+drawn by artists: the sums of an artist's errors (right less confidence) over bins, which are 0 on average if the
+model is calibrated, times a number of mean 0 and variance 1 for each artist (wild bootstrap by clusters, the null
+imposed: A. C. Cameron, J. B. Gelbach and D. L. Miller, Rev. Econ. Stat. 90 (2008) 414-427). With normal numbers,
+gaps are normal with the covariance of these sums, so that artists need not be drawn one by one.
+
 Tracks of equal confidence are counted together, so that a collection of any size comes to a few counts.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from deepsound.errors import ParameterError
-from deepsound.evaluation.intervals import wilson_interval
+from deepsound.evaluation.intervals import Interval, wilson_interval
+from deepsound.evaluation.units import check_units, proportion_interval
 
 _N_EQUAL_WIDTH = 15
 _MAX_BINS, _MIN_TRACKS_A_BIN = 10, 10
@@ -24,7 +32,7 @@ _N_DRAWS = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class ReliabilityBin:
-    """Tracks of about the same confidence; ``low`` and ``high`` bound the 95 % Wilson interval of ``accuracy``."""
+    """Tracks of about the same confidence; ``low`` and ``high`` bound the accuracy's 95 % interval by artists."""
 
     n_tracks: int
     confidence: float
@@ -63,7 +71,9 @@ class Reliability:
         return self.adaptive_ece > self.adaptive_ece_by_chance_high
 
 
-def compute_reliability(confidences: np.ndarray, *, is_right: np.ndarray, seed: int = 0) -> Reliability:
+def compute_reliability(
+    confidences: np.ndarray, *, is_right: np.ndarray, units: np.ndarray | None = None, seed: int = 0
+) -> Reliability:
     """Reliability of predictions.
 
     Parameters
@@ -71,18 +81,36 @@ def compute_reliability(confidences: np.ndarray, *, is_right: np.ndarray, seed: 
     confidences : np.ndarray [shape=(n_tracks,), float, 0..1]
         Probability of the predicted genre.
     is_right : np.ndarray [shape=(n_tracks,), bool]
+    units : np.ndarray [shape=(n_tracks,), int64, 0 <= unit < n_units], or None
+        The artist of each track, from :func:`~deepsound.evaluation.intervals.number_units`; None for each track
+        as its own unit.
+    seed : int
+        Draws what chance alone would show.
 
     Raises
     ------
     ParameterError
-        No track, different lengths, or a confidence outside 0..1.
+        No track, different lengths, a confidence outside 0..1, or not one unit a track.
     """
-    if not len(confidences) or len(confidences) != len(is_right):
-        raise ParameterError(f"{len(confidences)} confidences for {len(is_right)} tracks; wanted one a track")
+    n_tracks = len(confidences)
+    if not n_tracks or n_tracks != len(is_right):
+        raise ParameterError(f"{n_tracks} confidences for {len(is_right)} tracks; wanted one a track")
     _check_confidences(confidences)
-    levels, positions, n_tracks = np.unique(confidences, return_inverse=True, return_counts=True)
-    n_right = np.bincount(positions, weights=is_right.astype(np.float64), minlength=len(levels))
-    return reliability_from_counts(levels, n_tracks=n_tracks, n_right=n_right.astype(np.int64), seed=seed)
+    units = check_units(units, n_tracks=n_tracks)
+    levels, positions, counts = np.unique(confidences, return_inverse=True, return_counts=True)
+    right = np.bincount(positions, weights=is_right, minlength=len(levels)).astype(np.int64)
+    if len(np.unique(units)) == n_tracks:
+        return reliability_from_counts(levels, n_tracks=counts, n_right=right, seed=seed)
+    bins = _bin_by_rank(counts)
+    of_tracks = bins[positions]
+    by_chance = _draw_gaps_by_unit(
+        is_right - confidences.astype(np.float64), of_tracks, units, rng=np.random.default_rng(seed)
+    )
+    intervals = {
+        int(i): proportion_interval(is_right[of_tracks == i], units=units[of_tracks == i], is_of_few=True)
+        for i in np.unique(bins)
+    }
+    return _put_together(levels.astype(np.float64), counts, right, by_chance=by_chance, intervals=intervals)
 
 
 def reliability_from_counts(
@@ -119,13 +147,29 @@ def reliability_from_counts(
         raise ParameterError("a confidence without a track, or with more right tracks than tracks")
     order = np.argsort(confidences, kind="stable")
     levels, counts, right = confidences[order].astype(np.float64), n_tracks[order], n_right[order]
+    bins = _bin_by_rank(counts)
+    by_chance = _draw_gaps(levels, counts, bins, rng=np.random.default_rng(seed))
+    intervals = {
+        int(i): wilson_interval(int(right[bins == i].sum()), int(counts[bins == i].sum())) for i in np.unique(bins)
+    }
+    return _put_together(levels, counts, right, by_chance=by_chance, intervals=intervals)
+
+
+def _put_together(
+    levels: np.ndarray,
+    counts: np.ndarray,
+    right: np.ndarray,
+    *,
+    by_chance: np.ndarray,
+    intervals: Mapping[int, Interval],
+) -> Reliability:
+    """The figures of rising levels, with gaps drawn by chance and the intervals of bins by their number."""
     equal_mass = _bin_by_rank(counts)
     equal_width = np.minimum((levels * _N_EQUAL_WIDTH).astype(int), _N_EQUAL_WIDTH - 1)
-    by_chance = _draw_gaps(levels, counts, equal_mass, rng=np.random.default_rng(seed))
     return Reliability(
         n_tracks=int(counts.sum()),
         bins=tuple(
-            _bin(levels[equal_mass == i], counts[equal_mass == i], right[equal_mass == i])
+            _bin(levels[equal_mass == i], counts[equal_mass == i], right[equal_mass == i], intervals[int(i)])
             for i in np.unique(equal_mass)
         ),
         ece=_gap(levels, counts, right, equal_width),
@@ -164,9 +208,21 @@ def _draw_gaps(
     return np.array([_gap(levels, counts, draw(), bins) for _ in range(_N_DRAWS)])
 
 
-def _bin(levels: np.ndarray, counts: np.ndarray, right: np.ndarray) -> ReliabilityBin:
+def _draw_gaps_by_unit(
+    errors: np.ndarray, bins: np.ndarray, units: np.ndarray, *, rng: np.random.Generator
+) -> np.ndarray:
+    """The gaps of a calibrated model whose artists err as these do, 1,000 of them."""
+    n_bins, n_units = int(bins.max()) + 1, int(units.max()) + 1
+    sums = np.bincount(units * n_bins + bins, weights=errors, minlength=n_units * n_bins).reshape(n_units, n_bins)
+    variances, directions = np.linalg.eigh(sums.T @ sums)
+    drawn = rng.normal(size=(_N_DRAWS, n_bins)) * np.sqrt(np.maximum(variances, 0.0)) @ directions.T
+    gaps: np.ndarray = np.abs(drawn).sum(axis=1) / len(errors)
+    return gaps
+
+
+def _bin(levels: np.ndarray, counts: np.ndarray, right: np.ndarray, interval: Interval) -> ReliabilityBin:
     n_tracks, n_right = int(counts.sum()), int(right.sum())
-    low, high = wilson_interval(n_right, n_tracks)
+    low, high = interval
     return ReliabilityBin(
         n_tracks=n_tracks,
         confidence=float((counts * levels).sum() / n_tracks),

@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -185,3 +186,93 @@ def test_millions_of_tracks_take_a_moment():
 def test_what_are_no_counts_is_refused(levels, n_tracks, n_right, said):
     with pytest.raises(ParameterError, match=said):
         reliability_from_counts(np.array(levels), n_tracks=np.array(n_tracks, int), n_right=np.array(n_right, int))
+
+
+def draw_by_artist(rng, *, n_artists, tracks_an_artist, correlation, sharpness=1.0):
+    """Calibrated predictions (before they are sharpened) whose tracks are right and wrong together by artist."""
+    units = np.repeat(np.arange(n_artists), tracks_an_artist)
+    of_artists, of_tracks = rng.normal(size=(2, n_artists))[:, units], rng.normal(size=(2, len(units)))
+    surety, luck = scipy.stats.norm.cdf(np.sqrt(correlation) * of_artists + np.sqrt(1 - correlation) * of_tracks)
+    honest = 0.3 + 0.7 * surety
+    return honest**sharpness, luck < honest, units
+
+
+@pytest.mark.parametrize(("n_artists", "correlation"), [(30, 0.0), (30, 0.3), (30, 0.5), (60, 0.5)])
+def test_calibrated_artists_are_no_more_than_chance(n_artists, correlation):
+    rng = np.random.default_rng(31)
+    sizes = {"n_artists": n_artists, "tracks_an_artist": 5, "correlation": correlation}
+    found = []
+    for _ in range(300):
+        confidences, is_right, units = draw_by_artist(rng, **sizes)
+        found.append(compute_reliability(confidences, is_right=is_right, units=units))
+    assert np.mean([r.is_beyond_chance for r in found]) <= 0.08
+    observed = np.mean([r.adaptive_ece for r in found])
+    assert np.mean([r.adaptive_ece_by_chance for r in found]) == pytest.approx(observed, rel=0.06)
+
+
+def test_chance_by_track_cries_wolf_where_artists_are_alike():
+    rng = np.random.default_rng(32)
+    n_by_track = n_by_artist = 0
+    for _ in range(50):
+        confidences, is_right, units = draw_by_artist(rng, n_artists=60, tracks_an_artist=10, correlation=0.5)
+        n_by_track += compute_reliability(confidences, is_right=is_right).is_beyond_chance
+        n_by_artist += compute_reliability(confidences, is_right=is_right, units=units).is_beyond_chance
+    assert n_by_artist <= 6 < 10 <= n_by_track
+
+
+def test_overconfidence_is_beyond_chance_by_artists_too():
+    rng = np.random.default_rng(33)
+    confidences, is_right, units = draw_by_artist(
+        rng, n_artists=60, tracks_an_artist=5, correlation=0.3, sharpness=0.3
+    )
+    assert compute_reliability(confidences, is_right=is_right, units=units).is_beyond_chance
+
+
+def test_artists_of_one_track_are_tracks():
+    confidences, is_right = make_predictions(80)
+    units = np.random.default_rng(0).permutation(80)
+    assert compute_reliability(confidences, is_right=is_right, units=units) == compute_reliability(
+        confidences, is_right=is_right
+    )
+
+
+def test_gaps_by_chance_are_those_of_signs_drawn_artist_by_artist():
+    rng = np.random.default_rng(34)
+    confidences, is_right, units = draw_by_artist(rng, n_artists=80, tracks_an_artist=5, correlation=0.4)
+    got = compute_reliability(confidences, is_right=is_right, units=units)
+    bins = np.argsort(np.argsort(confidences)) // 40
+    errors = np.zeros((80, 10))
+    np.add.at(errors, (units, bins), is_right - confidences)
+    gaps = np.abs(rng.choice([-1.0, 1.0], (4000, 80)) @ errors).sum(axis=1) / 400
+    assert got.adaptive_ece_by_chance == pytest.approx(gaps.mean(), rel=0.03)
+    assert got.adaptive_ece_by_chance_high == pytest.approx(np.quantile(gaps, 0.95), rel=0.04)
+
+
+def test_intervals_of_bins_count_artists():
+    rng = np.random.default_rng(35)
+    n_held = n_all = 0
+    for _ in range(60):
+        confidences, is_right, units = draw_by_artist(rng, n_artists=40, tracks_an_artist=10, correlation=0.5)
+        for b in compute_reliability(confidences, is_right=is_right, units=units).bins:
+            n_held += b.low <= b.confidence <= b.high
+            n_all += 1
+            assert b.low <= b.accuracy <= b.high + 1e-12
+    assert 0.93 <= n_held / n_all <= 0.985
+    one = compute_reliability(np.full(10, 0.5), is_right=np.arange(10) < 7, units=np.zeros(10, int)).bins[0]
+    assert (one.low, one.high) == pytest.approx(wilson_interval(0.7, 1))
+
+
+def test_a_million_tracks_by_artist_take_a_moment():
+    rng = np.random.default_rng(36)
+    confidences = rng.random(300_000)
+    start = time.perf_counter()
+    got = compute_reliability(
+        confidences, is_right=rng.random(300_000) < confidences, units=rng.integers(0, 100_000, 300_000)
+    )
+    assert time.perf_counter() - start < 5
+    assert got.n_tracks == 300_000
+
+
+def test_units_are_one_a_track():
+    with pytest.raises(ParameterError, match="of 2 tracks; wanted one a track"):
+        compute_reliability(np.full(2, 0.5), is_right=np.ones(2, bool), units=np.zeros(3, int))

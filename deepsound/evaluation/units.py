@@ -1,0 +1,86 @@
+"""Means and proportions of tracks by unit: how far they would vary from one draw of artists to the next.
+
+A unit is an artist, or a track of unknown artist: ``units`` comes from
+:func:`~deepsound.evaluation.intervals.number_units`. Source of the variance: W. G. Cochran, Sampling Techniques,
+3rd ed., section 9A (a ratio over clusters).
+"""
+
+import numpy as np
+
+from deepsound.errors import ParameterError
+from deepsound.evaluation.intervals import Interval, interval_of, wilson_interval
+
+# A variance that no fewer independent tracks would have comes of rounding.
+_MOST_TRACKS = 1e10
+
+
+def check_units(units: np.ndarray | None, *, n_tracks: int) -> np.ndarray:
+    """The unit of each track [shape=(n_tracks,), int64]; of None, each track itself.
+
+    Raises
+    ------
+    ParameterError
+        If there is not one unit a track, or one is below 0.
+    """
+    if units is None:
+        return np.arange(n_tracks)
+    if units.shape != (n_tracks,) or units.min(initial=0) < 0:
+        raise ParameterError(
+            f"units of shape {units.shape}, the lowest {units.min(initial=0)}, of {n_tracks} tracks; wanted one a "
+            "track, from 0 on"
+        )
+    return units
+
+
+def mean_variance(values: np.ndarray, *, units: np.ndarray) -> tuple[float, int]:
+    """Variance of a mean over tracks, and the number of units it rests on.
+
+    Parameters
+    ----------
+    values : np.ndarray [shape=(n_tracks,), float, 0..1]
+    units : np.ndarray [shape=(n_tracks,), int64]
+
+    Returns
+    -------
+    (float, int)
+        ``C / (C - 1)`` times the sum over C units of their squared sums of deviations, by ``n_tracks^2``. 0 of one
+        unit, and where units differ by rounding only.
+    """
+    _, places = np.unique(units, return_inverse=True)
+    n_units, mean = int(places.max()) + 1, float(values.mean())
+    sums = np.bincount(places, weights=values - mean)
+    variance = n_units / max(n_units - 1, 1) * float(sums @ sums) / len(values) ** 2
+    return without_rounding(variance, mean=mean), n_units
+
+
+def without_rounding(variance: float, *, mean: float) -> float:
+    """The variance of a mean of values in 0..1; 0 where it is less than ten thousand million tracks would have."""
+    return variance if variance * _MOST_TRACKS > mean * (1 - mean) else 0.0
+
+
+def count_effective(is_counted: np.ndarray, *, units: np.ndarray) -> float:
+    """How many independent tracks would vary as much in their share: at most all; units where nothing varies."""
+    variance, n_units = mean_variance(is_counted.astype(np.float64), units=units)
+    share = float(is_counted.mean())
+    if n_units == len(units) or not variance:
+        return float(n_units)
+    return min(max(share * (1 - share) / variance, 1.0), float(len(units)))
+
+
+def proportion_interval(is_counted: np.ndarray, *, units: np.ndarray, is_of_few: bool = False) -> Interval:
+    """95 % interval of the share of tracks that are counted; Wilson's own where each track is its own unit.
+
+    Parameters
+    ----------
+    is_counted : np.ndarray [shape=(n_tracks,), bool], at least one track
+    is_of_few : bool
+        Whether to correct for few units by Student's t, as Korn and Graubard do.
+    """
+    n_tracks = len(is_counted)
+    variance, n_units = mean_variance(is_counted.astype(np.float64), units=units)
+    if n_units == n_tracks:
+        return wilson_interval(int(is_counted.sum()), n_tracks)
+    n_freedom = n_units - 1 if is_of_few and n_units > 1 else None
+    return interval_of(
+        float(is_counted.mean()), variance=variance, n_units=n_units, n_tracks=n_tracks, n_freedom=n_freedom
+    )
