@@ -2,7 +2,7 @@
 
 ::
 
-    bundle.json      format, taxonomy, feature, standardisation, temperature, OOD rule, validation confusion
+    bundle.json      format, taxonomy, feature, standardisation, temperature, OOD rule
     head.onnx        the network, standardised features to logits and the penultimate numbers
     ood.npz          where the training segments lie in the penultimate layer
     drift.json       what the training tracks are like, in bins
@@ -10,8 +10,7 @@
     split.parquet    track_id, genre, artist, split: which tracks the model has seen
 
 Nothing in it is pickled. JSON, arrays and ONNX are parsed, never executed, and every number is checked on reading.
-Format 1 had neither ood.npz nor drift.json nor a confusion matrix: its bundles are read as before, and know the
-energy alone.
+Format 1 had neither ood.npz nor drift.json: its bundles are read as before, and know the energy alone.
 """
 
 import dataclasses
@@ -60,8 +59,6 @@ class Bundle:
         Resolved settings of the extraction, to treat new audio the same way.
     ood : OodRule
         From which score on a track is called out-of-distribution.
-    validation_confusion : np.ndarray [shape=(n_genres, n_genres), int], rows true, or None
-        Of the validation tracks; None in bundles of format 1.
     drift : DriftReference or None
         What the training tracks were like; None in bundles of format 1.
     train_settings, data_fingerprint, run_id
@@ -76,7 +73,6 @@ class Bundle:
     network: str | None = None
     extract_settings: dict[str, Any]
     ood: OodRule
-    validation_confusion: np.ndarray | None = None
     drift: DriftReference | None = None
     train_settings: dict[str, Any]
     data_fingerprint: str
@@ -165,7 +161,7 @@ def _read_manifest(folder: pathlib.Path) -> Any:
 
 
 def _to_manifest(bundle: Bundle) -> dict[str, Any]:
-    spec, confusion = bundle.head.spec, bundle.validation_confusion
+    spec = bundle.head.spec
     return {
         "format_version": FORMAT_VERSION,
         "deepsound_version": __version__,
@@ -180,7 +176,6 @@ def _to_manifest(bundle: Bundle) -> dict[str, Any]:
         "standardization": {"transform": spec.transform, "mean": list(spec.mean), "std": list(spec.std)},
         "temperature": spec.temperature,
         "ood": _rule_to_plain(bundle.ood),
-        "validation_confusion": None if confusion is None else np.asarray(confusion).tolist(),
         "train_settings": bundle.train_settings,
         "data_fingerprint": bundle.data_fingerprint,
         "run_id": bundle.run_id,
@@ -194,8 +189,12 @@ def _rule_to_plain(rule: OodRule) -> dict[str, Any]:
         "false_alarm_rate": rule.false_alarm_rate,
         "n_tracks": rule.n_tracks,
     }
-    # Not a format of its own: who does not know the key loses nothing but a picture.
-    return plain if rule.home_scores is None else {**plain, "home_scores": list(rule.home_scores)}
+    # Not a format of its own: who does not know the keys loses a picture, and how sure the rule is.
+    more = {
+        "n_independent": rule.n_independent,
+        "home_scores": None if rule.home_scores is None else list(rule.home_scores),
+    }
+    return {**plain, **{key: value for key, value in more.items() if value is not None}}
 
 
 def _parse(manifest: Manifest, folder: pathlib.Path) -> Bundle:
@@ -213,7 +212,6 @@ def _parse(manifest: Manifest, folder: pathlib.Path) -> Bundle:
         transform=standardization.transform,
     )
     head = PackedHead(spec, files[_HEAD], files.get(_OOD))
-    confusion = manifest.validation_confusion
     return Bundle(
         head=head,
         feature=feature.name,
@@ -221,7 +219,6 @@ def _parse(manifest: Manifest, folder: pathlib.Path) -> Bundle:
         network=feature.network,
         extract_settings=manifest.extract_settings,
         ood=_make_rule(manifest.ood, head=head),
-        validation_confusion=None if confusion is None else np.array(confusion, np.int64),
         drift=unpack_reference(parse_drift(files[_DRIFT]), n_dims=n_dims) if _DRIFT in files else None,
         train_settings=manifest.train_settings,
         data_fingerprint=manifest.data_fingerprint,
@@ -245,6 +242,7 @@ def _make_rule(part: OodPart, *, head: PackedHead) -> OodRule:
         thresholds=part.thresholds,
         false_alarm_rate=part.false_alarm_rate,
         n_tracks=part.n_tracks,
+        n_independent=part.n_independent,
         home_scores=None if part.home_scores is None else tuple(part.home_scores),
     )
     # Found here, and not by every executor: a head that cannot be run, a score that it cannot compute.

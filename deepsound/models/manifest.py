@@ -52,6 +52,7 @@ class OodPart(_Part):
     thresholds: dict[Text, Number]
     false_alarm_rate: Annotated[float, Field(gt=0, lt=1)]
     n_tracks: Annotated[Count, Field(ge=1)] | None = None
+    n_independent: Annotated[Number, Field(ge=1)] | None = None
     home_scores: Annotated[list[Number], Field(min_length=1, max_length=100_000)] | None = None
 
 
@@ -64,7 +65,6 @@ class Manifest(_Part):
     standardization: StandardizationPart
     temperature: Annotated[float, Field(ge=1e-3, le=1e3)]
     ood: OodPart
-    validation_confusion: list[list[Count]] | None = None
     train_settings: dict[str, Any]
     data_fingerprint: Text
     # Becomes a part of addresses.
@@ -77,9 +77,6 @@ class Manifest(_Part):
         for name, numbers in (("mean", standardization.mean), ("std", standardization.std)):
             if len(numbers) != n_dims:
                 raise ValueError(f"standardization.{name} has {len(numbers)} numbers for {n_dims} dimensions")
-        n_genres, confusion = len(self.taxonomy), self.validation_confusion
-        if confusion is not None and {len(confusion), *map(len, confusion)} != {n_genres}:
-            raise ValueError(f"validation_confusion is no {n_genres} x {n_genres} matrix")
         return self
 
 
@@ -100,6 +97,7 @@ class DriftDocument(_Part):
     containers: dict[Text, Count]
     is_rounded: bool = False
     medians: dict[Text, Number] = {}
+    n_independent: Annotated[Number, Field(ge=1)] | None = None
 
 
 def parse_manifest(plain: dict[str, Any], *, version: int) -> Manifest:

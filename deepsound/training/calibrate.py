@@ -4,6 +4,7 @@ import numpy as np
 
 from deepsound.config import TrainSettings
 from deepsound.evaluation.calibration import mean_by_track
+from deepsound.evaluation.intervals import number_units
 from deepsound.evaluation.ood import (
     OOD_SCORES,
     OodRule,
@@ -46,7 +47,12 @@ def fit_ood_rule(
         for name in OOD_SCORES
     }
     per_track = {name: _mean_of_tracks(values, validation) for name, values in scores.items()}
-    return fit_rule(per_track, decides=settings.ood.score, false_alarm_rate=settings.ood_false_alarm_rate)
+    return fit_rule(
+        per_track,
+        decides=settings.ood.score,
+        false_alarm_rate=settings.ood_false_alarm_rate,
+        units=number_units(validation.artist_names),
+    )
 
 
 def score_tracks(head: Head, subset: Subset) -> tuple[np.ndarray, dict[str, np.ndarray]]:

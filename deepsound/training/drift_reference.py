@@ -40,4 +40,5 @@ def build_drift_reference(
         },
         confidences=confidences,
         containers=[row.get("container") for row in known],
+        artists=train.artist_names,
     )

@@ -242,7 +242,6 @@ def _make_bundle(
         network=_network_of(dataset, settings),
         extract_settings=dataset.summary.settings,
         ood=fitted.ood,
-        validation_confusion=fitted.validation.confusion,
         drift=build_drift_reference(features, dataset, feature=settings.feature, confidences=fitted.confidences),
         train_settings=to_plain(settings),
         data_fingerprint=dataset.fingerprint,

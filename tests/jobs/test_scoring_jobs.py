@@ -27,14 +27,6 @@ map:
   Bässe: low
   noise: noise
 """
-# One file a chunk, so that there is something to lose.
-SCORE = """
-import sys
-from deepsound.spark import score_parts
-score_parts._MAX_CHUNK_FILES = 1
-from deepsound.commands.score import main
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -130,43 +122,28 @@ def test_an_unlabelled_collection_gets_shares(spark, job, trained, features, tmp
     assert json.loads((tmp_path / "s" / "metrics.json").read_text())["accuracy"] is None
 
 
-def test_a_killed_driver_loses_no_chunk_that_is_scored(spark, job, trained, features, store, tmp_path):  # noqa: ARG001
-    folder, output = tmp_path / "collection", tmp_path / "s"
-    copy(features, folder)
-    (path,) = (folder / "segments").glob("*.parquet")
-    table = pq.read_table(path)
-    path.unlink()
-    for number in range(6):
-        pq.write_table(table.slice(number * 12, 12), folder / "segments" / f"cut-{number}.parquet")
-    arguments = ["--input", str(folder), "--model", trained, "--output", str(output)]
+def test_a_killed_scoring_leaves_nothing_half_done(spark, job, trained, features, store, tmp_path):  # noqa: ARG001
+    output = tmp_path / "s"
+    arguments = ["--input", str(features), "--model", trained, "--output", str(output), "--segments"]
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{store / 'mlflow.db'}"}
     environment["PYTHONPATH"] = str(pathlib.Path(__file__).resolve().parents[2])
-
-    def start():
-        command = [sys.executable, "-c", SCORE, *arguments]
-        return subprocess.Popen(
-            command,
-            cwd=store,
-            env=environment,
-            start_new_session=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-
-    process = start()
-    while process.poll() is None and not list(output.glob("_scoring/*/*/_DONE")):
+    command = [sys.executable, "-m", "deepsound.cli", "score", *arguments]
+    process = subprocess.Popen(
+        command,
+        cwd=store,
+        env=environment,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    while process.poll() is None and not list(output.glob("_scoring/*/results/predictions")):
         time.sleep(0.01)
     assert process.poll() is None
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    n_done = len(list(output.glob("_scoring/*/*/_DONE")))
-    assert 0 < n_done <= 6
-    assert not (output / "metrics.json").exists()
-    again = start()
-    said = again.communicate()[0].decode()
-    assert again.returncode == 0, said
-    assert f"going on: {n_done} of 6 chunks are scored already" in said
-    assert job("score")([*arguments[:-1], str(tmp_path / "undisturbed")]) == 0
+    assert {path.name for path in output.iterdir()} == {"_scoring"}
+    for where in (output, tmp_path / "undisturbed"):
+        assert job("score")([*arguments[:5], str(where), "--segments"]) == 0
     assert read(output) == read(tmp_path / "undisturbed")
     a, b = (json.loads((where / "metrics.json").read_text()) for where in (output, tmp_path / "undisturbed"))
     assert a == b

@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 import scipy.special
 import sklearn.metrics
-from pyspark.sql import DataFrameWriter
 
 from deepsound.config import LabelSettings, ScoreSettings
 from deepsound.errors import (
@@ -23,11 +22,14 @@ from deepsound.errors import (
     SplitError,
     UnknownFeatureError,
 )
+from deepsound.evaluation.metrics import measure
 from deepsound.evaluation.paired import compare_paired
-from deepsound.spark import heads, score_job, score_parts
+from deepsound.spark import heads, samples, score_job
+from deepsound.spark import score as score_module
+from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.score import score
 from deepsound.spark.score_input import name_models, own_settings
-from deepsound.spark.score_job import ScoreJob
+from deepsound.spark.score_output import ScoresFolder
 
 GENRES = ("high", "low", "noise")
 OTHER_WEIGHTS = np.random.default_rng(9).normal(size=(12, 3))
@@ -111,7 +113,7 @@ def test_predictions_equal_numpy(spark, tiny_bundle, head_weights, write_feature
 def test_the_surest_mistakes_are_those_of_the_predictions(
     spark, tiny_bundle, write_features, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(score_job, "_N_BLUNDERS", 5)
+    monkeypatch.setattr(score_job, "_N_MISTAKES", 5)
     tracks = make_tracks(40)
     for track in tracks[::5]:
         track["genre"] = None
@@ -124,8 +126,8 @@ def test_the_surest_mistakes_are_those_of_the_predictions(
     assert len(wrong) > 5
     surest = sorted(wrong, key=lambda row: (-row["confidence"], row["track_id"]))[:5]
     names = {"true_genre": "genre", **{n: n for n in ("track_id", "predicted_genre", "confidence", "is_ood")}}
-    assert [dataclasses.asdict(blunder) for blunder in result.blunders] == [
-        {name: row[column] for name, column in names.items()} for row in surest
+    assert [dataclasses.asdict(mistake) for mistake in result.mistakes] == [
+        {**{name: row[column] for name, column in names.items()}, "guesses": ()} for row in surest
     ]
 
 
@@ -167,10 +169,10 @@ def test_failed_tracks_stay_in_the_predictions(spark, tiny_bundle, write_feature
     for name in failed:
         assert {rows[name][key] for key in ("predicted_genre", "confidence", "ood_score", "is_ood")} == {None}
         assert rows[name]["probabilities"] is None
-    evaluation = result.evaluation
-    assert (evaluation.n_tracks, evaluation.n_scored, evaluation.n_failed) == (7, 3, 4)
-    assert evaluation.failures == dict.fromkeys(failed.values(), 1)
-    assert evaluation.metrics.n_labelled == 3
+    report = result.report
+    assert (report.n_tracks, report.n_scored, report.n_failed) == (7, 3, 4)
+    assert report.failures == dict.fromkeys(failed.values(), 1)
+    assert report.metrics.n_labelled == 3
 
 
 def test_unlabelled_and_foreign_labels_are_not_judged(spark, tiny_bundle, write_features, tmp_path):
@@ -179,8 +181,8 @@ def test_unlabelled_and_foreign_labels_are_not_judged(spark, tiny_bundle, write_
         track["genre"] = None
     tracks[3]["genre"] = "polka"
     result = run(spark, tiny_bundle, write_features(tracks), tmp_path / "s")
-    assert result.evaluation.metrics.n_labelled == 5
-    assert result.evaluation.labels == {"mapped": 5, "unmapped": 1, "unlabelled": 3}
+    assert result.report.metrics.n_labelled == 5
+    assert result.report.labels == {"mapped": 5, "unmapped": 1, "unlabelled": 3}
     assert result.summary["n_foreign_label"] == 1
     row = read_predictions(tmp_path / "s")["t3"]
     assert (row["genre"], row["label"], row["label_outcome"]) == (None, "polka", "unmapped")
@@ -205,7 +207,7 @@ def test_subset_is_the_models_own_split(spark, tiny_bundle, write_features, tmp_
     for table in ("predictions", "segments"):
         rows = pq.read_table(tmp_path / "s" / table).to_pylist()
         assert {row["track_id"] for row in rows} == {"t2"}
-    assert result.evaluation.n_tracks == 1
+    assert result.report.n_tracks == 1
 
 
 def test_subset_of_a_collection_the_model_never_saw(spark, tiny_bundle, write_features, tmp_path):
@@ -297,25 +299,7 @@ def test_the_head_is_built_once_per_worker(spark, tiny_bundle, write_features, t
     score_it = functools.partial(run, spark, tiny_bundle, features, tmp_path / "s", batch_size=5)
     n_loads, n_uses, _ = count_loads("deepsound.models.head", "load_head", score_it)
     assert max(n_loads.values()) <= 1
-    assert n_uses == 4  # one for each task
-
-
-def test_files_opened_by_workers_and_by_spark_give_the_same(
-    spark, tiny_bundle, write_features, tmp_path, monkeypatch
-):
-    features = cut_into_files(write_features(make_tracks(30)), 4)
-    run(spark, tiny_bundle, features, tmp_path / "a", segments=True)
-    seen = []
-    by_workers = property(lambda self: bool(seen.append(self)))
-    monkeypatch.setattr(score_parts.SegmentTable, "is_opened_by_workers", by_workers)
-    run(spark, tiny_bundle, features, tmp_path / "b", segments=True)
-    assert len(seen) == 1
-    close_to(read_predictions(tmp_path / "a"), read_predictions(tmp_path / "b"))
-    assert len(read_predictions(tmp_path / "a")) == 30
-    order = [("track_id", "ascending"), ("segment_index", "ascending")]
-    a, b = (pq.read_table(tmp_path / name / "segments").sort_by(order).to_pylist() for name in "ab")
-    assert len(a) == 60
-    close_to(dict(enumerate(a)), dict(enumerate(b)))
+    assert n_uses >= 4  # one for each task
 
 
 def test_the_timeline_says_which_genre_when(spark, tiny_bundle, head_weights, write_features, tmp_path):
@@ -346,7 +330,7 @@ def test_segments_of_another_size_fail_their_track_alone(spark, tiny_bundle, wri
     result = run(spark, tiny_bundle, features, tmp_path / "s")
     codes = {name: row["error_code"] for name, row in read_predictions(tmp_path / "s").items()}
     assert codes == {"t0": None, "t1": None, "t2": None, "t3": "malformed"}
-    assert result.evaluation.failures == {"malformed": 1}
+    assert result.report.failures == {"malformed": 1}
 
 
 @pytest.mark.parametrize("table", ["tracks", "segments"])
@@ -368,7 +352,7 @@ def test_damaged_tables_are_told_in_one_line(spark, tiny_bundle, write_features,
 def test_a_collection_of_failures_and_an_empty_one(spark, tiny_bundle, write_features, tmp_path, n_failed):
     features = write_features([{"track_id": f"t{i}", "error_code": "silent"} for i in range(n_failed)])
     result = run(spark, tiny_bundle, features, tmp_path / "s")
-    assert (result.evaluation.n_tracks, result.evaluation.n_scored) == (n_failed, 0)
+    assert (result.report.n_tracks, result.report.n_scored) == (n_failed, 0)
     assert result.summary["accuracy"] is None
     assert result.summary["failures"] == ({"silent": 3} if n_failed else {})
     assert pq.read_table(tmp_path / "s" / "predictions").num_rows == n_failed
@@ -434,7 +418,7 @@ def test_a_subset_of_several_models_is_what_all_of_them_held_out(spark, tiny_bun
     other = dataclasses.replace(tiny_bundle, split=moved)
     features = write_features(make_tracks(9))
     result = run_all(spark, [tiny_bundle, other], features, tmp_path / "s", subset="test")
-    assert [scores.evaluation.n_tracks for scores in result.models] == [1, 1]
+    assert [scores.report.n_tracks for scores in result.models] == [1, 1]
     apart = dataclasses.replace(tiny_bundle, split=moved.set_column(3, "split", pa.array(["test", "a", "b"])))
     with pytest.raises(InputError, match="no track is a test track of every model"):
         run_all(spark, [tiny_bundle, apart], features, tmp_path / "s", subset="test")
@@ -450,114 +434,106 @@ class KilledError(Exception):
     """Stands for the end of the driver."""
 
 
-def test_a_run_that_was_cut_off_goes_on_where_it_was(spark, tiny_bundle, write_features, tmp_path, monkeypatch):
-    monkeypatch.setattr(score_parts, "_MAX_CHUNK_FILES", 1)
-    features = cut_into_files(write_features(make_tracks(30)), 5)
-    undisturbed = run(spark, tiny_bundle, features, tmp_path / "whole", segments=True)
-    write, written = score_parts.PartStore.write, []
-
-    def die_after(n):
-        def write_or_die(self, files, *args, **kwargs):
-            if len(written) == n:
-                raise KilledError
-            written.append(tuple(files))
-            return write(self, files, *args, **kwargs)
-
-        monkeypatch.setattr(score_parts.PartStore, "write", write_or_die)
-
-    output = tmp_path / "cut"
-    for n in (2, 3):
-        die_after(n)
-        with pytest.raises(KilledError):
-            run(spark, tiny_bundle, features, output, segments=True)
-        assert not (output / "metrics.json").exists()
-    said = []
-    die_after(99)
-    (scores,) = run_all(spark, [tiny_bundle], features, output, segments=True, report=said.append).models
-    assert len(written) == len(set(written)) == 5, "no chunk is scored twice"
-    assert "going on: 3 of 5 chunks are scored already" in said
-    assert read_predictions(output) == read_predictions(tmp_path / "whole")
-    assert scores.evaluation.metrics.accuracy == undisturbed.evaluation.metrics.accuracy
-    tables = [pq.read_table(where / "segments").to_pylist() for where in (output, tmp_path / "whole")]
-    by_place = [sorted(table, key=lambda row: (row["track_id"], row["segment_index"])) for table in tables]
-    assert by_place[0] == by_place[1]
-    assert names_in(output) == {"metrics.json", "per_genre", "predictions", "scorecard.html", "segments"}
+def contents(folder):
+    tables = {
+        name: sorted(map(repr, pq.read_table(folder / name).to_pylist())) for name in ("predictions", "per_genre")
+    }
+    return {**tables, "metrics": json.loads((folder / "metrics.json").read_text())}
 
 
-def test_a_chunk_counts_only_when_all_of_it_is_written(spark, tiny_bundle, write_features, tmp_path, monkeypatch):
-    features, output = write_features(make_tracks(6)), tmp_path / "s"
+@pytest.mark.parametrize("place", ["mean_by_track", "predict_tracks", "conclude"])
+def test_a_run_that_is_cut_off_leaves_what_was_there_and_the_next_is_whole(
+    spark, tiny_bundle, linear_onnx, write_features, tmp_path, monkeypatch, place
+):
+    features, output = write_features(make_tracks(12)), tmp_path / "s"
+    run(spark, tiny_bundle, features, output)
+    before = contents(output)
+    other = with_head(tiny_bundle, linear_onnx(OTHER_WEIGHTS))
 
     def die(*_, **__):
         raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(DataFrameWriter, "parquet", die)
+        patch.setattr(score_module, place, die)
         with pytest.raises(KilledError):
-            run(spark, tiny_bundle, features, output)
-    assert list(output.glob("_scoring/*/*/_DONE")) == []
-    run(spark, tiny_bundle, features, output)
-    assert len(read_predictions(output)) == 6
-
-
-@pytest.mark.parametrize("late", [False, True], ids=["at work", "at its results"])
-def test_two_runs_in_the_same_folder_do_not_mix(
-    spark, tiny_bundle, linear_onnx, write_features, tmp_path, monkeypatch, late
-):
-    """The later one takes over, even if it goes on with the other's parts; the earlier one stops."""
-    monkeypatch.setattr(score_parts, "_MAX_CHUNK_FILES", 1)
-    features, output = cut_into_files(write_features(make_tracks(12)), 3), tmp_path / "s"
-    winner = with_head(tiny_bundle, linear_onnx(OTHER_WEIGHTS)) if late else tiny_bundle
-    later = [winner]
-    place, name = (ScoreJob, "conclude") if late else (score_parts.PartStore, "write")
-    ordinary = getattr(place, name)
-
-    def start_another_first(self, *args, **kwargs):
-        if later and (late or len(list(output.glob("_scoring/*/*/_DONE"))) == 1):
-            run(spark, later.pop(), features, output)
-        return ordinary(self, *args, **kwargs)
-
-    monkeypatch.setattr(place, name, start_another_first)
-    with pytest.raises(OutputError, match=r"another scoring has begun in .*/s and is over; this one stops"):
-        run(spark, tiny_bundle, features, output)
-    monkeypatch.setattr(place, name, ordinary)
-    run(spark, winner, features, tmp_path / "alone")
-    assert read_predictions(output) == read_predictions(tmp_path / "alone")
-    of_genres = [pq.read_table(folder / "per_genre").to_pylist() for folder in (output, tmp_path / "alone")]
-    assert of_genres[0] == of_genres[1]
+            run(spark, other, features, output)
+    assert contents(output) == before
+    run(spark, other, features, output)
+    run(spark, other, features, tmp_path / "alone")
+    assert contents(output) == contents(tmp_path / "alone") != before
     assert names_in(output) == names_in(tmp_path / "alone")
 
 
-@pytest.mark.parametrize("change", ["model", "file", "subset", "segments"])
-def test_what_is_not_the_same_run_is_scored_anew(
-    spark, tiny_bundle, linear_onnx, write_features, tmp_path, monkeypatch, change
+@pytest.mark.parametrize("place", ["conclude", "predict_tracks"])
+def test_of_two_runs_in_the_same_folder_the_later_has_it(
+    spark, tiny_bundle, linear_onnx, write_features, tmp_path, monkeypatch, place
 ):
-    monkeypatch.setattr(score_parts, "_MAX_CHUNK_FILES", 1)
-    features = cut_into_files(write_features(make_tracks(12)), 2)
-    bundle = tiny_bundle
-    settings_before = {"subset": "test"} if change == "subset" else {}
-    settings = {"segments": True} if change == "segments" else {}
+    features, output = write_features(make_tracks(12)), tmp_path / "s"
+    winner = with_head(tiny_bundle, linear_onnx(OTHER_WEIGHTS))
+    later, ordinary = [winner], getattr(score_module, place)
 
-    def die(*_):
-        raise KilledError
+    def start_another_first(*args, **kwargs):
+        if later:
+            run(spark, later.pop(), features, output)
+        return ordinary(*args, **kwargs)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(ScoreJob, "judge", die)
-        with pytest.raises(KilledError):
-            run(spark, bundle, features, tmp_path / "s", **settings_before)
-    if change == "model":
-        bundle = with_head(tiny_bundle, linear_onnx(OTHER_WEIGHTS))
-    elif change == "file":
-        path = features / "segments" / "cut-1.parquet"
-        table = pq.read_table(path)
-        values = pa.array([[0.5] * 12] * table.num_rows, table.schema.field("toy").type)
-        pq.write_table(table.set_column(table.schema.get_field_index("toy"), "toy", values), path)
-    said = []
-    run_all(spark, [bundle], features, tmp_path / "s", report=said.append, **settings)
-    run(spark, bundle, features, tmp_path / "fresh", **settings)
-    assert read_predictions(tmp_path / "s") == read_predictions(tmp_path / "fresh")
-    going_on = [line for line in said if "going on" in line]
-    assert going_on == (["going on: 1 of 2 chunks are scored already"] if change == "file" else [])
-    assert "_scoring" not in names_in(tmp_path / "s")
+    monkeypatch.setattr(score_module, place, start_another_first)
+    with pytest.raises(OutputError, match=r"another scoring has begun in .*/s and is over; this one stops"):
+        run(spark, tiny_bundle, features, output)
+    monkeypatch.setattr(score_module, place, ordinary)
+    run(spark, winner, features, tmp_path / "alone")
+    assert contents(output) == contents(tmp_path / "alone")
+    assert names_in(output) == names_in(tmp_path / "alone")
+
+
+def test_a_run_that_is_at_work_makes_way_for_the_later(spark, tiny_bundle, write_features, tmp_path):
+    output = tmp_path / "s"
+    folder = ScoresFolder(HadoopPath(spark, str(output)), spark)
+    with (
+        pytest.raises(OutputError, match=r"another scoring has begun in .*/s \(.+\); this one stops"),
+        folder.at_work(),
+    ):
+        ScoresFolder(HadoopPath(spark, str(output)), spark)._claim.make()
+    run(spark, tiny_bundle, write_features(make_tracks(3)), output)
+    assert "_scoring" not in names_in(output)
+
+
+def test_intervals_count_artists(spark, tiny_bundle, write_features, tmp_path):
+    tracks = make_tracks(60)
+    for i, track in enumerate(tracks):
+        track["artist"] = f"artist {i // 6}" if i < 54 else None
+    result = run(spark, tiny_bundle, write_features(tracks), tmp_path / "s")
+    rows = read_predictions(tmp_path / "s")
+    assert {row["artist"] for row in rows.values()} == {*(f"artist {i}" for i in range(9)), None}
+    expected = measure(
+        np.array([GENRES.index(rows[t["track_id"]]["genre"]) for t in tracks]),
+        np.array([GENRES.index(rows[t["track_id"]]["predicted_genre"]) for t in tracks]),
+        genres=GENRES,
+        artists=[t["artist"] for t in tracks],
+    )
+    assert result.report.metrics.accuracy_low == pytest.approx(expected.accuracy_low)
+    assert result.report.metrics.macro_f1_interval == pytest.approx(expected.macro_f1_interval)
+    assert (result.summary["interval_unit"], result.summary["n_artists"]) == ("artist", 9)
+    anonymous = [{**track, "artist": None} for track in tracks]
+    other = run(spark, tiny_bundle, write_features(anonymous, name="anonymous"), tmp_path / "t")
+    assert (other.summary["interval_unit"], other.summary["n_artists"]) == ("track", 0)
+    assert other.summary["accuracy_low"] != result.summary["accuracy_low"]
+
+
+def test_curves_of_many_tracks_come_from_a_sample(spark, tiny_bundle, write_features, tmp_path, monkeypatch):
+    features = write_features(make_tracks(200))
+    whole = run(spark, tiny_bundle, features, tmp_path / "whole")
+    monkeypatch.setattr(samples, "_MAX_TRACKS", 60)
+    monkeypatch.setattr(samples, "_MAX_DETAILED", 30)
+    sampled = [run(spark, tiny_bundle, features, tmp_path / name) for name in ("a", "b")]
+    for result in sampled:
+        assert 30 < result.report.n_sampled < 100
+        assert result.report.is_sampled
+        np.testing.assert_array_equal(result.report.metrics.confusion, whole.report.metrics.confusion)
+        assert result.report.metrics.accuracy_low == whole.report.metrics.accuracy_low
+        assert result.report.coverage.n_tracks == result.report.n_sampled
+    assert sampled[0].summary == {**sampled[1].summary}
+    assert not whole.report.is_sampled
 
 
 def test_an_output_of_several_models_makes_way_for_one_and_back(spark, tiny_bundle, write_features, tmp_path):

@@ -22,7 +22,7 @@ def run(spark, bundle, features, output):
         models=name_models([("models:/toy", bundle)]),
         settings=ScoreSettings(segments=True),
         prepare=lambda _: (),
-        draw=lambda scores, _: f"{scores.model.name}: {scores.evaluation.n_tracks}",
+        draw=lambda scores, _: f"{scores.model.name}: {scores.report.n_tracks}",
         report=lambda _: None,
     )
 

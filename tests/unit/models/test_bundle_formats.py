@@ -56,7 +56,7 @@ def test_format_1_knows_the_energy_alone():
     assert bundle.ood.score == "energy"
     assert bundle.ood.threshold == json.loads((FROZEN / "v1" / "bundle.json").read_text())["ood"]["threshold"]
     assert (bundle.ood.n_tracks, bundle.ood.expected_rate) == (None, None)
-    assert (bundle.drift, bundle.validation_confusion, bundle.head.ood_bytes) == (None, None, None)
+    assert (bundle.drift, bundle.head.ood_bytes) == (None, None)
     assert load_head(bundle.head).ood_scores == ("energy", "max_softmax")
 
 
@@ -65,7 +65,7 @@ def test_format_2_knows_all_scores_and_where_it_comes_from():
     assert load_head(bundle.head).ood_scores == OOD_SCORES
     assert set(bundle.ood.thresholds) == set(OOD_SCORES)
     n_validation = len(bundle.tracks_in("validation"))
-    assert bundle.ood.n_tracks == bundle.validation_confusion.sum() == n_validation
+    assert bundle.ood.n_tracks == n_validation
     assert bundle.drift.feature == "toy"
     assert bundle.drift.features.counts.sum(axis=1).tolist() == [len(bundle.tracks_in("train"))] * 3
     assert bundle.drift.containers == {"wav": len(bundle.tracks_in("train"))}
@@ -80,7 +80,6 @@ def test_what_is_written_is_read(tmp_path):
     again = read_bundle(tmp_path / "again")
     assert again.head == bundle.head
     assert again.ood == bundle.ood
-    np.testing.assert_array_equal(again.validation_confusion, bundle.validation_confusion)
     for part in ("features", "tracks"):
         ours, theirs = getattr(again.drift, part), getattr(bundle.drift, part)
         np.testing.assert_array_equal(ours.edges, theirs.edges)
@@ -155,8 +154,6 @@ def test_damage_behind_a_right_digest_is_refused(folder):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"validation_confusion": [[1, 2], [3, 4]]}, "validation_confusion is no 3 x 3 matrix"),
-        ({"validation_confusion": [[1, 0, 0], [0, -1, 0], [0, 0, 1]]}, "validation_confusion.1.1: .*got -1"),
         (
             {"ood": {"score": "knn", "thresholds": {}, "false_alarm_rate": 0.05, "n_tracks": 9}},
             "a rule on the score",
@@ -164,7 +161,6 @@ def test_damage_behind_a_right_digest_is_refused(folder):
         ({"files_sha256": {}}, "files_sha256 does not name head.onnx"),
         ({"standardization": None}, "standardization: Field required"),
     ],
-    ids=["confusion of another shape", "negative confusion", "no threshold", "no files", "no standardisation"],
 )
 def test_damaged_manifests_are_refused(folder, changed, said):
     change_manifest(folder, **changed)
