@@ -1,7 +1,25 @@
 """deepsound: music collections to features, honest genre models and scored collections on Apache Spark.
 
 Importing the package loads no engine (Spark, TensorFlow, MLflow): each is imported by the one
-subpackage that adapts it.
+subpackage that adapts it, when it is first needed.
 """
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deepsound.api import genre_udf, register_udf
+
 __version__ = "0.1.0"
+__all__ = ["genre_udf", "register_udf"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'deepsound' has no attribute {name!r}")
+    from deepsound import api
+
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
