@@ -7,9 +7,16 @@ from deepsound.errors import ParameterError
 
 # Added to every bin, so that one empty on either side does not make the index infinite.
 _SMOOTHING = 0.5
+_NEARLY = 1e-9
 
 
-def compute_psi(reference: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def compute_psi(
+    reference: np.ndarray,
+    counts: np.ndarray,
+    *,
+    n_reference: np.ndarray | float | None = None,
+    n_tracks: np.ndarray | float | None = None,
+) -> np.ndarray:
     """Population stability index of each quantity, less what chance alone makes of it.
 
     The index is ``sum((p - q) ln(p / q))`` over bins. Without any drift its mean is about ``(n_bins - 1) (1 / n
@@ -19,6 +26,9 @@ def compute_psi(reference: np.ndarray, counts: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     reference, counts : np.ndarray [shape=(n_quantities, n_bins), int]
+    n_reference, n_tracks : float or np.ndarray [shape=(n_quantities,), float], or None
+        How many independent tracks tell as much as those counted
+        (:func:`~deepsound.evaluation.intervals.count_independent`), where an artist has several; None for all.
 
     Returns
     -------
@@ -30,8 +40,7 @@ def compute_psi(reference: np.ndarray, counts: np.ndarray) -> np.ndarray:
     Sources: N. Siddiqi, Credit Risk Scorecards, 2006 (index and bounds); B. Yurdakul and J. Naranjo, "Statistical
     properties of the population stability index", J. Risk Model Validation 14(4), 2020 (its mean by chance).
     """
-    _check(reference, counts)
-    n, m = (side.sum(axis=1) for side in (reference, counts))
+    n, m = _independent(reference, counts, n_reference=n_reference, n_tracks=n_tracks)
     # Bins that nobody fell into say nothing, and where there are fewer edges they are not even bins.
     is_bin = (reference + counts) > 0
     n_bins = is_bin.sum(axis=1)
@@ -40,16 +49,23 @@ def compute_psi(reference: np.ndarray, counts: np.ndarray) -> np.ndarray:
         for side in (reference, counts)
     )
     index = ((p - q) * np.log(p / q)).sum(axis=1)
-    by_chance = (n_bins - 1) * (1 / np.maximum(n, 1) + 1 / np.maximum(m, 1))
+    by_chance = (n_bins - 1) * (1 / np.maximum(n, _NEARLY) + 1 / np.maximum(m, _NEARLY))
     return np.where((n > 0) & (m > 0), np.maximum(index - by_chance, 0.0), np.nan)
 
 
-def compute_p_values(reference: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def compute_p_values(
+    reference: np.ndarray,
+    counts: np.ndarray,
+    *,
+    n_reference: np.ndarray | float | None = None,
+    n_tracks: np.ndarray | float | None = None,
+) -> np.ndarray:
     """Probability of so large a gap without drift: the test of Kolmogorov and Smirnov, on bins.
 
     On binned values the test is conservative: the largest gap is looked for at the bins' edges only. It holds for
     few tracks and rare bins too, where a chi-square test would call a single track of an unseen sample rate drift.
-    Tracks are taken as independent, which those of one artist or album are not.
+    Tracks of one artist are alike, so give the numbers of independent ones: taking all tracks of an artist for
+    one, the test is conservative again.
 
     Parameters as in :func:`compute_psi`.
 
@@ -62,14 +78,13 @@ def compute_p_values(reference: np.ndarray, counts: np.ndarray) -> np.ndarray:
     -----
     Asymptotic distribution with the correction of M. A. Stephens, J. R. Stat. Soc. B 32 (1970) 115-122.
     """
-    _check(reference, counts)
-    n, m = (side.sum(axis=1) for side in (reference, counts))
-    n_effective = np.sqrt(n * m / np.maximum(n + m, 1))
-    gaps = np.abs(
-        np.cumsum(reference, axis=1) / np.maximum(n, 1)[:, np.newaxis]
-        - np.cumsum(counts, axis=1) / np.maximum(m, 1)[:, np.newaxis]
-    ).max(axis=1, initial=0.0)
-    scaled = (n_effective + 0.12 + 0.11 / np.maximum(n_effective, 1e-9)) * gaps
+    n, m = _independent(reference, counts, n_reference=n_reference, n_tracks=n_tracks)
+    below, below_now = (
+        np.cumsum(side, axis=1) / np.maximum(side.sum(axis=1), 1)[:, np.newaxis] for side in (reference, counts)
+    )
+    gaps = np.abs(below - below_now).max(axis=1, initial=0.0)
+    n_effective = np.sqrt(n * m / np.maximum(n + m, _NEARLY))
+    scaled = (n_effective + 0.12 + 0.11 / np.maximum(n_effective, _NEARLY)) * gaps
     p_values: np.ndarray = np.where((n > 0) & (m > 0), scipy.special.kolmogorov(scaled), 1.0)
     return p_values
 
@@ -88,6 +103,21 @@ def compute_tilt(reference: np.ndarray, counts: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         tilt: np.ndarray = (below * counts).sum(axis=1) / n_pairs
     return tilt
+
+
+def _independent(
+    reference: np.ndarray,
+    counts: np.ndarray,
+    *,
+    n_reference: np.ndarray | float | None,
+    n_tracks: np.ndarray | float | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Independent tracks on either side [shape=(n_quantities,)]: no more than there are."""
+    _check(reference, counts)
+    n_all, m_all = reference.sum(axis=1), counts.sum(axis=1)
+    n = n_all if n_reference is None else np.minimum(n_reference, n_all)
+    m = m_all if n_tracks is None else np.minimum(n_tracks, m_all)
+    return n, m
 
 
 def _check(reference: np.ndarray, counts: np.ndarray) -> None:

@@ -1,16 +1,16 @@
 """What the training tracks were like, small enough to keep in a bundle, and the counts to compare with it."""
 
-import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import scipy.fft
 
 from deepsound.audio.mel import hz_to_mel
-from deepsound.errors import BundleError, ParameterError
+from deepsound.errors import ParameterError
 from deepsound.evaluation.drift.bins import BinnedQuantities, count_bins, fit_bins
+from deepsound.evaluation.intervals import count_independent, number_units
 
 # Columns of tracks/, the confidence of the prediction, and what can be computed from the feature.
 TRACK_QUANTITIES = ("rms_dbfs", "peak", "duration_s", "sample_rate_hz")
@@ -40,6 +40,14 @@ class DriftReference:
         Whether quantities of tracks are rounded to steps before they are counted; not so in older bundles.
     medians : dict of str to float
         Of the quantities of tracks; empty in older bundles.
+    n_independent : float or None
+        How many tracks of artists of their own tell as much as the training tracks, at least; None where artists
+        are not known, as in older bundles: then each track counts as one.
+
+    Raises
+    ------
+    ParameterError
+        If the independent tracks are not a number of 1 or more.
     """
 
     feature: str
@@ -48,6 +56,12 @@ class DriftReference:
     containers: dict[str, int]
     is_rounded: bool = False
     medians: dict[str, float] = field(default_factory=dict)
+    n_independent: float | None = None
+
+    def __post_init__(self) -> None:
+        n = self.n_independent
+        if n is not None and not (math.isfinite(n) and n >= 1):
+            raise ParameterError(f"a drift reference of {n} independent tracks; wanted a number of 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +101,7 @@ def build_reference(
     columns: Mapping[str, np.ndarray],
     confidences: np.ndarray,
     containers: Iterable[str | None] = (),
+    artists: Sequence[str | None] | None = None,
 ) -> DriftReference:
     """Bins from the training tracks.
 
@@ -98,7 +113,16 @@ def build_reference(
         Those of ``TRACK_QUANTITIES`` that are known; NaN where a track's value is not.
     confidences : np.ndarray [shape=(n_validation_tracks,), float]
         Of predictions of tracks that the model was not trained on.
+    artists : sequence of (str or None) [length n_tracks], or None
+        Of the training tracks.
+
+    Raises
+    ------
+    ParameterError
+        If there is not one artist a track.
     """
+    if artists is not None and len(artists) != len(feature_means):
+        raise ParameterError(f"{len(artists)} artists of {len(feature_means)} training tracks; wanted one each")
     known = {name: columns[name] for name in TRACK_QUANTITIES if name in columns}
     if feature == "mfcc" and feature_means.shape[1] == _N_MFCC:
         known[TREBLE] = compute_treble(feature_means)
@@ -119,6 +143,7 @@ def build_reference(
             for name, column in known.items()
             if np.isfinite(column).any()
         },
+        n_independent=count_independent(number_units(artists)) if artists else None,
     )
 
 
@@ -176,50 +201,6 @@ def compute_treble(mfcc_means: np.ndarray) -> np.ndarray:
     return difference
 
 
-def pack_reference(reference: DriftReference) -> bytes:
-    """The reference as JSON."""
-    document = {
-        "feature": reference.feature,
-        "features": _bins_to_plain(reference.features),
-        "tracks": _bins_to_plain(reference.tracks),
-        "containers": reference.containers,
-        "is_rounded": reference.is_rounded,
-        "medians": reference.medians,
-    }
-    return json.dumps(document, allow_nan=False).encode()
-
-
-def unpack_reference(document: Mapping[str, Any], *, n_dims: int) -> DriftReference:
-    """The inverse of :func:`pack_reference`.
-
-    Parameters
-    ----------
-    document : mapping
-        What the JSON holds; that its numbers are numbers was seen to when it was read.
-    n_dims : int
-        Dimensions of the feature that it must be of.
-
-    Raises
-    ------
-    BundleError
-        If it is not what was written, or of another feature.
-    """
-    try:
-        reference = DriftReference(
-            feature=str(document["feature"]),
-            features=_bins_from_plain(document["features"]),
-            tracks=_bins_from_plain(document["tracks"]),
-            containers={str(name): int(n) for name, n in document["containers"].items()},
-            is_rounded=bool(document.get("is_rounded", False)),
-            medians={str(name): float(median) for name, median in document.get("medians", {}).items()},
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as exc:
-        raise BundleError(f"the drift reference is damaged: {exc!r}") from exc
-    if len(reference.features.names) != n_dims:
-        raise BundleError(f"the drift reference has {len(reference.features.names)} dimensions; wanted {n_dims}")
-    return reference
-
-
 def _round_columns(values: np.ndarray, names: Sequence[str]) -> None:
     for column, name in zip(values.T, names, strict=True):
         if name in _STEPS:
@@ -234,29 +215,6 @@ def _count_steps(values: np.ndarray, names: Sequence[str]) -> dict[tuple[str, in
             (name, int(place)): int(n) for place, n in zip(*np.unique(steps, return_counts=True), strict=True)
         }
     return counts
-
-
-def _bins_to_plain(bins: BinnedQuantities) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": name,
-            "edges": row[np.isfinite(row)].tolist(),
-            "counts": counts[: np.isfinite(row).sum() + 1].tolist(),
-        }
-        for name, row, counts in zip(bins.names, bins.edges, bins.counts, strict=True)
-    ]
-
-
-def _bins_from_plain(rows: list[dict[str, Any]]) -> BinnedQuantities:
-    n_edges = max((len(row["edges"]) for row in rows), default=0)
-    edges = np.full((len(rows), n_edges), np.inf)
-    counts = np.zeros((len(rows), n_edges + 1), np.int64)
-    for i, row in enumerate(rows):
-        if len(row["counts"]) != len(row["edges"]) + 1 or not np.isfinite(row["edges"]).all():
-            raise ValueError(f"{row['name']} has {len(row['edges'])} edges and {len(row['counts'])} counts")
-        edges[i, : len(row["edges"])] = row["edges"]
-        counts[i, : len(row["counts"])] = row["counts"]
-    return BinnedQuantities(names=tuple(str(row["name"]) for row in rows), edges=edges, counts=counts)
 
 
 def _bands_between(low_hz: float, high_hz: float) -> slice:

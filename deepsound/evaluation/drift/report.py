@@ -1,23 +1,31 @@
 """A collection against the training tracks, in numbers and in words."""
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
 
 from deepsound.console import to_plain_number
-from deepsound.errors import ParameterError
-from deepsound.evaluation.drift.bins import BinnedQuantities
-from deepsound.evaluation.drift.divergence import compute_p_values, compute_psi, compute_tilt
-from deepsound.evaluation.drift.reference import CONFIDENCE, TREBLE, DriftCounts, DriftReference
+from deepsound.evaluation.drift.movement import (
+    FEWEST_TRACKS,
+    ContainerDrift,
+    QuantityDrift,
+    compare_bins,
+    compare_containers,
+    with_medians,
+)
+from deepsound.evaluation.drift.reference import (
+    CONFIDENCE,
+    TREBLE,
+    DriftCounts,
+    DriftReference,
+    count_tracks,
+)
+from deepsound.evaluation.intervals import count_independent
+from deepsound.evaluation.units import check_units
 
-# Moved means both: more than chance, at a share of 1 % false ones among those named, and by more than a little.
-_FALSE_DISCOVERY_RATE = 0.01
-_SMALL_PSI, _LARGE_PSI = 0.1, 0.25
-_SMALL_SHARE = 0.1
-_FEWEST_TRACKS = 10
-_N_PERMUTATIONS = 9999
+_LARGE_PSI = 0.25
 
 # What to say where a quantity is higher and where it is lower, and its unit.
 _WORDS = {
@@ -31,55 +39,19 @@ _WORDS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuantityDrift:
-    """One quantity of the collection against the training tracks.
-
-    Attributes
-    ----------
-    psi : float or None
-        Population stability index beyond chance; None where one side is not known.
-    p_value : float
-        Of no drift.
-    tilt : float or None
-        Probability that a track of the collection lies above a training track.
-    median, median_before : (float, float) or None
-        Bounds of the collection's and of the training tracks' median, equal where it is known; infinite where the
-        outermost bin is open.
-    has_moved : bool
-        By more than chance and by more than a little.
-    """
-
-    name: str
-    n_tracks: int
-    psi: float | None
-    p_value: float
-    tilt: float | None
-    median: tuple[float, float] | None
-    median_before: tuple[float, float] | None
-    has_moved: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContainerDrift:
-    """Shares of containers: ``distance`` is the share of tracks that would have to change theirs."""
-
-    distance: float
-    p_value: float
-    has_moved: bool
-
-
-@dataclass(frozen=True, kw_only=True)
 class DriftReport:
     """What has moved between the training tracks and a collection.
 
     Attributes
     ----------
     n_tracks, n_reference : int
+    n_units : int or None
+        Artists of the collection, and tracks of unknown ones; None where each track is its own.
     features, tracks : tuple of QuantityDrift
     containers : ContainerDrift or None
         None where they are not known, or the tracks are too few.
     words : tuple of str
-        One line for each thing that moved, the general one first.
+        One line for each thing that moved, the general one first, and what it was told by last.
     """
 
     n_tracks: int
@@ -88,6 +60,7 @@ class DriftReport:
     tracks: tuple[QuantityDrift, ...]
     containers: ContainerDrift | None
     words: tuple[str, ...]
+    n_units: int | None = None
 
     @property
     def n_moved(self) -> int:
@@ -101,17 +74,60 @@ class DriftReport:
         return has_other_containers or any(drift.has_moved for drift in (*self.features, *self.tracks))
 
 
-def compare(reference: DriftReference, counts: DriftCounts, *, seed: int = 0) -> DriftReport:
+def compare_tracks(
+    reference: DriftReference,
+    *,
+    feature_means: np.ndarray,
+    columns: Mapping[str, np.ndarray],
+    containers: Iterable[str | None] = (),
+    units: np.ndarray | None = None,
+    seed: int = 0,
+) -> DriftReport:
+    """Hold tracks, all of a collection or a sample of them, against the reference.
+
+    Parameters
+    ----------
+    feature_means, columns, containers
+        As in :func:`~deepsound.evaluation.drift.count_tracks`.
+    units : np.ndarray [shape=(n_tracks,), int64, at least 0], or None
+        The artist of each track, from :func:`~deepsound.evaluation.intervals.number_units`; None for each track
+        as its own.
+    seed : int
+        As in :func:`compare`, as are the errors; ParameterError, too, if there is not one unit a track.
+    """
+    counts = count_tracks(reference, feature_means=feature_means, columns=columns, containers=containers)
+    if units is None:
+        return compare(reference, counts, seed=seed)
+    units = check_units(units, n_tracks=len(feature_means))
+    n_units = len(np.unique(units))
+    # Where each track is its own unit, no artist has two, or none is known: there is nothing to say of artists.
+    said = n_units if n_units < len(units) else None
+    return compare(reference, counts, n_independent=count_independent(units), n_units=said, seed=seed)
+
+
+def compare(
+    reference: DriftReference,
+    counts: DriftCounts,
+    *,
+    n_independent: float | None = None,
+    n_units: int | None = None,
+    seed: int = 0,
+) -> DriftReport:
     """Hold a collection's counts against the reference.
 
     A quantity has moved if its index beyond chance is 0.1 or more and it is named at a rate of 1 % false
     discoveries (Y. Benjamini and Y. Hochberg, J. R. Stat. Soc. B 57 (1995) 289-300): the first alone would name
-    small collections that differ by luck, the second alone large ones that differ by nothing that matters.
+    small collections that differ by luck, the second alone large ones that differ by nothing that matters. Tracks
+    of one artist count as one where artists are known.
 
     Parameters
     ----------
     counts : DriftCounts
         From :func:`~deepsound.evaluation.drift.count_tracks` with the same reference.
+    n_independent : float or None
+        How many tracks of artists of their own tell as much; None for all.
+    n_units : int or None
+        Artists of the collection, and tracks of unknown ones; None where each track is its own.
     seed : int
         Draws the permutations that shares of containers are held against.
 
@@ -120,83 +136,42 @@ def compare(reference: DriftReference, counts: DriftCounts, *, seed: int = 0) ->
     ParameterError
         If the counts are not of this reference.
     """
-    features = _compare_bins(reference.features, counts.features)
-    tracks = tuple(
-        _with_medians(drift, now=counts.median(drift.name), before=reference.medians.get(drift.name))
-        for drift in _compare_bins(reference.tracks, counts.tracks)
-    )
     n_tracks, n_reference = (
         int(c.sum(axis=1).max(initial=0)) for c in (counts.features, reference.features.counts)
     )
-    containers = _compare_containers(reference.containers, counts.containers, seed=seed)
-    if n_tracks < _FEWEST_TRACKS:
-        lines = [f"{n_tracks} tracks are too few to tell a drift by; it takes {_FEWEST_TRACKS}"]
-    else:
-        lines = [*_say_features(reference.feature, features), *(_say_quantity(d) for d in tracks if d.has_moved)]
-        if containers is not None and containers.has_moved:
-            lines.append(_say_containers(reference.containers, counts.containers))
+    shares = _share_independent(reference.n_independent, n_reference), _share_independent(n_independent, n_tracks)
+    features = compare_bins(reference.features, counts.features, independent=shares)
+    tracks = tuple(
+        with_medians(drift, now=counts.median(drift.name), before=reference.medians.get(drift.name))
+        for drift in compare_bins(reference.tracks, counts.tracks, independent=shares)
+    )
+    containers = compare_containers(reference.containers, counts.containers, independent=shares, seed=seed)
+    lines = [*_say_features(reference.feature, features), *(_say_quantity(d) for d in tracks if d.has_moved)]
+    if containers is not None and containers.has_moved:
+        lines.append(_say_containers(reference.containers, counts.containers))
     return DriftReport(
         n_tracks=n_tracks,
         n_reference=n_reference,
         features=features,
         tracks=tracks,
         containers=containers,
-        words=tuple(lines or [f"no drift from the training tracks that {n_tracks} tracks can show"]),
+        words=_say_by_what(lines, n_tracks=n_tracks, n_units=n_units),
+        n_units=n_units,
     )
 
 
-def _compare_bins(bins: BinnedQuantities, counts: np.ndarray) -> tuple[QuantityDrift, ...]:
-    if counts.shape != bins.counts.shape:
-        raise ParameterError(f"counts of shape {counts.shape} for a reference of shape {bins.counts.shape}")
-    psi, p_values, tilt = (f(bins.counts, counts) for f in (compute_psi, compute_p_values, compute_tilt))
-    medians, medians_before = bins.median(counts), bins.median(bins.counts)
-    n_tracks = counts.sum(axis=1)
-    is_named = np.zeros(len(p_values), bool)
-    if len(p_values):
-        is_named = scipy.stats.false_discovery_control(p_values) <= _FALSE_DISCOVERY_RATE
-    has_moved = is_named & (np.nan_to_num(psi) >= _SMALL_PSI) & (n_tracks >= _FEWEST_TRACKS)
-    return tuple(
-        QuantityDrift(
-            name=name,
-            n_tracks=int(n_tracks[i]),
-            psi=_or_none(psi[i]),
-            p_value=float(p_values[i]),
-            tilt=_or_none(tilt[i]),
-            median=_pair_or_none(medians[i]),
-            median_before=_pair_or_none(medians_before[i]),
-            has_moved=bool(has_moved[i]),
-        )
-        for i, name in enumerate(bins.names)
-    )
+def _share_independent(n_independent: float | None, n_tracks: int) -> float:
+    return 1.0 if n_independent is None or not n_tracks else min(n_independent / n_tracks, 1.0)
 
 
-def _with_medians(drift: QuantityDrift, *, now: float | None, before: float | None) -> QuantityDrift:
-    """With the medians themselves, where they are known, in the place of the bins that they lie in."""
-    return replace(
-        drift,
-        median=drift.median if now is None else (now, now),
-        median_before=drift.median_before if before is None else (before, before),
-    )
-
-
-def _compare_containers(before: dict[str, int], now: dict[str, int], *, seed: int) -> ContainerDrift | None:
-    """Permutation test of the shares of containers: right however few tracks a container has."""
-    names = sorted({*before, *now})
-    n, m = sum(before.values()), sum(now.values())
-    if not n or m < _FEWEST_TRACKS:
-        return None
-    pooled = np.array([before.get(name, 0) + now.get(name, 0) for name in names])
-
-    def distance(of_now: np.ndarray) -> np.ndarray:
-        gaps: np.ndarray = np.abs(of_now / m - (pooled - of_now) / n).sum(axis=-1) / 2
-        return gaps
-
-    observed = float(distance(np.array([now.get(name, 0) for name in names])))
-    rng = np.random.default_rng(seed)
-    drawn = distance(rng.multivariate_hypergeometric(pooled, m, size=_N_PERMUTATIONS, method="marginals"))
-    p_value = float((1 + (drawn >= observed - 1e-12).sum()) / (1 + _N_PERMUTATIONS))
-    has_moved = p_value <= _FALSE_DISCOVERY_RATE and observed >= _SMALL_SHARE
-    return ContainerDrift(distance=observed, p_value=p_value, has_moved=has_moved)
+def _say_by_what(lines: list[str], *, n_tracks: int, n_units: int | None) -> tuple[str, ...]:
+    """What moved, or that nothing did, and how many tracks and artists that was told by."""
+    if n_tracks < FEWEST_TRACKS:
+        return (f"{n_tracks} tracks are too few to tell a drift by; it takes {FEWEST_TRACKS}",)
+    by_what = f"{n_tracks} tracks" if n_units is None else f"{n_tracks} tracks of {n_units} artists"
+    if not lines:
+        return (f"no drift from the training tracks that {by_what} can show",)
+    return (*lines, f"told by {by_what}") if n_units is not None else tuple(lines)
 
 
 def _say_features(feature: str, drifts: tuple[QuantityDrift, ...]) -> list[str]:
@@ -218,7 +193,8 @@ def _say_quantity(drift: QuantityDrift) -> str:
     said = f"{what} is spread otherwise" if abs(tilt - 0.5) < 0.1 else higher if tilt > 0.5 else lower
     return (
         f"{said}: median {what} {_say_median(drift.median)} {unit}".rstrip()
-        + f", {_say_median(drift.median_before)} in training; index {drift.psi:.2f}"
+        + f", {_say_median(drift.median_before)} in training; probability {tilt:.2f} that a track lies above one "
+        f"in training, index {drift.psi:.2f}"
     )
 
 
@@ -244,11 +220,3 @@ def _say_containers(before: dict[str, int], now: dict[str, int]) -> str:
 def _say_shares(counts: dict[str, int]) -> str:
     largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:3]
     return ", ".join(f"{count / sum(counts.values()):.0%} {name}" for name, count in largest)
-
-
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
-
-
-def _pair_or_none(bounds: np.ndarray) -> tuple[float, float] | None:
-    return None if np.isnan(bounds).any() else (float(bounds[0]), float(bounds[1]))

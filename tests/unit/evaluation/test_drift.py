@@ -15,6 +15,7 @@ from deepsound.evaluation.drift import (
     DriftCounts,
     build_reference,
     compare,
+    compare_tracks,
     compute_p_values,
     compute_psi,
     compute_tilt,
@@ -433,3 +434,129 @@ def test_a_difference_of_no_matter_is_no_drift():
     raw = count_tracks(before, columns={"duration_s": np.full(10, 30.4)}, feature_means=np.zeros((10, 2)))
     rounded = count_tracks(reference, columns={"duration_s": np.full(10, 30.4)}, feature_means=np.zeros((10, 2)))
     assert (raw.tracks != rounded.tracks).any()
+
+
+def draw_by_artist(rng, *, n_artists, tracks_an_artist, correlation=0.8, louder_db=0.0, container=None):
+    """A collection whose tracks are alike in all quantities by artist; artists keep to one container each."""
+    units = np.repeat(np.arange(n_artists), tracks_an_artist)
+
+    def alike(n_columns=1):
+        of_artists, of_tracks = (
+            rng.normal(size=(n_artists, n_columns))[units],
+            rng.normal(size=(len(units), n_columns)),
+        )
+        return np.sqrt(correlation) * of_artists + np.sqrt(1 - correlation) * of_tracks
+
+    containers = (
+        rng.choice(["wav", "mp3", "flac"], n_artists) if container is None else np.full(n_artists, container)
+    )
+    columns = {name: alike()[:, 0] for name in ("rms_dbfs", "peak", "duration_s", "sample_rate_hz", "confidence")}
+    columns["rms_dbfs"] = -18 + 3 * columns["rms_dbfs"] + louder_db
+    columns["peak"], columns["duration_s"] = 0.8 + 0.1 * columns["peak"], 30 + 9 * columns["duration_s"]
+    columns["confidence"] = scipy.stats.norm.cdf(columns["confidence"])
+    return {"feature_means": alike(N_DIMS), "columns": columns, "containers": containers[units].tolist()}, units
+
+
+def build_by_artist(rng, *, knows_artists, n_artists=40):
+    """A reference of ten tracks an artist; confidences are of validation tracks of as many."""
+    home, units = draw_by_artist(rng, n_artists=n_artists, tracks_an_artist=10)
+    confidences = home["columns"].pop("confidence")
+    artists = [f"artist {unit}" for unit in units] if knows_artists else None
+    return build_reference("toy", **home, confidences=confidences, artists=artists)
+
+
+@pytest.mark.parametrize("n_artists", [20, 60])
+def test_artists_make_no_false_alarm(n_artists):
+    rng = np.random.default_rng(41)
+    n_alarms = n_alarms_by_track = 0
+    for _ in range(100):
+        other, units = draw_by_artist(rng, n_artists=n_artists, tracks_an_artist=10)
+        reference = build_by_artist(rng, knows_artists=True)
+        n_alarms += compare_tracks(reference, **other, units=units).has_drifted
+        by_track = dataclasses.replace(reference, n_independent=None)
+        n_alarms_by_track += compare_tracks(by_track, **other).has_drifted
+    assert n_alarms <= 5
+    assert n_alarms_by_track > 80
+
+
+def test_what_artists_moved_is_said_with_how_many_they_are():
+    rng = np.random.default_rng(42)
+    other, units = draw_by_artist(rng, n_artists=40, tracks_an_artist=10, louder_db=9, container="ogg")
+    report = compare_tracks(build_by_artist(rng, knows_artists=True), **other, units=units)
+    assert (report.n_tracks, report.n_units, report.n_moved) == (400, 40, 0)
+    louder, containers, by_what = report.words
+    (tilt,) = (drift.tilt for drift in report.tracks if drift.name == "rms_dbfs")
+    assert louder.startswith("louder: median level -")
+    assert f"probability {tilt:.2f} that a track lies above one in training, index " in louder
+    assert containers.startswith("other containers: 100% ogg")
+    assert by_what == "told by 400 tracks of 40 artists"
+    same, units = draw_by_artist(rng, n_artists=12, tracks_an_artist=10)
+    quiet = compare_tracks(build_by_artist(rng, knows_artists=True), **same, units=units)
+    assert quiet.words == ("no drift from the training tracks that 120 tracks of 12 artists can show",)
+
+
+def test_artists_of_one_track_are_tracks():
+    rng = np.random.default_rng(43)
+    reference, other = build(rng, 100), draw(rng, 60, shift=1.5, louder_db=5, container="mp3")
+    by_hand = compare(reference, count_tracks(reference, **other))
+    assert by_hand.has_drifted
+    assert compare_tracks(reference, **other) == compare_tracks(reference, **other, units=np.arange(60)) == by_hand
+    with pytest.raises(ParameterError, match="of 60 tracks; wanted one a track"):
+        compare_tracks(reference, **other, units=np.arange(59))
+
+
+def test_copies_of_a_track_tell_no_more_than_it_does():
+    """Ten copies of each on both sides, against once: the same gaps at the same numbers."""
+    rng = np.random.default_rng(44)
+    reference, counts = (rng.multinomial(size, np.full(10, 0.1), size=5) for size in (80, 40))
+    once = compute_p_values(reference, counts)
+    copied = compute_p_values(10 * reference, 10 * counts, n_reference=80.0, n_tracks=np.full(5, 40.0))
+    np.testing.assert_allclose(copied, once)
+    assert (compute_p_values(10 * reference, 10 * counts) < once).all()
+    chance = 9 * (1 / 80 + 1 / 40)
+    many, few = (
+        compute_psi(1000 * reference, 1000 * counts, **numbers)
+        for numbers in ({}, {"n_reference": 80, "n_tracks": 40})
+    )
+    np.testing.assert_allclose(few, np.maximum(many - chance, 0), atol=0.01)
+    np.testing.assert_array_equal(compute_psi(reference, counts, n_tracks=1e9), compute_psi(reference, counts))
+
+
+def test_containers_are_drawn_artist_by_artist():
+    """The effective number against permuting artists whole."""
+    rng = np.random.default_rng(45)
+    before, now = np.repeat(["wav", "mp3"], [20, 20]), np.repeat(["wav", "mp3"], [2, 10])
+    means = rng.normal(size=(400, 3))
+    reference = build_reference(
+        "toy",
+        feature_means=means,
+        columns={},
+        confidences=np.full(20, 0.5),
+        containers=np.repeat(before, 10).tolist(),
+        artists=[str(i // 10) for i in range(400)],
+    )
+    now_tracks = {"feature_means": means[:120], "columns": {}, "containers": np.repeat(now, 10).tolist()}
+    found = compare_tracks(reference, **now_tracks, units=np.arange(120) // 10).containers
+    pooled = np.concatenate([before, now]) == "mp3"
+    drawn = np.array([rng.permutation(pooled) for _ in range(20_000)])
+    gaps = np.abs(drawn[:, :40].mean(axis=1) - drawn[:, 40:].mean(axis=1))
+    assert found.distance == pytest.approx(10 / 12 - 0.5)
+    assert found.p_value == pytest.approx(np.mean(gaps >= found.distance - 1e-9), abs=0.015)
+
+
+def test_independent_tracks_are_kept_and_checked():
+    rng = np.random.default_rng(46)
+    reference = build_by_artist(rng, knows_artists=True, n_artists=12)
+    assert reference.n_independent == 12
+    assert build_by_artist(rng, knows_artists=False, n_artists=12).n_independent is None
+    document = json.loads(pack_reference(reference))
+    assert unpack_reference(document, n_dims=N_DIMS).n_independent == 12
+    older = {name: value for name, value in document.items() if name != "n_independent"}
+    assert unpack_reference(older, n_dims=N_DIMS).n_independent is None
+    for damaged in (0, 0.5, -3, float("inf"), float("nan"), "many", [12], True):
+        with pytest.raises(BundleError, match="drift reference is damaged"):
+            unpack_reference({**document, "n_independent": damaged}, n_dims=N_DIMS)
+    with pytest.raises(ParameterError, match="2 artists of 3 training tracks"):
+        build_reference(
+            "toy", feature_means=np.zeros((3, 2)), columns={}, confidences=np.zeros(3), artists=["a", None]
+        )

@@ -248,6 +248,17 @@ def test_gaps_by_chance_are_those_of_signs_drawn_artist_by_artist():
     assert got.adaptive_ece_by_chance_high == pytest.approx(np.quantile(gaps, 0.95), rel=0.04)
 
 
+def test_gaps_by_chance_lie_where_artists_err():
+    """One bin of ten is unsure: what chance makes there is not spread over the others."""
+    rng = np.random.default_rng(37)
+    confidences = np.r_[np.full(40, 0.5), np.linspace(0.999, 1, 360)]
+    is_right = np.r_[rng.random(40) < 0.5, np.ones(360, bool)]
+    got = compute_reliability(confidences, is_right=is_right, units=np.arange(400) % 20)
+    sums = np.bincount(np.arange(40) % 20, weights=is_right[:40] - 0.5)
+    gaps = np.abs(rng.choice([-1.0, 1.0], (4000, 20)) @ sums) / 400
+    assert got.adaptive_ece_by_chance == pytest.approx(gaps.mean(), rel=0.1)
+
+
 def test_intervals_of_bins_count_artists():
     rng = np.random.default_rng(35)
     n_held = n_all = 0
