@@ -97,21 +97,26 @@ def predict_tracks(tracks: DataFrame, means: DataFrame, model: ScoringModel) -> 
         means.select("track_id", "n_segments", F.col(f"`{model.named.name}`").alias("m")), "track_id", "left"
     )
     is_scored = (F.col("status") == "ok") & F.col("n_segments").isNotNull() & F.col("m.reason").isNull()
-    probabilities = F.when(is_scored, F.col("m.probabilities"))
+    probabilities = F.col("m.probabilities")
     best = F.array_max(probabilities)
     genres = F.array(*map(F.lit, model.genres))
-    ood_score = F.when(is_scored, F.col("m.ood_score"))
+    is_ood = F.col("m.ood_score") > bundle.ood.threshold
+
+    def of_scored(column: Column) -> Column:
+        return F.when(is_scored, column)
+
     columns: dict[str, Column] = {
         "track_id": F.col("track_id"),
         "artist": F.col("artist"),
         "genre": F.col("mapped.genre"),
         "label": F.col("genre").cast("string"),
         "label_outcome": F.col("mapped.outcome"),
-        "predicted_genre": F.element_at(genres, F.array_position(probabilities, best).cast("int")),
-        "confidence": F.least(best, F.lit(1.0)),
-        "probabilities": probabilities,
-        "ood_score": ood_score,
-        "is_ood": ood_score > bundle.ood.threshold,
+        "predicted_genre": of_scored(F.element_at(genres, F.array_position(probabilities, best).cast("int"))),
+        # A mean of probabilities may miss 1 by rounding.
+        "confidence": of_scored(F.least(best, F.lit(1.0))),
+        "probabilities": of_scored(probabilities),
+        "ood_score": of_scored(F.col("m.ood_score")),
+        "is_ood": of_scored(is_ood),
         "n_segments": F.coalesce(F.col("n_segments"), F.lit(0)),
         # A track that is readable but has no segment must not vanish either.
         "error_code": F.when(~is_scored, F.coalesce("error_code", "m.reason", F.lit("internal"))),

@@ -101,27 +101,20 @@ class ScoresFolder:
         OutputError
             The storage refuses, or another run has begun here since.
         """
-        for name in self.path.child(_WORK).names():
-            self.path.child(_WORK).child(name).delete()
+        self.path.child(_WORK).delete()
         self._claim.make()
         try:
             yield
             self._claim.check()
             self._publish()
-        except OutputError:
-            self._stage.delete()
-            raise
         except Exception:
-            # Whose files are taken away fails over that, and should say why.
-            self._stage_is_ours_or_raise()
+            # Whose files are taken away fails over that, and should say so.
+            try:
+                self._claim.check()
+            finally:
+                self._stage.delete()
             raise
         self.path.child(_WORK).delete()
-
-    def _stage_is_ours_or_raise(self) -> None:
-        try:
-            self._claim.check()
-        finally:
-            self._stage.delete()
 
     def _publish(self) -> None:
         remove_leftovers(self.path, _OURS)

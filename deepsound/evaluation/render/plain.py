@@ -119,5 +119,5 @@ def _distances_to_plain(distances: Distances) -> dict[str, Any]:
         "detection": {name: asdict(detection) for name, detection in distances.detection.items()},
         "n_labelled_accepted": n_labelled,
         "accuracy_of_accepted": n_right / n_labelled if n_labelled else None,
-        "accuracy_of_accepted_interval": distances.accepted_interval,
+        "accuracy_of_accepted_interval": list(distances.accepted_interval or ()) or None,
     }

@@ -7,6 +7,7 @@ import sklearn.metrics
 
 from deepsound.commands.compare import format_comparison
 from deepsound.errors import ComparisonError, FingerprintMismatchError, UnknownFeatureError
+from deepsound.evaluation.intervals import number_units
 from deepsound.evaluation.paired import compare_paired
 from deepsound.training.comparison import compare_models, learned_by
 
@@ -43,7 +44,9 @@ def test_figures_are_those_of_the_tracks_that_neither_has_learned_from(make_bund
     kept = [row for row in rows if row["track_id"] not in ("t00", "t01", "t03")]
     truth = np.array([GENRES.index(row["genre"]) for row in kept])
     says = [answers_of(first, kept, w).argmax(axis=1) for w in (head_weights, -head_weights)]
-    assert result.paired == compare_paired(says[0] == truth, says[1] == truth)
+    units = number_units([row["artist"] for row in kept])
+    assert result.paired == compare_paired(says[0] == truth, says[1] == truth, units=units)
+    assert result.paired.n_units < len(kept)
     for metrics, said in zip((result.metrics_a, result.metrics_b), says, strict=True):
         assert metrics.accuracy == pytest.approx(np.mean(said == truth))
         assert metrics.macro_f1 == pytest.approx(sklearn.metrics.f1_score(truth, said, average="macro"))
