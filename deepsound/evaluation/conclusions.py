@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from deepsound.evaluation.adjusted_counts import estimate_shares_by_counts as estimate_shares
 from deepsound.evaluation.collection import CollectionEvaluation, Distances, PredictedGenre
 from deepsound.evaluation.coverage import CoverageCurve, curve_from_counts
 from deepsound.evaluation.detection import SIDES, Detection, detection_from_ranks
 from deepsound.evaluation.drift import compare
 from deepsound.evaluation.metrics import compute_metrics
 from deepsound.evaluation.ood import OodRule
-from deepsound.evaluation.quantification import estimate_shares
 from deepsound.evaluation.reliability import Reliability, reliability_from_counts
 from deepsound.evaluation.tally import KNOWN, OTHER, Tally, from_units
 

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from deepsound.evaluation.adjusted_counts import estimate_shares_by_counts as estimate_shares
 from deepsound.evaluation.collection import CollectionEvaluation, Distances, PredictedGenre
 from deepsound.evaluation.collection_report import format_collection
 from deepsound.evaluation.coverage import compute_coverage
@@ -12,7 +13,6 @@ from deepsound.evaluation.detection import evaluate_detection
 from deepsound.evaluation.drift import DriftReport
 from deepsound.evaluation.metrics import compute_metrics
 from deepsound.evaluation.ood import fit_rule
-from deepsound.evaluation.quantification import estimate_shares
 from deepsound.evaluation.report import format_scorecard, metrics_to_plain, per_genre_rows
 
 GENRES = ("blues", "jazz")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from deepsound.errors import ParameterError
+from deepsound.evaluation.adjusted_counts import estimate_shares_by_counts as estimate_shares
 from deepsound.evaluation.collection import Blunder, CollectionEvaluation, Distances, PredictedGenre
 from deepsound.evaluation.coverage import compute_coverage
 from deepsound.evaluation.detection import evaluate_detection
@@ -17,7 +18,6 @@ from deepsound.evaluation.drift import build_reference, compare, count_tracks
 from deepsound.evaluation.metrics import compute_metrics, count_confusion
 from deepsound.evaluation.ood import fit_rule
 from deepsound.evaluation.paired import compare_paired
-from deepsound.evaluation.quantification import estimate_shares
 from deepsound.evaluation.reliability import compute_reliability
 from deepsound.evaluation.scorecard.charts import Bar, draw_confusion_matrix, draw_paired_bars
 from deepsound.evaluation.scorecard.collection import (
