@@ -1,19 +1,14 @@
 """How much of each genre a collection without labels holds.
 
 Counting predictions is biased: a model that takes every tenth rock track for metal finds metal where there is
-none. What it takes for what is known from the validation tracks, and can be undone: the true shares are those
-under which the predicted counts are likeliest, given how each genre is predicted (adjusted counting: G. Forman,
-"Quantifying counts and costs via classification", Data Min. Knowl. Discov. 17 (2008) 164-206; by expectation
-maximisation, which stays inside the simplex and needs no inverse: M. Saerens, P. Latinne and C. Decaestecker,
-"Adjusting the outputs of a classifier to new a priori probabilities", Neural Comput. 14 (2002) 21-41, here on
-predicted genres).
+none. The model's probabilities know of their doubt, and of the shares of genres that it was trained at; with other
+shares they would be others. The shares that the mean of the probabilities, adjusted to them, gives back are the
+likeliest ones, found by expectation maximisation: M. Saerens, P. Latinne and C. Decaestecker, "Adjusting the outputs
+of a classifier to new a priori probabilities: a simple procedure", Neural Comput. 14 (2002) 21-41.
 
-An estimate has lost the bias of counting, but carries the error of the validation set: with some ten validation
-tracks a genre, and shares that are not far from equal, it lies no nearer to the truth than the count does. Its
-interval, unlike the count's, holds the truth.
-
-All of this holds where a genre's tracks sound as they do at home and only the shares differ. Foreign tracks
-break that: leave out what is called out-of-distribution.
+This holds where a genre's tracks sound as they do in training and only the shares differ, and where probabilities
+mean what they say (:mod:`deepsound.evaluation.reliability`). Out-of-distribution tracks break the first: leave out
+what is called so. Intervals tell of the collection's artists only, not of the error that is in the probabilities.
 """
 
 from collections.abc import Sequence
@@ -22,16 +17,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepsound.errors import ParameterError
-from deepsound.evaluation.intervals import wilson_interval
+from deepsound.evaluation.intervals import Interval, interval_of
+from deepsound.evaluation.units import check_units, proportion_interval
 
-_N_DRAWS, _N_STEPS = 1000, 500
-# Imagined tracks of each genre that stand for what the model does at large: 2 predicted as right as all tracks
-# are, half a one as anything. Chosen by simulation: 95 % intervals then hold the truth in 93 to 99 % of cases.
-_POOLED_TRACKS, _ANY_TRACKS = 2.0, 0.5
-# Of the matrix of predictions given the truth: below, an error grows more than tenfold when it is undone.
-_SMALLEST_SINGULAR_VALUE = 0.1
-# Two genres are alike if no larger share of their tracks is predicted otherwise.
-_ALIKE = 0.2
+_TOLERANCE, _MAX_STEPS = 1e-6, 1000
+_N_DRAWS, _DRAW_TOLERANCE, _MAX_DRAW_STEPS = 200, 1e-5, 200
+# Beyond so many tracks, intervals are drawn from artists of about so many of them.
+_MAX_DRAWN_TRACKS = 5000
+# Of the training shares in what a draw starts from: a genre at 0 would stay there, whatever is drawn.
+_START = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +35,7 @@ class GenreShare:
     Attributes
     ----------
     predicted, predicted_low, predicted_high : float
-        Share of tracks predicted as it, with the 95 % Wilson interval.
+        Share of tracks predicted as it, with a 95 % interval.
     estimated, estimated_low, estimated_high : float
         Share of tracks that truly are of it, with a 95 % interval.
     """
@@ -58,141 +52,175 @@ class GenreShare:
 
 @dataclass(frozen=True, kw_only=True)
 class Quantification:
-    """Shares of all genres; each kind adds up to 1.
-
-    Attributes
-    ----------
-    smallest_singular_value : float
-        Of the matrix of predictions given the truth: 1 for a model without mistakes, 0 if some mix of genres
-        cannot be told from another.
-    notes : tuple of str
-        What makes the estimates worth less, one line each.
-    """
+    """Shares of all genres; each kind adds up to 1. ``notes`` say what makes estimates worth less, a line each."""
 
     n_tracks: int
     shares: tuple[GenreShare, ...]
-    smallest_singular_value: float
     notes: tuple[str, ...]
 
 
 def estimate_shares(
-    n_predicted: np.ndarray, *, confusion: np.ndarray, genres: Sequence[str], seed: int = 0
+    probabilities: np.ndarray,
+    *,
+    prior: np.ndarray,
+    genres: Sequence[str],
+    units: np.ndarray | None = None,
+    seed: int = 0,
 ) -> Quantification:
     """Shares of genres, as predicted and as they truly may be.
 
     Parameters
     ----------
-    n_predicted : np.ndarray [shape=(n_genres,), int]
-        Tracks of the collection by predicted genre.
-    confusion : np.ndarray [shape=(n_genres, n_genres), int], rows true, columns predicted
-        Of tracks that the model was not trained on: the bundle's ``validation_confusion``.
+    probabilities : np.ndarray [shape=(n_tracks, n_genres), float, rows sum to 1]
+        Of the collection's tracks.
+    prior : np.ndarray [shape=(n_genres,), float, at least 0]
+        Training tracks of each genre: the shares that the probabilities take for granted. Half a track is added to
+        each, so that no share is 0.
     genres : sequence of str
         The full taxonomy, in the order of both.
+    units : np.ndarray [shape=(n_tracks,), int64, at least 0], or None
+        The artist of each track, from :func:`~deepsound.evaluation.intervals.number_units`; None for each track
+        as its own unit.
     seed : int
         Draws the intervals.
 
     Raises
     ------
     ParameterError
-        If the shapes do not fit the taxonomy, a count is negative, or there is no track.
+        If the shapes do not fit the taxonomy, there is no track, probabilities are none, the prior is of shares
+        and not of tracks, or there is not one unit a track.
 
     Notes
     -----
-    The intervals are percentiles of 1,000 draws: how each genre is predicted from its Dirichlet posterior given
-    the validation tracks, the shares of predictions from theirs given the collection, and of both the likeliest
-    true shares. A collection of any size thus keeps the uncertainty of a small validation set.
+    Steps go on until no share changes by 1e-6 or more, 1,000 at most. Intervals hold 95 % of the estimates of 200
+    draws of artists with replacement, and Wilson's interval at as many independent tracks as vary as much, at most
+    as many as there are artists: a genre of which no artist happens to be there has one too. Of more than 5,000
+    tracks, the artists of about as many are drawn from, and how far draws lie from their mean is scaled by the
+    root of the share of artists that these are.
     """
-    _check(n_predicted, confusion, n_genres=len(genres))
-    n_tracks = int(n_predicted.sum())
-    rows = _smooth(confusion)
-    likelihood = rows / rows.sum(axis=1, keepdims=True)
-    estimated = _solve((n_predicted / n_tracks)[np.newaxis], likelihood[np.newaxis])[0]
-    low, high = np.quantile(_draw(n_predicted, rows, seed=seed), [0.025, 0.975], axis=0)
-    smallest = float(np.linalg.svd(likelihood, compute_uv=False)[-1])
-    wilson = [wilson_interval(int(count), n_tracks) for count in n_predicted]
-    shares = tuple(
-        GenreShare(
-            genre=genre,
-            n_predicted=int(n_predicted[i]),
-            predicted=int(n_predicted[i]) / n_tracks,
-            predicted_low=wilson[i][0],
-            predicted_high=wilson[i][1],
-            estimated=float(estimated[i]),
-            estimated_low=min(float(low[i]), float(estimated[i])),
-            estimated_high=max(float(high[i]), float(estimated[i])),
-        )
-        for i, genre in enumerate(genres)
+    _check(probabilities, prior, n_genres=len(genres))
+    n_tracks = len(probabilities)
+    units = check_units(units, n_tracks=n_tracks)
+    trained_at = (prior + 0.5) / (prior + 0.5).sum()
+    ratios = probabilities.astype(np.float64) / trained_at
+    estimated, has_settled = maximise_expectation(
+        ratios, start=trained_at, tolerance=_TOLERANCE, max_steps=_MAX_STEPS
     )
-    notes = _take_notes(confusion, likelihood, genres, smallest_singular_value=smallest)
-    return Quantification(n_tracks=n_tracks, shares=shares, smallest_singular_value=smallest, notes=notes)
+    intervals = _draw_intervals(ratios, units, estimated, trained_at=trained_at, seed=seed)
+    predicted = probabilities.argmax(axis=1)
+    notes = [] if has_settled else [f"the shares had not settled after {_MAX_STEPS} steps"]
+    unknown = [genre for genre, n in zip(genres, prior, strict=True) if not n]
+    if unknown:
+        notes.insert(0, f"no training track of {', '.join(unknown)}: how much there is of these is a guess")
+    return Quantification(
+        n_tracks=n_tracks,
+        shares=tuple(
+            _put_together(genre, predicted == i, units, estimated=float(estimated[i]), interval=intervals[i])
+            for i, genre in enumerate(genres)
+        ),
+        notes=tuple(notes),
+    )
 
 
-def _smooth(confusion: np.ndarray) -> np.ndarray:
-    """Validation counts and imagined ones [shape=(n_genres, n_genres), float64]."""
-    n_genres, n_tracks = len(confusion), confusion.sum()
-    accuracy = (np.trace(confusion) + 1) / (n_tracks + 2) if n_genres > 1 else 1.0
-    pooled = np.full((n_genres, n_genres), (1 - accuracy) / max(n_genres - 1, 1))
-    np.fill_diagonal(pooled, accuracy)
-    smoothed: np.ndarray = confusion + _POOLED_TRACKS * pooled + _ANY_TRACKS / n_genres
-    return smoothed
-
-
-def _draw(n_predicted: np.ndarray, rows: np.ndarray, *, seed: int) -> np.ndarray:
-    """Estimates [shape=(n_draws, n_genres)] of what validation set and collection could as well have been."""
-    rng = np.random.default_rng(seed)
-    likelihoods = rng.standard_gamma(np.broadcast_to(rows, (_N_DRAWS, *rows.shape)))
-    likelihoods /= likelihoods.sum(axis=2, keepdims=True)
-    predicted = rng.dirichlet(n_predicted + 1 / len(n_predicted), size=_N_DRAWS)
-    return _solve(predicted, likelihoods)
-
-
-def _solve(predicted: np.ndarray, likelihoods: np.ndarray) -> np.ndarray:
-    """The true shares under which predicted ones are likeliest, by expectation maximisation.
+def maximise_expectation(
+    ratios: np.ndarray, *, start: np.ndarray, tolerance: float, max_steps: int, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, bool]:
+    """The shares that make the mean of probabilities, adjusted to them, come out as themselves.
 
     Parameters
     ----------
-    predicted : np.ndarray [shape=(n_draws, n_genres), rows sum to 1]
-    likelihoods : np.ndarray [shape=(n_draws, n_genres, n_genres), rows true, sum to 1]
+    ratios : np.ndarray [shape=(n_tracks, n_genres), float64]
+        Probabilities by the shares that they were trained at.
+    start : np.ndarray [shape=(n_genres,) or (n_genres, n_draws), sums to 1, above 0]
+    tolerance : float
+        Largest change of a share with which the steps end.
+    weights : np.ndarray [shape=(n_tracks, n_draws), float64], or None
+        How often a track is in a draw.
 
     Returns
     -------
-    np.ndarray [shape=(n_draws, n_genres), rows sum to 1]
-        Where several are equally likely, the one nearest to equal shares.
+    (np.ndarray [shape of start], bool)
+        The shares, and whether they settled.
     """
-    shares = np.full(predicted.shape, 1 / predicted.shape[1])
-    for _ in range(_N_STEPS):
-        expected = np.matmul(shares[:, np.newaxis], likelihoods)[:, 0]
-        ratios = predicted / np.maximum(expected, np.finfo(np.float64).tiny)
-        shares = shares * np.matmul(likelihoods, ratios[:, :, np.newaxis])[:, :, 0]
-    normalized: np.ndarray = shares / shares.sum(axis=1, keepdims=True)
-    return normalized
+    shares = start
+    n_tracks: float | np.ndarray = float(len(ratios)) if weights is None else weights.sum(axis=0)
+    for _ in range(max_steps):
+        evidence = np.maximum(ratios @ shares, np.finfo(np.float64).tiny)
+        stepped = shares * (ratios.T @ ((1.0 if weights is None else weights) / evidence)) / n_tracks
+        change = float(np.abs(stepped - shares).max())
+        shares = stepped
+        if change < tolerance:
+            return shares, True
+    return shares, False
 
 
-def _take_notes(
-    confusion: np.ndarray, likelihood: np.ndarray, genres: Sequence[str], *, smallest_singular_value: float
-) -> tuple[str, ...]:
-    notes = []
-    unknown = [genre for genre, n in zip(genres, confusion.sum(axis=1), strict=True) if not n]
-    if unknown:
-        notes.append(f"no validation track of {', '.join(unknown)}: how these are predicted is a guess")
-    alike = [
-        f"{genres[i]} and {genres[j]}"
-        for i in range(len(genres))
-        for j in range(i + 1, len(genres))
-        if np.abs(likelihood[i] - likelihood[j]).sum() / 2 < _ALIKE
+def _draw_intervals(
+    ratios: np.ndarray, units: np.ndarray, estimated: np.ndarray, *, trained_at: np.ndarray, seed: int
+) -> list[Interval]:
+    """95 % interval of each share."""
+    rng = np.random.default_rng(seed)
+    _, places, sizes = np.unique(units, return_inverse=True, return_counts=True)
+    n_units = len(sizes)
+    chosen = _choose_units(sizes, rng=rng)
+    number = np.full(n_units, -1)
+    number[chosen] = np.arange(len(chosen))
+    of_tracks = number[places]
+    ratios, of_tracks = ratios[of_tracks >= 0], of_tracks[of_tracks >= 0]
+    times = rng.multinomial(len(chosen), np.full(len(chosen), 1 / len(chosen)), size=_N_DRAWS).T
+    start = (1 - _START) * estimated + _START * trained_at
+    drawn, _ = maximise_expectation(
+        ratios,
+        start=np.repeat(start[:, np.newaxis], _N_DRAWS, axis=1),
+        weights=times[of_tracks].astype(np.float64),
+        tolerance=_DRAW_TOLERANCE,
+        max_steps=_MAX_DRAW_STEPS,
+    )
+    # Draws of a sample of the artists lie farther from its estimate than those of all would.
+    drawn = estimated[:, np.newaxis] + (drawn - drawn.mean(axis=1, keepdims=True)) * np.sqrt(len(chosen) / n_units)
+    bounds = np.quantile(drawn, [0.025, 0.975], axis=1).T
+    wilson = [
+        interval_of(float(share), variance=float(row.var(ddof=1)), n_units=n_units, n_tracks=n_units)
+        for share, row in zip(estimated, drawn, strict=True)
     ]
-    if alike:
-        notes.append(f"the model hardly tells {', '.join(alike)} apart: only their sum is known")
-    elif smallest_singular_value < _SMALLEST_SINGULAR_VALUE:
-        notes.append("the model mixes up genres so much that other shares would give nearly the same predictions")
-    return tuple(notes)
+    return [
+        (max(min(low, one[0]), 0.0), min(max(high, one[1]), 1.0))
+        for one, (low, high) in zip(wilson, bounds.tolist(), strict=True)
+    ]
 
 
-def _check(n_predicted: np.ndarray, confusion: np.ndarray, *, n_genres: int) -> None:
-    if n_predicted.shape != (n_genres,) or confusion.shape != (n_genres, n_genres):
+def _choose_units(sizes: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+    """All units where tracks are few; else as many, by chance, as have 5,000 tracks, a hundred at least."""
+    if sizes.sum() <= _MAX_DRAWN_TRACKS or len(sizes) <= 100:
+        return np.arange(len(sizes))
+    order = rng.permutation(len(sizes))
+    n_chosen = int(np.searchsorted(np.cumsum(sizes[order]), _MAX_DRAWN_TRACKS))
+    return order[: max(n_chosen, 100)]
+
+
+def _put_together(
+    genre: str, is_predicted: np.ndarray, units: np.ndarray, *, estimated: float, interval: Interval
+) -> GenreShare:
+    low, high = proportion_interval(is_predicted, units=units)
+    return GenreShare(
+        genre=genre,
+        n_predicted=int(is_predicted.sum()),
+        predicted=float(is_predicted.mean()),
+        predicted_low=low,
+        predicted_high=high,
+        estimated=estimated,
+        estimated_low=min(interval[0], estimated),
+        estimated_high=max(interval[1], estimated),
+    )
+
+
+def _check(probabilities: np.ndarray, prior: np.ndarray, *, n_genres: int) -> None:
+    if probabilities.ndim != 2 or probabilities.shape[1] != n_genres or prior.shape != (n_genres,):
         raise ParameterError(
-            f"counts of shape {n_predicted.shape} and a confusion matrix of shape {confusion.shape} "
-            f"for {n_genres} genres"
+            f"probabilities of shape {probabilities.shape} and a prior of {prior.shape} for {n_genres} genres"
         )
-    if (n_predicted < 0).any() or (confusion < 0).any() or not n_predicted.sum():
-        raise ParameterError(f"{n_predicted.sum()} predicted tracks; wanted one or more, and no negative counts")
+    if not len(probabilities):
+        raise ParameterError("shares of genres of no track")
+    if not (probabilities >= 0).all() or not (np.abs(probabilities.sum(axis=1) - 1) < 1e-3).all():
+        raise ParameterError("probabilities are below 0 or do not add up to 1; did you pass logits?")
+    if not np.isfinite(prior).all() or (prior < 0).any() or prior.sum() < 1 + 1e-6:
+        raise ParameterError(f"a prior of {prior.sum():g} training tracks; wanted numbers of tracks, not shares")

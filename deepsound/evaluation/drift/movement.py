@@ -115,8 +115,11 @@ def compare_containers(
     observed = float(np.abs(shares - shares_now).sum() / 2)
     n_independent, m_independent = (max(round(total * s), 1) for total, s in zip((n, m), independent, strict=True))
     pooled = np.rint(n_independent * shares + m_independent * shares_now).astype(np.int64)
-    # A container that hardly occurs is rounded to none; tracks that are lost so are lost to the reference.
-    m_independent, n_pooled = min(m_independent, int(pooled.sum()) - 1), int(pooled.sum())
+    # Containers that hardly occur are rounded to none: of an artist or two on either side, too little may be left.
+    n_pooled = int(pooled.sum())
+    if n_pooled < 2:
+        return ContainerDrift(distance=observed, p_value=1.0, has_moved=False)
+    m_independent = min(m_independent, n_pooled - 1)
     rng = np.random.default_rng(seed)
     of_now = rng.multivariate_hypergeometric(pooled, m_independent, size=_N_PERMUTATIONS, method="marginals")
     gaps = of_now / m_independent - (pooled - of_now) / (n_pooled - m_independent)

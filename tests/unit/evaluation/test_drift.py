@@ -544,6 +544,24 @@ def test_containers_are_drawn_artist_by_artist():
     assert found.p_value == pytest.approx(np.mean(gaps >= found.distance - 1e-9), abs=0.015)
 
 
+def test_one_artist_on_either_side_is_no_other_container():
+    rng = np.random.default_rng(47)
+    kinds = ["wav", "mp3", "flac", "ogg", "aac"]
+    reference = build_reference(
+        "toy",
+        feature_means=rng.normal(size=(20, 2)),
+        columns={},
+        confidences=np.full(20, 0.5),
+        containers=kinds * 4,
+        artists=["one"] * 20,
+    )
+    tracks = {"feature_means": rng.normal(size=(20, 2)), "columns": {}}
+    for containers in (kinds * 4, ["webm"] * 20, ["w1", "w2", "w3", "w4"] * 5):
+        found = compare_tracks(reference, **tracks, containers=containers, units=np.zeros(20, int)).containers
+        assert not found.has_moved
+        assert found.p_value > 0.1
+
+
 def test_independent_tracks_are_kept_and_checked():
     rng = np.random.default_rng(46)
     reference = build_by_artist(rng, knows_artists=True, n_artists=12)
