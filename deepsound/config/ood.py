@@ -1,10 +1,10 @@
-"""Settings of what tells foreign tracks from those of home."""
+"""Settings of what tells out-of-distribution tracks from those like the training tracks."""
 
 from dataclasses import dataclass
 
 from deepsound.config.check import check_setting
 
-OOD_SCORES = ("energy", "max_softmax", "mahalanobis", "relative_mahalanobis", "knn", "feature_mahalanobis")
+OOD_SCORES = ("energy", "knn", "feature_mahalanobis")
 
 
 @dataclass(frozen=True, kw_only=True)

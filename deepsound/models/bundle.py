@@ -41,6 +41,8 @@ from deepsound.settings import from_plain
 from deepsound.taxonomy import Taxonomy
 
 FORMAT_VERSION = 2
+# Out-of-distribution scores that earlier versions knew, too.
+_FORMER_SCORES = ("max_softmax", "mahalanobis", "relative_mahalanobis")
 _MANIFEST, _HEAD, _OOD, _DRIFT = "bundle.json", "head.onnx", "ood.npz", "drift.json"
 
 
@@ -237,16 +239,20 @@ def _check_extract_settings(manifest: Manifest) -> None:
 
 
 def _make_rule(part: OodPart, *, head: PackedHead) -> OodRule:
+    # Found here, and not by every executor: a head that cannot be run, a score that it cannot compute.
+    opened = load_head(head)
+    score = part.score
+    if score in _FORMER_SCORES:
+        score = next((name for name in reversed(opened.ood_scores) if name in part.thresholds), score)
     rule = OodRule(
-        score=part.score,
-        thresholds=part.thresholds,
+        score=score,
+        thresholds={name: t for name, t in part.thresholds.items() if name not in _FORMER_SCORES},
         false_alarm_rate=part.false_alarm_rate,
         n_tracks=part.n_tracks,
         n_independent=part.n_independent,
-        home_scores=None if part.home_scores is None else tuple(part.home_scores),
+        # Those of held-out tracks are of the score that decided.
+        home_scores=None if part.home_scores is None or score != part.score else tuple(part.home_scores),
     )
-    # Found here, and not by every executor: a head that cannot be run, a score that it cannot compute.
-    opened = load_head(head)
     if rule.score not in opened.ood_scores:
         raise BundleError(f"its out-of-distribution score {rule.score!r} needs statistics that it does not have")
     try:

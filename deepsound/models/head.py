@@ -170,13 +170,9 @@ class Head:
         outputs = SegmentOutputs(
             logits=logits, penultimate=penultimate[0] if penultimate else None, feature_means=feature_means
         )
-        temperature = self.spec.temperature
         return SegmentScores(
-            probabilities=scipy.special.softmax(logits.astype(np.float64) / temperature, axis=1),
-            ood={
-                name: compute_ood_score(name, outputs, temperature=temperature, statistics=self._statistics)
-                for name in ood_scores
-            },
+            probabilities=scipy.special.softmax(logits.astype(np.float64) / self.spec.temperature, axis=1),
+            ood={name: compute_ood_score(name, outputs, statistics=self._statistics) for name in ood_scores},
         )
 
     def _run(self, features: np.ndarray, *outputs: str) -> list[np.ndarray]:

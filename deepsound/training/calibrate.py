@@ -42,10 +42,7 @@ def fit_ood_rule(
     statistics : OodStatistics
         Of the training segments, by the same network.
     """
-    scores = {
-        name: compute_ood_score(name, outputs, temperature=temperature, statistics=statistics)
-        for name in OOD_SCORES
-    }
+    scores = {name: compute_ood_score(name, outputs, statistics=statistics) for name in OOD_SCORES}
     per_track = {name: _mean_of_tracks(values, validation) for name, values in scores.items()}
     return fit_rule(
         per_track,

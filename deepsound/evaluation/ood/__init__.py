@@ -1,19 +1,17 @@
-"""Out-of-distribution scores: how far from home a track is. Higher is farther, for all of them.
+"""Out-of-distribution scores: how far from the training tracks a track is. Higher is farther, for all of them.
 
-=====================  ==========================================================================================
-energy                 of the logits; W. Liu et al., NeurIPS 2020
-max_softmax            1 - the largest calibrated probability; D. Hendrycks and K. Gimpel, ICLR 2017
-mahalanobis            squared distance to the nearest genre's mean in the penultimate layer, with the covariance
-                       within genres; K. Lee et al., "A simple unified framework for detecting out-of-distribution
-                       samples and adversarial attacks", NeurIPS 2018 (its last layer alone, without input noise)
-relative_mahalanobis   that less the distance to the mean of everything; J. Ren et al., "A simple fix to
-                       Mahalanobis distance for improving near-OOD detection", ICML 2021 workshop
-knn                    distance to the 5th nearest training segment in the penultimate layer, vectors brought to
-                       length 1; Y. Sun et al., "Out-of-distribution detection with deep nearest neighbors", ICML
-                       2022
-feature_mahalanobis    squared distance of the features' own means over time to their mean over the training
-                       segments, which no head has to learn first; the default
-=====================  ==========================================================================================
+===================  ============================================================================================
+energy               of the logits; W. Liu et al., NeurIPS 2020
+knn                  distance to the 5th nearest training segment in the penultimate layer, vectors brought to
+                     length 1; Y. Sun et al., "Out-of-distribution detection with deep nearest neighbors", ICML 2022
+feature_mahalanobis  squared distance of the features' own means over time to the nearest genre's mean of them, with
+                     the covariance within genres, which no head has to learn first; the default. K. Lee et al., "A
+                     simple unified framework for detecting out-of-distribution samples and adversarial attacks",
+                     NeurIPS 2018, has it of a network's layers
+===================  ============================================================================================
+
+Each sees another place: what the head says, what it sees, what it is given. Bundles of before there were three may go
+by another; they are scored by one of these whose threshold they hold.
 
 A track's score is the mean over its segments: unlike the highest or lowest one, it does not grow or fall with the
 number of segments, and sums can be added up wherever the segments are scored.
@@ -25,7 +23,7 @@ Fitting the statistics is :mod:`deepsound.evaluation.ood.fitting`; all else need
 """
 
 from deepsound.config import OOD_SCORES
-from deepsound.evaluation.ood.logits import compute_doubt, compute_energy
+from deepsound.evaluation.ood.logits import compute_energy
 from deepsound.evaluation.ood.statistics import (
     OodStatistics,
     SegmentOutputs,
@@ -42,7 +40,6 @@ __all__ = [
     "OodStatistics",
     "SegmentOutputs",
     "available_scores",
-    "compute_doubt",
     "compute_energy",
     "compute_ood_score",
     "fit_rule",

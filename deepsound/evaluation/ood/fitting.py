@@ -51,13 +51,7 @@ def fit_statistics(
     if penultimate is None or not len(penultimate) or len(penultimate) != len(segment_genres):
         n_segments = None if penultimate is None else len(penultimate)
         raise ParameterError(f"statistics of {n_segments} segments with {len(segment_genres)} genres")
-    values = penultimate.astype(np.float64)
-    origin = values.mean(axis=0)
     return OodStatistics(
-        genres=_fit_genres(values, segment_genres),
-        everything=Gaussian(
-            origin=origin, whitening=_whitening(values - origin), centres=np.zeros((1, len(origin)))
-        ),
         bank=_fill_bank(penultimate, segment_genres, seed=seed, n_neighbours=n_neighbours, max_bank=max_bank),
         features=_fit_genres(outputs.feature_means.astype(np.float64), segment_genres),
     )

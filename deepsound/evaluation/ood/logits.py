@@ -1,4 +1,4 @@
-"""Scores from the logits alone: high where no genre gets evidence, or none more than another."""
+"""The score from the logits alone: high where no genre gets evidence."""
 
 import numpy as np
 import scipy.special
@@ -19,21 +19,3 @@ def compute_energy(logits: np.ndarray) -> np.ndarray:
     """
     energy: np.ndarray = -scipy.special.logsumexp(logits.astype(np.float64), axis=1)
     return energy
-
-
-def compute_doubt(probabilities: np.ndarray) -> np.ndarray:
-    """One minus the largest probability of each row; higher is farther from the training distribution.
-
-    Source: D. Hendrycks and K. Gimpel, "A baseline for detecting misclassified and out-of-distribution examples in
-    neural networks", ICLR 2017.
-
-    Parameters
-    ----------
-    probabilities : np.ndarray [shape=(n_segments, n_genres), float, 0..1]
-
-    Returns
-    -------
-    np.ndarray [shape=(n_segments,), float64]
-    """
-    doubt: np.ndarray = 1.0 - probabilities.max(axis=1).astype(np.float64)
-    return doubt

@@ -6,16 +6,15 @@ import zipfile
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.special
 
 from deepsound.config import OOD_SCORES
 from deepsound.errors import BundleError, ParameterError
 from deepsound.evaluation.ood.distances import Gaussian, NeighbourBank
-from deepsound.evaluation.ood.logits import compute_doubt, compute_energy
+from deepsound.evaluation.ood.logits import compute_energy
 
-_FROM_LOGITS = ("energy", "max_softmax")
-_FEATURE_ARRAYS = ("feature_origin", "feature_within", "feature_centres")
-_ARRAYS = ("origin", "within", "centres", "overall", "bank", "n_neighbours", *_FEATURE_ARRAYS)
+_FROM_LOGITS = ("energy",)
+# Earlier versions wrote more, which is not looked at.
+_ARRAYS = ("bank", "n_neighbours", "feature_origin", "feature_within", "feature_centres")
 _HEADER_READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -50,25 +49,15 @@ class OodStatistics:
 
     Attributes
     ----------
-    genres : Gaussian
-        One centre a genre that has training segments, with the covariance that they share.
-    everything : Gaussian
-        One centre and the covariance of all training segments, whatever their genre.
     bank : NeighbourBank
-        A bounded sample of the training segments.
+        A bounded sample of the training segments, in the penultimate layer.
     features : Gaussian
-        As ``genres``, of the means of the features.
+        Of the means of the features: one centre a genre that has training segments, with the covariance that they
+        share.
     """
 
-    genres: Gaussian
-    everything: Gaussian
     bank: NeighbourBank
     features: Gaussian
-
-    @property
-    def n_units(self) -> int:
-        """Width of the penultimate layer."""
-        return len(self.genres.origin)
 
 
 def available_scores(statistics: OodStatistics | None) -> tuple[str, ...]:
@@ -76,15 +65,8 @@ def available_scores(statistics: OodStatistics | None) -> tuple[str, ...]:
     return _FROM_LOGITS if statistics is None else OOD_SCORES
 
 
-def compute_ood_score(
-    name: str, outputs: SegmentOutputs, *, temperature: float, statistics: OodStatistics | None
-) -> np.ndarray:
-    """One out-of-distribution score of segments; higher is farther from home for all of them.
-
-    Parameters
-    ----------
-    temperature : float
-        Divides the logits before the softmax; the energy is of the logits as they are.
+def compute_ood_score(name: str, outputs: SegmentOutputs, *, statistics: OodStatistics | None) -> np.ndarray:
+    """One out-of-distribution score of segments; higher is farther for all of them.
 
     Returns
     -------
@@ -97,8 +79,6 @@ def compute_ood_score(
     """
     if name == "energy":
         return compute_energy(outputs.logits)
-    if name == "max_softmax":
-        return compute_doubt(scipy.special.softmax(outputs.logits.astype(np.float64) / temperature, axis=1))
     if name not in OOD_SCORES:
         raise ParameterError(f"no out-of-distribution score is called {name!r}; known: {', '.join(OOD_SCORES)}")
     if statistics is None or outputs.penultimate is None:
@@ -108,10 +88,7 @@ def compute_ood_score(
         )
     if name == "feature_mahalanobis":
         return statistics.features.distance(outputs.feature_means)
-    if name == "knn":
-        return statistics.bank.distance(outputs.penultimate)
-    distance = statistics.genres.distance(outputs.penultimate)
-    return distance if name == "mahalanobis" else distance - statistics.everything.distance(outputs.penultimate)
+    return statistics.bank.distance(outputs.penultimate)
 
 
 def pack_statistics(statistics: OodStatistics) -> bytes:
@@ -119,10 +96,6 @@ def pack_statistics(statistics: OodStatistics) -> bytes:
     file = io.BytesIO()
     np.savez(
         file,
-        origin=statistics.genres.origin,
-        within=statistics.genres.whitening,
-        centres=statistics.genres.centres,
-        overall=statistics.everything.whitening,
         bank=statistics.bank.vectors,
         n_neighbours=np.int64(statistics.bank.n_neighbours),
         feature_origin=statistics.features.origin,
@@ -151,15 +124,13 @@ def unpack_statistics(content: bytes, *, n_units: int, n_dims: int) -> OodStatis
     except (ValueError, KeyError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, MemoryError) as exc:
         raise BundleError(f"the out-of-distribution statistics are damaged: {exc!r}") from exc
     _check_arrays(arrays, n_units=n_units, n_dims=n_dims)
-    bank, n_neighbours = arrays.pop("bank"), int(arrays.pop("n_neighbours"))
-    origin, within, centres, overall, *of_features = (
-        arrays[name].astype(np.float64) for name in _ARRAYS if name in arrays
+    origin, within, centres = (
+        arrays[name].astype(np.float64) for name in ("feature_origin", "feature_within", "feature_centres")
     )
+    vectors = np.ascontiguousarray(arrays["bank"], np.float32)
     return OodStatistics(
-        genres=Gaussian(origin=origin, whitening=within, centres=centres),
-        everything=Gaussian(origin=origin, whitening=overall, centres=np.zeros((1, n_units))),
-        bank=NeighbourBank(vectors=np.ascontiguousarray(bank, np.float32), n_neighbours=n_neighbours),
-        features=Gaussian(origin=of_features[0], whitening=of_features[1], centres=of_features[2]),
+        bank=NeighbourBank(vectors=vectors, n_neighbours=int(arrays["n_neighbours"])),
+        features=Gaussian(origin=origin, whitening=within, centres=centres),
     )
 
 
@@ -186,14 +157,11 @@ def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
 
 def _check_arrays(arrays: dict[str, np.ndarray], *, n_units: int, n_dims: int) -> None:
     shapes: dict[str, tuple[int, ...]] = {
-        "origin": (n_units,),
-        "within": (n_units, n_units),
-        "overall": (n_units, n_units),
         "feature_origin": (n_dims,),
         "feature_within": (n_dims, n_dims),
         "n_neighbours": (),
     }
-    for name, width in (("centres", n_units), ("bank", n_units), ("feature_centres", n_dims)):
+    for name, width in (("bank", n_units), ("feature_centres", n_dims)):
         shapes[name] = (len(np.atleast_1d(arrays[name])), width)
     for name, shape in shapes.items():
         found = arrays[name]
@@ -206,8 +174,11 @@ def _check_arrays(arrays: dict[str, np.ndarray], *, n_units: int, n_dims: int) -
             )
     if (np.linalg.norm(arrays["bank"], axis=1) > _LONGEST).any():
         raise BundleError("the out-of-distribution statistics hold a 'bank' of vectors longer than 1")
-    n_centres = min(len(arrays["centres"]), len(arrays["feature_centres"]))
-    n_bank, n_neighbours = len(arrays["bank"]), int(arrays["n_neighbours"])
+    n_centres, n_bank, n_neighbours = (
+        len(arrays["feature_centres"]),
+        len(arrays["bank"]),
+        int(arrays["n_neighbours"]),
+    )
     if not n_centres or not 1 <= n_neighbours <= n_bank:
         raise BundleError(
             f"the out-of-distribution statistics hold {n_centres} centres and {n_bank} segments, of which "
