@@ -3,8 +3,8 @@
 Counting predictions is biased: a model that takes every tenth rock track for metal finds metal where there is
 none. The model's probabilities know of their doubt, and of the shares of genres that it was trained at; with other
 shares they would be others. The shares that the mean of the probabilities, adjusted to them, gives back are the
-likeliest ones, found by expectation maximisation: M. Saerens, P. Latinne and C. Decaestecker, "Adjusting the outputs
-of a classifier to new a priori probabilities: a simple procedure", Neural Comput. 14 (2002) 21-41.
+likeliest ones, found by expectation maximisation: M. Saerens, P. Latinne and C. Decaestecker, "Adjusting the
+outputs of a classifier to new a priori probabilities: a simple procedure", Neural Comput. 14 (2002) 21-41.
 
 This holds where a genre's tracks sound as they do in training and only the shares differ, and where probabilities
 mean what they say (:mod:`deepsound.evaluation.reliability`). Out-of-distribution tracks break the first: leave out

@@ -244,14 +244,54 @@ def test_a_rule_says_what_it_can_promise():
     assert (tracks_needed(0.05), tracks_needed(0.1), tracks_needed(0.3)) == (19, 9, 3)
     few = fit_rule({"knn": np.arange(10.0)}, decides="knn", false_alarm_rate=0.05)
     assert few.describe() == (
-        "knn above 9; set on 10 held-out tracks: 9.1% false alarms expected, with 95 % confidence below 25.9%; "
-        "5.0%, as asked for, would take 19 tracks"
+        "called out-of-distribution above knn 9: 9.1% of tracks like those of training would be (at most 25.9%, "
+        "by 10 held-out tracks, where 5.0% takes 19)"
     )
     enough = fit_rule({"knn": np.arange(19.0)}, decides="knn", false_alarm_rate=0.05)
-    assert "would take" not in enough.describe()
+    assert enough.describe().endswith("(at most 14.6%, by 19 held-out tracks)")
+    artists = fit_rule({"knn": np.arange(60.0)}, decides="knn", false_alarm_rate=0.05, units=np.arange(60) // 3)
+    assert artists.describe() == (
+        "called out-of-distribution above knn 57: 4.9% of tracks like those of training would be (at most "
+        f"{artists.highest_rate:.1%}, by 60 held-out tracks that tell as much as 20 of different artists)"
+    )
     old = OodRule(score="energy", thresholds={"energy": -1.0}, false_alarm_rate=0.05, n_tracks=None)
     assert (old.expected_rate, old.highest_rate) == (None, None)
-    assert old.describe().endswith("on how many tracks is not known")
+    assert old.describe() == (
+        "called out-of-distribution above energy -1: 5.0% of tracks like those of training were to be, by "
+        "held-out tracks whose number is not known"
+    )
+
+
+@pytest.mark.parametrize("correlation", [0.3, 0.5, 0.8])
+@pytest.mark.parametrize(("n_artists", "tracks_an_artist"), [(20, 3), (10, 6), (50, 10)])
+def test_the_highest_rate_holds_where_tracks_come_by_artist(n_artists, tracks_an_artist, correlation):
+    rng = np.random.default_rng(51)
+    units = np.repeat(np.arange(n_artists), tracks_an_artist)
+    rule = fit_rule({"energy": np.zeros(len(units))}, decides="energy", false_alarm_rate=0.05, units=units)
+    assert rule.n_independent == pytest.approx(n_artists)
+    by_track = dataclasses.replace(rule, n_independent=None)
+    of_artists, of_tracks = rng.normal(size=(2000, n_artists))[:, units], rng.normal(size=(2000, len(units)))
+    scores = np.sqrt(correlation) * of_artists + np.sqrt(1 - correlation) * of_tracks
+    rates = scipy.stats.norm.sf([fit_threshold(row, false_alarm_rate=0.05) for row in scores])
+    assert np.mean(rates <= rule.highest_rate) >= 0.94
+    assert np.mean(rates <= by_track.highest_rate) < 0.94
+
+
+def test_artists_of_one_track_are_tracks():
+    scores = {"knn": np.random.default_rng(0).normal(size=45)}
+    single = fit_rule(scores, decides="knn", false_alarm_rate=0.05, units=np.arange(45))
+    unknown = fit_rule(scores, decides="knn", false_alarm_rate=0.05)
+    assert (single.n_independent, unknown.n_independent) == (45, None)
+    assert single.highest_rate == pytest.approx(unknown.highest_rate)
+    assert single.describe() == unknown.describe()
+
+
+@pytest.mark.parametrize("n_independent", [0.0, 0.9, -1.0, math.inf, math.nan])
+def test_what_is_no_number_of_independent_tracks_is_refused(n_independent):
+    with pytest.raises(ParameterError, match="independent tracks; wanted a number of 1 or more"):
+        OodRule(
+            score="knn", thresholds={"knn": 1.0}, false_alarm_rate=0.05, n_tracks=9, n_independent=n_independent
+        )
 
 
 def test_a_rule_has_a_threshold_for_every_score():
@@ -292,5 +332,7 @@ def test_thresholds_refuse():
             fit_threshold(np.zeros(3), false_alarm_rate=rate)
     with pytest.raises(ParameterError, match="a rule on the score 'knn'"):
         fit_rule({"energy": np.zeros(3)}, decides="knn", false_alarm_rate=0.05)
+    with pytest.raises(ParameterError, match="of 3 tracks; wanted one a track"):
+        fit_rule({"knn": np.zeros(3)}, decides="knn", false_alarm_rate=0.05, units=np.zeros(2, int))
     with pytest.raises(ParameterError, match="every score of the same tracks"):
         fit_rule({"energy": np.zeros(3), "knn": np.zeros(4)}, decides="knn", false_alarm_rate=0.05)
