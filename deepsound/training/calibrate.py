@@ -28,7 +28,6 @@ def fit_ood_rule(
     validation: Subset,
     *,
     statistics: OodStatistics,
-    temperature: float,
     settings: TrainSettings,
 ) -> OodRule:
     """From which score on a track is foreign, by tracks that the network has not learned from.

@@ -123,7 +123,7 @@ def fit_head(data: TrainingData, *, settings: TrainSettings, report_epoch: Epoch
         temperature=compute_temperature(trained, data.validation),
         transform=trained.transform,
     )
-    rule, statistics = _find_home(trained, data, temperature=spec.temperature, settings=settings)
+    rule, statistics = _find_home(trained, data, settings=settings)
     probabilities = _mean_of_tracks(
         scipy.special.softmax(trained.validation_logits / spec.temperature, axis=1), data.validation
     )
@@ -255,7 +255,7 @@ def _train_pretrained(data: TrainingData, *, settings: TrainSettings, report_epo
 
 
 def _find_home(
-    trained: TrainedModel, data: TrainingData, *, temperature: float, settings: TrainSettings
+    trained: TrainedModel, data: TrainingData, *, settings: TrainSettings
 ) -> tuple[OodRule, OodStatistics]:
     """The rule that tells foreign tracks, and the statistics of the network that will be asked.
 
@@ -267,9 +267,7 @@ def _find_home(
         for subset in (data.train, data.validation)
     )
     statistics = locate_segments(train, data.train, settings=settings)
-    rule = fit_ood_rule(
-        validation, data.validation, statistics=statistics, temperature=temperature, settings=settings
-    )
+    rule = fit_ood_rule(validation, data.validation, statistics=statistics, settings=settings)
     if settings.refit:
         refitted = compute_outputs(trained.model, trained.prepare(data.train.values))
         statistics = locate_segments(refitted, data.train, settings=settings)

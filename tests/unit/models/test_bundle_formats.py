@@ -57,7 +57,7 @@ def test_format_1_knows_the_energy_alone():
     assert bundle.ood.threshold == json.loads((FROZEN / "v1" / "bundle.json").read_text())["ood"]["threshold"]
     assert (bundle.ood.n_tracks, bundle.ood.expected_rate) == (None, None)
     assert (bundle.drift, bundle.head.ood_bytes) == (None, None)
-    assert load_head(bundle.head).ood_scores == ("energy", "max_softmax")
+    assert load_head(bundle.head).ood_scores == ("energy",)
 
 
 def test_format_2_knows_all_scores_and_where_it_comes_from():
@@ -72,6 +72,31 @@ def test_format_2_knows_all_scores_and_where_it_comes_from():
     known = ("rms_dbfs", "peak", "duration_s", "sample_rate_hz", "confidence")
     assert bundle.drift.tracks.names == known
     assert bundle.drift.tracks.counts.sum(axis=1).tolist()[-1] == n_validation
+
+
+@pytest.mark.parametrize("former", ["mahalanobis", "relative_mahalanobis", "max_softmax"])
+def test_a_score_of_former_versions_is_replaced_by_one_that_the_bundle_has_a_threshold_of(folder, former):
+    rule = json.loads((folder / "bundle.json").read_text())["ood"]
+    assert former in rule["thresholds"]
+    change_manifest(folder, ood={**rule, "score": former, "home_scores": [0, 1, 2]})
+    found = read_bundle(folder).ood
+    assert (found.score, found.threshold) == ("feature_mahalanobis", rule["thresholds"]["feature_mahalanobis"])
+    # Those were of the other score.
+    assert found.home_scores is None
+    alone = {former: 1.0, "energy": -3.0}
+    change_manifest(folder, ood={**rule, "score": former, "thresholds": alone})
+    assert read_bundle(folder).ood.thresholds == {"energy": -3.0}
+    change_manifest(folder, ood={**rule, "score": former, "thresholds": {former: 1.0}})
+    with pytest.raises(BundleError, match="a rule on the score"):
+        read_bundle(folder)
+
+
+def test_how_many_tracks_tell_as_much_is_kept(tmp_path):
+    bundle = read_bundle(FROZEN / "v2")
+    assert bundle.ood.n_independent is None
+    changed = dataclasses.replace(bundle, ood=dataclasses.replace(bundle.ood, n_independent=7.5))
+    write_bundle(changed, folder=tmp_path / "b", keras_weights=FROZEN / "v2" / "model.keras")
+    assert read_bundle(tmp_path / "b").ood == changed.ood
 
 
 def test_what_is_written_is_read(tmp_path):

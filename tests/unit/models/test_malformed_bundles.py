@@ -77,6 +77,8 @@ MANIFESTS = {
     "tracks 0": put("ood", "n_tracks", value=0),
     "tracks 10^30": put("ood", "n_tracks", value=10**30),
     "tracks a fraction": put("ood", "n_tracks", value=2.5),
+    "independent below 1": put("ood", "n_independent", value=0.5),
+    "independent infinite": put("ood", "n_independent", value=INF),
     "threshold NaN": put("ood", "thresholds", "feature_mahalanobis", value=NAN),
     "threshold infinite": put("ood", "thresholds", "energy", value=-INF),
     "threshold a word": put("ood", "thresholds", "energy", value="high"),
@@ -234,7 +236,7 @@ STATISTICS = {
     "a shape that is none": (False, lambda folder: npz_with(folder, bank=array_file(("a",)))),
     "objects": (False, lambda folder: npz_with(folder, bank=array_file((1,), b"cos\nsystem\n.", dtype="|O"))),
     "packed": (False, lambda folder: npz_with(folder, zipfile.ZIP_DEFLATED)),
-    "NaN": (False, lambda folder: npz_with(folder, origin=np.full(4, NAN))),
+    "NaN": (False, lambda folder: npz_with(folder, feature_origin=np.full(3, NAN))),
     "too large for float32": (False, lambda folder: npz_with(folder, feature_origin=np.full(3, 1e300))),
     "long neighbours": (False, lambda folder: npz_with(folder, bank=np.full((9, 4), 5.0))),
     "neighbour 10^18": (False, lambda folder: npz_with(folder, n_neighbours=np.array(10**18))),
@@ -267,6 +269,7 @@ DRIFTS = {
     "quantities without end": put("tracks", value=[{"name": "x", "edges": [], "counts": [1]}] * 2000),
     "no features": put("features", value=[]),
     "a word for yes": put("is_rounded", value="yes"),
+    "independent NaN": put("n_independent", value=NAN),
 }
 
 
