@@ -11,12 +11,13 @@ ICLR 2019.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from deepsound.errors import ParameterError
-from deepsound.evaluation.intervals import wilson_interval
+from deepsound.evaluation.intervals import Interval, interval_of, wilson_interval
+from deepsound.evaluation.units import check_units, mean_variance
 
 # The shares of tracks at which a curve is read off.
 COVERAGES = (1.0, 0.9, 0.8, 0.5)
@@ -24,7 +25,7 @@ COVERAGES = (1.0, 0.9, 0.8, 0.5)
 
 @dataclass(frozen=True, kw_only=True)
 class CoveragePoint:
-    """The tracks at or above a confidence; ``low`` and ``high`` bound the accuracy's 95 % Wilson interval."""
+    """The tracks at or above a confidence; ``low`` and ``high`` bound the accuracy's 95 % interval by artists."""
 
     threshold: float
     coverage: float
@@ -44,11 +45,18 @@ class CoverageCurve:
         The confidences that occur, falling.
     n_accepted, n_right : np.ndarray [shape=(n_levels,), int64]
         Tracks at or above each, and how many of them are right.
+    ranked_right : np.ndarray [shape=(n_tracks,), bool], or None
+        Whether each track is right, from the most confident on; None where tracks were counted by confidence, or
+        each is its own unit: their intervals are Wilson's.
+    ranked_units : np.ndarray [shape=(n_tracks,), int64], or None
+        The artist of each, in the same order.
     """
 
     thresholds: np.ndarray
     n_accepted: np.ndarray
     n_right: np.ndarray
+    ranked_right: np.ndarray | None = None
+    ranked_units: np.ndarray | None = None
 
     @property
     def n_tracks(self) -> int:
@@ -90,11 +98,12 @@ class CoverageCurve:
         ParameterError
             If the coverage is not above 0 and at most 1.
         """
-        if not 0 < coverage <= 1:
-            raise ParameterError(f"accuracy at a coverage of {coverage}; wanted a share above 0 and at most 1")
-        # 0.07 * 100 is 7, whatever floats make of it.
-        rank = math.ceil(round(coverage * self.n_tracks, 9))
+        rank = self._rank_at(coverage)
         return float(self._right_among_surest(np.array([rank]))[0] / rank)
+
+    def interval_at(self, coverage: float) -> Interval:
+        """95 % interval of :meth:`accuracy_at`, artists counted; errors as there."""
+        return self._interval_of_surest(self._rank_at(coverage))
 
     def largest_at(self, accuracy: float) -> CoveragePoint | None:
         """The lowest threshold whose tracks are right in at least this share; None where no threshold does.
@@ -108,7 +117,7 @@ class CoverageCurve:
     def point(self, level: int) -> CoveragePoint:
         """The curve at one of its thresholds, by position; -1 is the lowest."""
         n_accepted, n_right = int(self.n_accepted[level]), int(self.n_right[level])
-        low, high = wilson_interval(n_right, n_accepted)
+        low, high = self._interval_of_surest(n_accepted)
         return CoveragePoint(
             threshold=float(self.thresholds[level]),
             coverage=n_accepted / self.n_tracks,
@@ -118,16 +127,41 @@ class CoverageCurve:
             high=high,
         )
 
+    def _rank_at(self, coverage: float) -> int:
+        if not 0 < coverage <= 1:
+            raise ParameterError(f"accuracy at a coverage of {coverage}; wanted a share above 0 and at most 1")
+        # 0.07 * 100 is 7, whatever floats make of it.
+        return math.ceil(round(coverage * self.n_tracks, 9))
+
+    def _interval_of_surest(self, rank: int) -> Interval:
+        """Of the k surest tracks; those of the lowest confidence among them count with the part that is taken."""
+        n_right = float(self._right_among_surest(np.array([rank]))[0])
+        if self.ranked_right is None or self.ranked_units is None:
+            return wilson_interval(n_right, rank)
+        level = int(np.searchsorted(self.n_accepted, rank))
+        first, end = (int(self.n_accepted[level - 1]) if level else 0), int(self.n_accepted[level])
+        weights = np.ones(end)
+        weights[first:] = (rank - first) / (end - first)
+        values, units = self.ranked_right[:end].astype(np.float64), self.ranked_units[:end]
+        variance, n_units = mean_variance(values, units=units, weights=weights)
+        if n_units == end:
+            return wilson_interval(n_right, rank)
+        return interval_of(n_right / rank, variance=variance, n_units=min(n_units, rank), n_tracks=rank)
+
     def _all_ranks(self) -> np.ndarray:
         return np.arange(1, self.n_tracks + 1)
 
     def _right_among_surest(self, ranks: np.ndarray) -> np.ndarray:
         """Mean number of right tracks among the k surest, for each k."""
-        n_right: np.ndarray = np.interp(ranks, [0, *self.n_accepted], [0, *self.n_right])
+        n_right: np.ndarray = np.interp(
+            ranks, *(np.concatenate([[0], n]) for n in (self.n_accepted, self.n_right))
+        )
         return n_right
 
 
-def compute_coverage(confidences: np.ndarray, *, is_right: np.ndarray) -> CoverageCurve:
+def compute_coverage(
+    confidences: np.ndarray, *, is_right: np.ndarray, units: np.ndarray | None = None
+) -> CoverageCurve:
     """The curve of labelled tracks.
 
     Parameters
@@ -136,11 +170,14 @@ def compute_coverage(confidences: np.ndarray, *, is_right: np.ndarray) -> Covera
         Higher is surer: the probability of the predicted genre, or an out-of-distribution score with its sign
         turned.
     is_right : np.ndarray [shape=(n_tracks,), bool]
+    units : np.ndarray [shape=(n_tracks,), int64, at least 0], or None
+        The artist of each track, from :func:`~deepsound.evaluation.intervals.number_units`; None for each track
+        as its own unit.
 
     Raises
     ------
     ParameterError
-        No track, different lengths, or a confidence that is not a number.
+        No track, different lengths, a confidence that is not a number, or not one unit a track.
     """
     if confidences.shape != is_right.shape or confidences.ndim != 1:
         raise ParameterError(
@@ -149,7 +186,12 @@ def compute_coverage(confidences: np.ndarray, *, is_right: np.ndarray) -> Covera
     levels, positions = np.unique(confidences, return_inverse=True)
     n_tracks = np.bincount(positions, minlength=len(levels))
     n_right = np.bincount(positions, weights=is_right.astype(np.float64), minlength=len(levels))
-    return curve_from_counts(levels, n_tracks=n_tracks, n_right=n_right.astype(np.int64))
+    curve = curve_from_counts(levels, n_tracks=n_tracks, n_right=n_right.astype(np.int64))
+    units = check_units(units, n_tracks=len(confidences))
+    if np.count_nonzero(np.bincount(units)) == len(units):
+        return curve
+    order = np.argsort(-confidences, kind="stable")
+    return replace(curve, ranked_right=is_right[order].astype(bool), ranked_units=units[order])
 
 
 def curve_from_counts(levels: np.ndarray, *, n_tracks: np.ndarray, n_right: np.ndarray) -> CoverageCurve:

@@ -32,24 +32,29 @@ def check_units(units: np.ndarray | None, *, n_tracks: int) -> np.ndarray:
     return units
 
 
-def mean_variance(values: np.ndarray, *, units: np.ndarray) -> tuple[float, int]:
+def mean_variance(
+    values: np.ndarray, *, units: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[float, int]:
     """Variance of a mean over tracks, and the number of units it rests on.
 
     Parameters
     ----------
     values : np.ndarray [shape=(n_tracks,), float, 0..1]
     units : np.ndarray [shape=(n_tracks,), int64]
+    weights : np.ndarray [shape=(n_tracks,), float64], or None
+        What each track counts in the mean.
 
     Returns
     -------
     (float, int)
-        ``C / (C - 1)`` times the sum over C units of their squared sums of deviations, by ``n_tracks^2``. 0 of one
-        unit, and where units differ by rounding only.
+        ``C / (C - 1)`` times the sum over C units of their squared sums of deviations, by the squared sum of
+        weights. 0 of one unit, and where units differ by rounding only.
     """
-    _, places = np.unique(units, return_inverse=True)
-    n_units, mean = int(places.max()) + 1, float(values.mean())
-    sums = np.bincount(places, weights=values - mean)
-    variance = n_units / max(n_units - 1, 1) * float(sums @ sums) / len(values) ** 2
+    n_units, mean = int(np.count_nonzero(np.bincount(units))), float(np.average(values, weights=weights))
+    deviations = values - mean if weights is None else weights * (values - mean)
+    sums = np.bincount(units, weights=deviations)
+    total = float(len(values) if weights is None else weights.sum())
+    variance = n_units / max(n_units - 1, 1) * float(sums @ sums) / total**2
     return without_rounding(variance, mean=mean), n_units
 
 

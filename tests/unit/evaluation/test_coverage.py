@@ -1,6 +1,7 @@
 """Risk-coverage curves against counting by hand, and against all orders that ties can come in."""
 
 import itertools
+import time
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from deepsound.errors import ParameterError
 from deepsound.evaluation.coverage import compute_coverage, curve_from_counts
+from deepsound.evaluation.intervals import clustered_proportion_interval, interval_of, wilson_interval
+from deepsound.evaluation.units import mean_variance
 
 
 def area_of_order(is_right):
@@ -115,3 +118,99 @@ def test_refuses():
     for n_tracks, n_right in (([1, 0], [1, 0]), ([1, 1], [2, 0]), ([1, 1], [-1, 0])):
         with pytest.raises(ParameterError, match="more right tracks than tracks"):
             curve_from_counts(np.arange(2.0), n_tracks=np.array(n_tracks), n_right=np.array(n_right))
+
+
+def draw_by_artist(rng, *, n_artists, tracks_an_artist, correlation):
+    """Confidences, and answers that are right as often as those say, together by artist."""
+    units = np.repeat(np.arange(n_artists), tracks_an_artist)
+    of_artists, of_tracks = rng.normal(size=n_artists)[units], rng.normal(size=len(units))
+    luck = scipy.stats.norm.cdf(np.sqrt(correlation) * of_artists + np.sqrt(1 - correlation) * of_tracks)
+    confidences = rng.uniform(0.3, 1.0, len(units))
+    return confidences, luck < confidences, units
+
+
+def test_intervals_of_accepted_tracks_count_their_artists():
+    confidences, is_right, units = draw_by_artist(
+        np.random.default_rng(61), n_artists=30, tracks_an_artist=6, correlation=0.5
+    )
+    order = np.random.default_rng(0).permutation(180)
+    curve = compute_coverage(confidences[order], is_right=is_right[order], units=units[order])
+    for level in (20, 90, 179):
+        accepted = confidences >= curve.thresholds[level]
+        names = [f"artist {unit}" for unit in units[accepted]]
+        expected = clustered_proportion_interval(is_right[accepted], clusters=names)
+        point = curve.point(level)
+        assert (point.low, point.high) == pytest.approx(expected)
+        assert curve.interval_at((level + 1) / 180) == pytest.approx(expected)
+    best = curve.largest_at(0.7)
+    assert (best.low, best.high) == curve.interval_at(best.coverage)
+    by_track = compute_coverage(confidences, is_right=is_right)
+    np.testing.assert_array_equal(by_track.n_right, curve.n_right)
+    widths = [high - low for low, high in (curve.interval_at(1.0), by_track.interval_at(1.0))]
+    assert widths[0] > 1.3 * widths[1]
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.3, 0.5])
+def test_intervals_hold_the_truth_as_often_as_they_say(correlation):
+    rng = np.random.default_rng(62)
+    # Of the surest half of confidences between 0.3 and 1, the mean; and of all.
+    n_held = {0.5: 0, 1.0: 0}
+    truth = {0.5: 0.825, 1.0: 0.65}
+    for _ in range(400):
+        confidences, is_right, units = draw_by_artist(
+            rng, n_artists=40, tracks_an_artist=5, correlation=correlation
+        )
+        curve = compute_coverage(confidences, is_right=is_right, units=units)
+        for coverage, accuracy in truth.items():
+            low, high = curve.interval_at(coverage)
+            n_held[coverage] += low <= accuracy <= high
+    assert all(0.915 <= n / 400 <= 0.985 for n in n_held.values())
+
+
+def test_ties_at_the_edge_count_with_the_part_that_is_taken():
+    """Half of the four tracks of 0.5: as if each were there once, and those above twice."""
+    confidences = np.array([0.9, 0.9, 0.9, 0.9, 0.5, 0.5, 0.5, 0.5, 0.1, 0.1])
+    is_right = np.array([1, 1, 1, 0, 1, 0, 0, 1, 0, 0], bool)
+    units = np.array([0, 0, 1, 1, 2, 2, 0, 3, 4, 4])
+    curve = compute_coverage(confidences, is_right=is_right, units=units)
+    assert curve.accuracy_at(0.6) == pytest.approx(4 / 6)
+    times = np.array([2, 2, 2, 2, 1, 1, 1, 1, 0, 0])
+    variance, n_units = mean_variance(np.repeat(is_right, times), units=np.repeat(units, times))
+    assert curve.interval_at(0.6) == pytest.approx(
+        interval_of(4 / 6, variance=variance, n_units=n_units, n_tracks=6)
+    )
+
+
+def test_artists_of_one_track_are_tracks():
+    rng = np.random.default_rng(63)
+    confidences, is_right = np.round(rng.random(90), 1), rng.random(90) < 0.6
+    single = compute_coverage(confidences, is_right=is_right, units=rng.permutation(90))
+    for coverage in (0.05, 0.33, 1.0):
+        rank = int(np.ceil(coverage * 90))
+        n_right = single.accuracy_at(coverage) * rank
+        assert single.interval_at(coverage) == pytest.approx(wilson_interval(n_right, rank))
+    # The surest tracks may be of artists of their own, though others are not.
+    mixed = compute_coverage(np.arange(90.0), is_right=is_right, units=np.r_[np.zeros(60, int), np.arange(1, 31)])
+    assert mixed.interval_at(1 / 3) == wilson_interval(int(is_right[60:].sum()), 30)
+
+
+def test_a_million_tracks_take_a_moment():
+    rng = np.random.default_rng(64)
+    n_tracks = 500_000
+    curve = compute_coverage(
+        rng.random(n_tracks), is_right=rng.random(n_tracks) < 0.7, units=rng.integers(0, n_tracks // 4, n_tracks)
+    )
+    start = time.perf_counter()
+    for coverage in np.linspace(0.05, 1, 20):
+        curve.interval_at(coverage)
+    assert time.perf_counter() - start < 5
+    assert curve.ranked_right.nbytes + curve.ranked_units.nbytes <= 9 * n_tracks
+
+
+def test_units_are_one_a_track():
+    with pytest.raises(ParameterError, match="of 3 tracks; wanted one a track"):
+        compute_coverage(np.ones(3), is_right=np.ones(3, bool), units=np.zeros(2, int))
+    curve = compute_coverage(np.ones(3), is_right=np.ones(3, bool))
+    for coverage in (0.0, 1.1):
+        with pytest.raises(ParameterError, match="wanted a share above 0"):
+            curve.interval_at(coverage)

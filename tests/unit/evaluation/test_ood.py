@@ -262,8 +262,10 @@ def test_a_rule_says_what_it_can_promise():
     )
 
 
-@pytest.mark.parametrize("correlation", [0.3, 0.5, 0.8])
-@pytest.mark.parametrize(("n_artists", "tracks_an_artist"), [(20, 3), (10, 6), (50, 10)])
+@pytest.mark.parametrize(
+    ("n_artists", "tracks_an_artist", "correlation"),
+    [(20, 3, 0.5), (20, 3, 0.8), (10, 6, 0.3), (10, 6, 0.95), (10, 6, 1.0), (50, 10, 0.3), (50, 10, 0.8)],
+)
 def test_the_highest_rate_holds_where_tracks_come_by_artist(n_artists, tracks_an_artist, correlation):
     rng = np.random.default_rng(51)
     units = np.repeat(np.arange(n_artists), tracks_an_artist)

@@ -25,6 +25,15 @@ def test_variance_is_that_of_a_jackknife_over_artists():
     assert mean_variance(is_right[shuffled], units=7 * units[shuffled]) == (pytest.approx(variance), 40)
 
 
+def test_weights_are_how_often_a_track_counts():
+    is_right, units = draw(2)
+    weights = np.random.default_rng(0).integers(0, 4, 200)
+    weights[units == 3] = 1
+    variance, n_units = mean_variance(is_right, units=units, weights=weights.astype(float))
+    repeated = mean_variance(np.repeat(is_right, weights), units=np.repeat(units, weights))
+    assert (variance, n_units) == (pytest.approx(repeated[0]), repeated[1])
+
+
 def test_the_interval_is_that_of_named_artists():
     is_right, units = draw(1)
     expected = clustered_proportion_interval(is_right, clusters=[f"artist {unit}" for unit in units])
