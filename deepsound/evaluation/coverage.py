@@ -153,9 +153,8 @@ class CoverageCurve:
 
     def _right_among_surest(self, ranks: np.ndarray) -> np.ndarray:
         """Mean number of right tracks among the k surest, for each k."""
-        n_right: np.ndarray = np.interp(
-            ranks, *(np.concatenate([[0], n]) for n in (self.n_accepted, self.n_right))
-        )
+        accepted, right = (np.concatenate([[0], n]) for n in (self.n_accepted, self.n_right))
+        n_right: np.ndarray = np.interp(ranks, accepted, right)
         return n_right
 
 

@@ -139,7 +139,7 @@ class Report:
     @property
     def n_ood(self) -> int:
         """Tracks called out-of-distribution."""
-        return sum(genre.n_ood for genre in self.genres)
+        return 0 if self.distances is None else self.distances.n_ood
 
     @property
     def n_failed(self) -> int:

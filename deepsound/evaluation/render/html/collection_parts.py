@@ -11,7 +11,7 @@ from deepsound.evaluation.detection import Detection
 from deepsound.evaluation.drift import DriftReport, QuantityDrift
 from deepsound.evaluation.quantification import Quantification
 from deepsound.evaluation.render.html.charts import Bar, draw_paired_bars
-from deepsound.evaluation.render.html.page import Block, Chart, Listing, Notice, Section, Table
+from deepsound.evaluation.render.html.page import Block, Chart, Listing, Section, Table
 from deepsound.evaluation.render.html.plots import draw_coverage, draw_distances
 from deepsound.evaluation.render.html.wording import figure, percent, share_of, tracks
 from deepsound.evaluation.report import Distances, Mistake, PredictedGenre, Report
@@ -60,9 +60,6 @@ def shares_section(report: Report) -> Section:
         _shares_table(shares),
     ]
     left_out = " Tracks called out-of-distribution are left out." if report.n_ood else ""
-    if is_foreign(report.distances) and not left_out:
-        foreign = percent(report.n_ood / report.n_scored)
-        blocks.insert(0, Notice(text=f"Not to be relied on: {foreign} of the tracks are foreign to the model."))
     lead = (
         "Shares of genres. The estimate holds where each genre sounds as it does at home, and only how much there "
         f"is of each has changed.{left_out}"

@@ -31,7 +31,7 @@ from deepsound.evaluation.render.html.comparison import (
     comparison_sections,
     describe_comparison,
 )
-from deepsound.evaluation.render.html.page import Chart, Link, Listing, Notice, Table, link_or_text
+from deepsound.evaluation.render.html.page import Chart, Link, Listing, Table, link_or_text
 from deepsound.evaluation.render.html.plots import draw_coverage, draw_distances
 from deepsound.evaluation.render.html.wording import brief, percent
 from deepsound.evaluation.report import Distances, Mistake, PredictedGenre, Report
@@ -286,8 +286,10 @@ def test_badges_say_what_to_know_first():
 
 @pytest.mark.parametrize(("n_ood", "n_scored", "style"), [(8, 100, "plain"), (20, 100, "bad"), (1, 3, "plain")])
 def test_a_share_of_foreign_tracks_is_bad_beyond_what_home_shows(n_ood, n_scored, style):
-    distances = dataclasses.replace(CASES["labelled"].distances, n_ood=n_ood, n_scored=n_scored)
-    badges = collection_badges(make_report(distances=distances))
+    interval = wilson_interval(n_ood, n_scored)
+    before = CASES["labelled"].distances
+    distances = dataclasses.replace(before, n_ood=n_ood, n_scored=n_scored, ood_interval=interval)
+    badges = collection_badges(make_report(n_scored=n_scored, distances=distances))
     assert badges[0] == (f"{percent(n_ood / n_scored)} out-of-distribution", style)
 
 
@@ -305,26 +307,13 @@ def test_shares_stand_beside_each_other_with_their_notes():
     first = noted.shares[0]
     assert rows[0][:2] == ("blues", str(first.n_predicted))
     assert rows[0][3] == f"{first.estimated:.2f} [{first.estimated_low:.2f}, {first.estimated_high:.2f}]"
-    assert not [b for b in section.blocks if isinstance(b, Notice)]
-    assert "left out" not in section.lead
-
-
-def test_foreign_tracks_make_the_shares_worth_less_unless_they_are_left_out():
-    far = make_report(farther=3.0)
-    section = find(collection_sections(far, mistakes=()), "What the collection holds")
-    assert "Not to be relied on" in block(section, Notice).text
-    kept = far.n_scored - far.distances.n_ood
-    without = dataclasses.replace(far, shares=dataclasses.replace(far.shares, n_tracks=kept))
-    section = find(collection_sections(without, mistakes=()), "What the collection holds")
     assert section.lead.endswith("Tracks called out-of-distribution are left out.")
-    assert not [b for b in section.blocks if isinstance(b, Notice)]
-    assert f"of {kept} tracks" in block(section, Chart).caption
 
 
 def test_old_bundles_count_what_was_predicted():
     section = find(collection_sections(CASES["old bundle"], mistakes=()), "What the collection holds")
-    assert "its mistakes are not undone here" in section.lead
-    assert str(block(section, Chart).svg).count("<rect") == 3
+    assert section.lead == "Tracks by predicted genre, as the model says."
+    assert len(block(section, Table).rows) == 3
 
 
 def test_predicted_genres_have_confidence_error_and_distance():
@@ -420,6 +409,7 @@ def test_distances_in_numbers():
         report.distances,
         detection={"all": evaluate_detection(HOME, HOME), EVIL: few},
         accepted_accuracy=(3, 4),
+        accepted_interval=(0.3, 0.954),
     )
     section = find(
         collection_sections(dataclasses.replace(report, distances=distances), mistakes=()),

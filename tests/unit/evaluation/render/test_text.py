@@ -70,11 +70,13 @@ def test_a_labelled_collection_has_its_scorecard_and_what_it_is_worth():
     card = format_scorecard(report_to_plain(report), report_to_rows(report))
     text = format_report(report)
     assert text.startswith(f"{card}\n")
-    rule, other = report.distances.rule, report.distances.detection["other labels"]
+    rule = report.distances.rule
+    every, other = (report.distances.detection[kind] for kind in ("all", "other labels"))
     assert text.removeprefix(f"{card}\n").splitlines() == [
         "accuracy of the tracks that it is surest of: 50 % 1.000, 80 % 0.875",
         f"out-of-distribution: 25.0%; {rule.describe()}",
-        f"AUROC of home against: all 0.50 [0.38, 0.62], other labels 1.00 [{other.auroc_low:.2f}, 1.00]",
+        f"AUROC of home against: all 0.50 [{every.auroc_low:.2f}, {every.auroc_high:.2f}], "
+        f"other labels 1.00 [{other.auroc_low:.2f}, 1.00]",
         "drift: louder",
         "drift: longer",
         "failed: 4 audio_silent, 1 audio_decode",
