@@ -146,16 +146,16 @@ class CoverageCurve:
         variance, n_units = mean_variance(values, units=units, weights=weights)
         if n_units == end:
             return wilson_interval(n_right, rank)
-        return interval_of(n_right / rank, variance=variance, n_units=min(n_units, rank), n_tracks=rank)
+        return interval_of(n_right / rank, variance=variance, n_units=n_units, n_tracks=rank)
 
     def _all_ranks(self) -> np.ndarray:
         return np.arange(1, self.n_tracks + 1)
 
     def _right_among_surest(self, ranks: np.ndarray) -> np.ndarray:
         """Mean number of right tracks among the k surest, for each k."""
-        accepted, right = (np.concatenate([[0], n]) for n in (self.n_accepted, self.n_right))
-        n_right: np.ndarray = np.interp(ranks, accepted, right)
-        return n_right
+        n_accepted, n_right = (np.concatenate([[0], counts]) for counts in (self.n_accepted, self.n_right))
+        among: np.ndarray = np.interp(ranks, n_accepted, n_right)
+        return among
 
 
 def compute_coverage(

@@ -168,17 +168,17 @@ def test_intervals_hold_the_truth_as_often_as_they_say(correlation):
 
 
 def test_ties_at_the_edge_count_with_the_part_that_is_taken():
-    """Half of the four tracks of 0.5: as if each were there once, and those above twice."""
-    confidences = np.array([0.9, 0.9, 0.9, 0.9, 0.5, 0.5, 0.5, 0.5, 0.1, 0.1])
-    is_right = np.array([1, 1, 1, 0, 1, 0, 0, 1, 0, 0], bool)
-    units = np.array([0, 0, 1, 1, 2, 2, 0, 3, 4, 4])
+    """A third of those of the lowest confidence: as if each were there once, and those above three times."""
+    rng = np.random.default_rng(65)
+    confidences, is_right, units = draw_by_artist(rng, n_artists=30, tracks_an_artist=10, correlation=0.5)
+    confidences = np.where(confidences > 0.8, 0.9, np.where(confidences > 0.5, 0.6, 0.4))
     curve = compute_coverage(confidences, is_right=is_right, units=units)
-    assert curve.accuracy_at(0.6) == pytest.approx(4 / 6)
-    times = np.array([2, 2, 2, 2, 1, 1, 1, 1, 0, 0])
+    n_above, n_at = int((confidences == 0.9).sum()), int((confidences == 0.6).sum())
+    rank = n_above + n_at // 3
+    times = np.where(confidences == 0.9, 3, np.where(confidences == 0.6, 1, 0))
     variance, n_units = mean_variance(np.repeat(is_right, times), units=np.repeat(units, times))
-    assert curve.interval_at(0.6) == pytest.approx(
-        interval_of(4 / 6, variance=variance, n_units=n_units, n_tracks=6)
-    )
+    expected = interval_of(curve.accuracy_at(rank / 300), variance=variance, n_units=n_units, n_tracks=rank)
+    assert curve.interval_at(rank / 300) == pytest.approx(expected, abs=2e-3)
 
 
 def test_artists_of_one_track_are_tracks():
