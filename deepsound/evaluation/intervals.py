@@ -41,7 +41,9 @@ def wilson_interval(n_successes: float, n_trials: float) -> Interval:
     centre = (n_successes + z2 / 2) / (n_trials + z2)
     spread = math.sqrt(n_successes * (n_trials - n_successes) / n_trials + z2 / 4)
     half = Z_95 / (n_trials + z2) * spread
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # At the ends, rounding would leave the proportion itself outside.
+    low = 0.0 if not n_successes else max(0.0, centre - half)
+    return low, 1.0 if n_successes == n_trials else min(1.0, centre + half)
 
 
 def interval_of(

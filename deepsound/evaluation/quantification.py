@@ -222,5 +222,5 @@ def _check(probabilities: np.ndarray, prior: np.ndarray, *, n_genres: int) -> No
         raise ParameterError("shares of genres of no track")
     if not (probabilities >= 0).all() or not (np.abs(probabilities.sum(axis=1) - 1) < 1e-3).all():
         raise ParameterError("probabilities are below 0 or do not add up to 1; did you pass logits?")
-    if not np.isfinite(prior).all() or (prior < 0).any() or prior.sum() < 1 + 1e-6:
+    if not np.isfinite(prior).all() or (prior < 0).any() or (prior != np.round(prior)).any():
         raise ParameterError(f"a prior of {prior.sum():g} training tracks; wanted numbers of tracks, not shares")
