@@ -10,21 +10,17 @@ Intervals count artists, not tracks. In names, ``home`` is in-distribution and `
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-import scipy.optimize
 import scipy.stats
 
 from deepsound.errors import ParameterError
 from deepsound.evaluation.intervals import Interval, interval_of
 from deepsound.evaluation.units import check_units, count_effective, mean_variance
 
-SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 _HOME_KEPT = 0.95
 _FEWEST_HOME = 20
 _N_DRAWS = 10_000
-_NEARLY = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,43 +78,6 @@ def evaluate_detection(
     )
 
 
-def detection_from_ranks(n_by_rank_below: np.ndarray, n_by_rank_up_to: np.ndarray) -> Detection:
-    """Every figure, from foreign tracks counted by where they stand among those of home.
-
-    Parameters
-    ----------
-    n_by_rank_below, n_by_rank_up_to : np.ndarray [shape=(n_home + 1,), int]
-        Foreign tracks by the number of home's scores that are lower than theirs, and that are no higher:
-        ``np.searchsorted`` on the :data:`SIDES`. Counts of parts add up to those of the whole.
-
-    Raises
-    ------
-    ParameterError
-        If there is no track of home or no foreign one, or the two count different tracks.
-    """
-    n_home, n_foreign = len(n_by_rank_below) - 1, int(n_by_rank_below.sum())
-    if n_home < 1 or n_foreign < 1 or n_by_rank_below.shape != n_by_rank_up_to.shape:
-        raise ParameterError(f"{n_foreign} foreign tracks by rank among {n_home} of home; wanted some of each")
-    if n_by_rank_up_to.sum() != n_foreign:
-        raise ParameterError(f"{n_by_rank_up_to.sum()} foreign tracks on one side, {n_foreign} on the other")
-    ranks = np.arange(n_home + 1)
-    auroc = float(((n_by_rank_below + n_by_rank_up_to) @ ranks) / (2 * n_home * n_foreign))
-    auroc_low, auroc_high = auroc_interval(auroc, n_home=n_home, n_foreign=n_foreign)
-    # A track passes the k-th lowest score of home if fewer than k of home's are lower.
-    n_passing = np.concatenate([[0], np.cumsum(n_by_rank_below[:-1])])
-    fpr95, fpr95_low, fpr95_high = _fpr95(n_passing, n_foreign=n_foreign) or (None, None, None)
-    return Detection(
-        n_home=n_home,
-        n_foreign=n_foreign,
-        auroc=auroc,
-        auroc_low=auroc_low,
-        auroc_high=auroc_high,
-        fpr95=fpr95,
-        fpr95_low=fpr95_low,
-        fpr95_high=fpr95_high,
-    )
-
-
 def compute_auroc(home: np.ndarray, foreign: np.ndarray) -> float:
     """Area under the receiver operating characteristic; parameters and errors as :func:`evaluate_detection`."""
     _check(home, foreign)
@@ -161,37 +120,6 @@ def clustered_auroc_interval(
     return min(low, auroc), max(high, auroc)
 
 
-def auroc_interval(auroc: float, *, n_home: int, n_foreign: int) -> tuple[float, float]:
-    """95 % score interval of an AUROC.
-
-    The values A with ``|auroc - A| <= z sd(A)``, the variance of Hanley and McNeil taken at A and with both sample
-    sizes replaced by their mean. Unlike DeLong's interval it has a width where the two sets do not overlap (an
-    AUROC of 1), and it stays inside 0..1. Tracks are taken as independent, which those of one artist are not.
-
-    Sources: R. G. Newcombe, "Confidence intervals for an effect size measure based on the Mann-Whitney statistic.
-    Part 2", Stat. Med. 25 (2006) 559-573, method 5; J. A. Hanley and B. J. McNeil, Radiology 143 (1982) 29-36.
-
-    Raises
-    ------
-    ParameterError
-        If there is no track of either kind, or the AUROC is not in 0..1.
-    """
-    if n_home < 1 or n_foreign < 1 or not 0 <= auroc <= 1:
-        raise ParameterError(f"interval of an AUROC of {auroc} on {n_home} tracks of home and {n_foreign} foreign")
-    z = float(scipy.stats.norm.ppf(0.975))
-    half_less_one = (n_home + n_foreign) / 2 - 1
-
-    def excess(area: float) -> float:
-        """Above 0 where the area is too far from the AUROC."""
-        spread = 1 + half_less_one * ((1 - area) / (2 - area) + area / (1 + area))
-        return (auroc - area) ** 2 - z * z * area * (1 - area) * spread / (n_home * n_foreign)
-
-    # At 0 and at 1 the spread is 0 too, so a bound would be found there that is none.
-    low = scipy.optimize.brentq(excess, 0.0, min(auroc, 1 - _NEARLY)) if auroc > 0 else 0.0
-    high = scipy.optimize.brentq(excess, max(auroc, _NEARLY), 1.0) if auroc < 1 else 1.0
-    return float(low), float(high)
-
-
 def compute_fpr95(
     home: np.ndarray,
     foreign: np.ndarray,
@@ -230,22 +158,20 @@ def _fpr95(
     n_passing: np.ndarray,
     *,
     n_foreign: int,
-    home_effective: float | None = None,
-    foreign_effective: float | None = None,
-    seed: int = 0,
-) -> tuple[float, float, float] | None:
+    home_effective: float,
+    foreign_effective: float,
+    seed: int,
+) -> tuple[float, float, float]:
     """From how many foreign tracks pass no score of home, its lowest, and so on [shape=(n_home + 1,)]."""
     n_home = len(n_passing) - 1
-    if n_home < _FEWEST_HOME:
-        return None
     value = float(n_passing[_rank(n_home)] / n_foreign)
-    n_independent = round(n_home if home_effective is None else home_effective)
+    n_independent = round(home_effective)
     rng = np.random.default_rng(seed)
     # The quantile lies between two neighbours in rank: at one or the other, by a coin.
     steps = rng.binomial(n_independent, _HOME_KEPT, size=_N_DRAWS) + rng.random(size=_N_DRAWS)
     ranks = np.rint(steps * (n_home / n_independent)).astype(np.int64)
-    passing = n_passing[np.minimum(ranks, n_home)] * ((foreign_effective or n_foreign) / n_foreign)
-    failing = (foreign_effective or n_foreign) - passing
+    passing = n_passing[np.minimum(ranks, n_home)] * (foreign_effective / n_foreign)
+    failing = foreign_effective - passing
     low, high = np.quantile(rng.beta(passing + 0.5, failing + 0.5), [0.025, 0.975])
     return value, min(float(low), value), max(float(high), value)
 
@@ -258,7 +184,7 @@ def _rank(n_home: int) -> int:
 def _placement_variance(scores: np.ndarray, others: np.ndarray, units: np.ndarray) -> tuple[float, int]:
     """Variance of the mean share of others that scores stand above, by artists; and how many artists there are."""
     ordered = np.sort(others)
-    below, up_to = (np.searchsorted(ordered, scores, side) for side in SIDES)
+    below, up_to = (np.searchsorted(ordered, scores, "left"), np.searchsorted(ordered, scores, "right"))
     return mean_variance((below + up_to) / (2 * len(others)), units=units)
 
 

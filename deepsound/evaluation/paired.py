@@ -124,33 +124,6 @@ def compare_paired(
     return compare_pairs(sum_pairs(is_right_a, is_right_b, units=units))
 
 
-def compare_counts(n_both: int, n_only_a: int, n_only_b: int, n_neither: int) -> PairedComparison:
-    """The comparison of tracks, each its own unit, that were counted by who is right.
-
-    Raises
-    ------
-    ParameterError
-        No track.
-    """
-    n_a, n_b = n_both + n_only_a, n_both + n_only_b
-    n_tracks = n_a + n_only_b + n_neither
-    sums = PairSums(
-        n_both=n_both,
-        n_only_a=n_only_a,
-        n_only_b=n_only_b,
-        n_neither=n_neither,
-        n_units=n_tracks,
-        nn=n_tracks,
-        na=n_a,
-        nb=n_b,
-        aa=n_a,
-        ab=n_both,
-        bb=n_b,
-        flips={1: n_only_a + n_only_b},
-    )
-    return compare_pairs(sums)
-
-
 def sum_pairs(is_right_a: np.ndarray, is_right_b: np.ndarray, *, units: np.ndarray | None = None) -> PairSums:
     """The sums of tracks; parameters and errors as :func:`compare_paired`."""
     n_tracks = len(is_right_a)

@@ -24,7 +24,7 @@ import numpy as np
 
 from deepsound.config import OOD_SCORES, TrainSettings
 from deepsound.data.store import read_segments, read_tracks
-from deepsound.evaluation.detection import auroc_interval, compute_auroc
+from deepsound.evaluation.detection import compute_auroc
 from deepsound.settings import read_settings
 
 # Of one head: score to values of its held-out tracks, threshold, kind to score to values of foreign tracks.
@@ -67,13 +67,11 @@ def summarize(folds: list[FoldScores], *, n_repeats: int) -> Iterator[str]:
     for kind in folds[0][2]:
         cells = []
         for name in OOD_SCORES:
-            n_foreign = len(folds[0][2][kind][name])
             auroc = _mean_over(folds, lambda h, _, k, n=name, kind=kind: compute_auroc(h[n], k[kind][n]))
             called = _mean_over(folds, lambda _, t, k, n=name, kind=kind: np.mean(k[kind][n] > t[n]))
-            low, high = auroc_interval(auroc, n_home=n_home, n_foreign=n_foreign)
-            cells.append(f"{auroc:.3f} [{low:.2f}, {high:.2f}] {called:>4.0%}")
+            cells.append(f"{auroc:.3f} {called:>4.0%}")
         yield f"{kind:16}" + "".join(f"{cell:>28}" for cell in cells)
-    yield f"AUROC [95 % interval] and share called foreign; {n_home} tracks of home, {len(folds)} heads"
+    yield f"AUROC and share called out-of-distribution; {n_home} tracks of home, {len(folds)} heads"
 
 
 def _mean_over(folds, figure):  # type: ignore[no-untyped-def]

@@ -7,15 +7,14 @@ import shutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from deepsound.spark.score_parts import list_table
 
 from deepsound.config import ExtractSettings
 from deepsound.errors import InputError, OutputError, SchemaMismatchError
+from deepsound.spark import score as score_module
 from deepsound.spark.claim import check_holds_only, remove_leftovers
 from deepsound.spark.extract import RerunPolicy, extract
 from deepsound.spark.features import read_features
 from deepsound.spark.hadoop import HadoopPath
-from deepsound.spark.score_job import ScoreJob
 from deepsound.spark.tables import read_files, read_table
 from tests.spark.test_score import cut_into_files, make_tracks, names_in, read_predictions, run
 
@@ -134,7 +133,7 @@ NAMES = ["out [2019]", "out{a,b}", "q*", "a?b", "[", "a\\[b", "genre=x", "a%20b"
 def test_names_are_names(spark, write_features, name):
     features = cut_into_files(write_features(make_tracks(6), name=name), 2)
     segments = HadoopPath(spark, str(features)).child("segments").uri
-    files = [file.path for file in list_table(spark, segments)]
+    files = [row["path"] for row in read_files(spark, [segments]).select("path").collect()]
     assert len(files) == 2
     n_rows = read_features(spark, str(features)).segments.count()
     assert n_rows == pq.read_table(str(features / "segments")).num_rows
@@ -164,13 +163,13 @@ def test_an_extraction_that_begins_beside_a_scoring_ends_it(
     spark, tiny_bundle, write_features, tmp_path, monkeypatch
 ):
     features = write_features(make_tracks(6))
-    conclude = ScoreJob.conclude
+    conclude = score_module.conclude
 
-    def begin_first(self, *args, **kwargs):
+    def begin_first(*args, **kwargs):
         (features / "extract.json").unlink()
-        return conclude(self, *args, **kwargs)
+        return conclude(*args, **kwargs)
 
-    monkeypatch.setattr(ScoreJob, "conclude", begin_first)
+    monkeypatch.setattr(score_module, "conclude", begin_first)
     with pytest.raises(InputError, match=r"an extraction has begun in .* since it was opened"):
         run(spark, tiny_bundle, features, tmp_path / "s")
     assert not (tmp_path / "s" / "metrics.json").exists()
