@@ -76,7 +76,7 @@ def format_comparison(result: "ModelComparison", *, names: tuple[str, str]) -> l
         "",
         f"both right {paired.n_both}, only A {paired.n_only_a}, only B {paired.n_only_b}, "
         f"neither {paired.n_neither}",
-        f"McNemar ({paired.test}, {paired.n_discordant} tracks where one is right): p = {paired.p_value:.3g}",
+        f"{paired.describe_test()}; {paired.n_discordant} tracks where one is right",
     ]
     if paired.p_value >= _LEVEL:
         verdict = "no difference is shown on these tracks"

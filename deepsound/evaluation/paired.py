@@ -70,6 +70,8 @@ class PairedComparison:
         Tracks by who is right.
     n_units : int
         Artists, and tracks of unknown ones, that the interval and the test rest on.
+    interval_a, interval_b : Interval
+        95 % intervals of the two accuracies.
     difference : float
         Accuracy of A minus accuracy of B; ``low`` and ``high`` bound its 95 % interval.
     p_value : float
@@ -81,6 +83,8 @@ class PairedComparison:
     n_only_b: int
     n_neither: int
     n_units: int
+    interval_a: Interval
+    interval_b: Interval
     difference: float
     low: float
     high: float
@@ -101,6 +105,12 @@ class PairedComparison:
     def unit(self) -> str:
         """What interval and test count: ``artist``, or ``track`` where each track is its own unit."""
         return "track" if self.n_units == self.n_tracks else "artist"
+
+    def describe_test(self) -> str:
+        """The test and what came of it, in a few words."""
+        by = "" if self.unit == "track" else f", {self.n_units} artists as units"
+        p = "p under 0.001" if self.p_value < 0.001 else f"p = {self.p_value:.3f}"
+        return f"McNemar's test ({self.test}{by}): {p}"
 
 
 def compare_paired(
@@ -164,6 +174,7 @@ def compare_pairs(sums: PairSums) -> PairedComparison:
     """
     if not sums.n_tracks:
         raise ParameterError("a comparison of two models on no track")
+    interval_a, interval_b = accuracy_intervals(sums)
     low, high = difference_interval(sums)
     return PairedComparison(
         n_both=sums.n_both,
@@ -171,6 +182,8 @@ def compare_pairs(sums: PairSums) -> PairedComparison:
         n_only_b=sums.n_only_b,
         n_neither=sums.n_neither,
         n_units=sums.n_units,
+        interval_a=interval_a,
+        interval_b=interval_b,
         difference=(sums.n_only_a - sums.n_only_b) / sums.n_tracks,
         low=low,
         high=high,
@@ -214,6 +227,15 @@ def sign_flip_test(flips: Mapping[int, int], *, difference: int) -> float:
     return min(2 * float(probabilities[:fewest].sum()) + equal, 1.0) if difference else 1 - equal / 2
 
 
+def accuracy_intervals(sums: PairSums) -> tuple[Interval, Interval]:
+    """95 % intervals of the two accuracies, by artists."""
+    interval_a, interval_b = (
+        interval_of(p, variance=variance, n_units=sums.n_units, n_tracks=sums.n_tracks)
+        for p, variance in _accuracies(sums)
+    )
+    return interval_a, interval_b
+
+
 def difference_interval(sums: PairSums) -> Interval:
     """95 % interval of the difference between two accuracies on the same tracks.
 
@@ -221,17 +243,9 @@ def difference_interval(sums: PairSums) -> Interval:
     17 (1998) 2635-2650, method 10. Variances and correlation are by artists; with each track its own unit, this
     is Newcombe's.
     """
-    n = sums.n_tracks
-    p_a, p_b = (sums.n_both + sums.n_only_a) / n, (sums.n_both + sums.n_only_b) / n
-    # Wilson's variance of single tracks is by n; of artists, by one less.
-    factor = sums.n_units / (sums.n_units - 1) if 1 < sums.n_units < n else 1.0
-    variance_a = without_rounding(factor * (sums.aa - 2 * p_a * sums.na + p_a**2 * sums.nn) / n**2, mean=p_a)
-    variance_b = without_rounding(factor * (sums.bb - 2 * p_b * sums.nb + p_b**2 * sums.nn) / n**2, mean=p_b)
-    covariance = factor * (sums.ab - p_a * sums.nb - p_b * sums.na + p_a * p_b * sums.nn) / n**2
-    (low_a, high_a), (low_b, high_b) = (
-        interval_of(p, variance=variance, n_units=sums.n_units, n_tracks=n)
-        for p, variance in ((p_a, variance_a), (p_b, variance_b))
-    )
+    (p_a, variance_a), (p_b, variance_b) = _accuracies(sums)
+    covariance = _factor(sums) * (sums.ab - p_a * sums.nb - p_b * sums.na + p_a * p_b * sums.nn) / sums.n_tracks**2
+    (low_a, high_a), (low_b, high_b) = accuracy_intervals(sums)
     phi = _correlate(covariance, variance_a, variance_b, spread=p_a * (1 - p_a) * p_b * (1 - p_b))
 
     def distance(one: float, other: float) -> float:
@@ -242,6 +256,20 @@ def difference_interval(sums: PairSums) -> Interval:
         max(-1.0, difference - distance(p_a - low_a, high_b - p_b)),
         min(1.0, difference + distance(high_a - p_a, p_b - low_b)),
     )
+
+
+def _accuracies(sums: PairSums) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Both accuracies, each with its variance by artists."""
+    n, factor = sums.n_tracks, _factor(sums)
+    p_a, p_b = (sums.n_both + sums.n_only_a) / n, (sums.n_both + sums.n_only_b) / n
+    variance_a = factor * (sums.aa - 2 * p_a * sums.na + p_a**2 * sums.nn) / n**2
+    variance_b = factor * (sums.bb - 2 * p_b * sums.nb + p_b**2 * sums.nn) / n**2
+    return (p_a, without_rounding(variance_a, mean=p_a)), (p_b, without_rounding(variance_b, mean=p_b))
+
+
+def _factor(sums: PairSums) -> float:
+    """Wilson's variance of single tracks is by n; of artists, by one less."""
+    return sums.n_units / (sums.n_units - 1) if 1 < sums.n_units < sums.n_tracks else 1.0
 
 
 def _correlate(covariance: float, variance_a: float, variance_b: float, *, spread: float) -> float:

@@ -1,10 +1,10 @@
 """Which model is the champion: the one that people get who ask for no version.
 
 The rule, for a new model of a name that has a champion: it takes the alias only when it is **shown to be better**
-on the same tracks, by a higher accuracy and a two-sided McNemar test with p < 0.05. The tracks are the new model's
-test tracks without those that the champion has learned from. Not-worse would not do: by luck alone every other
-retraining is a little better on a given test split, and a champion that changes with each of them is chosen for
-its luck there. Where the two cannot be compared, the champion stays, and the reason is told:
+on the same tracks, by a higher accuracy and a two-sided test, artists as units, with p < 0.05. The tracks are the
+new model's test tracks without those that the champion has learned from. Not-worse would not do: by luck alone
+every other retraining is a little better on a given test split, and a champion that changes with each of them is
+chosen for its luck there. Where the two cannot be compared, the champion stays, and the reason is told:
 
 * it cannot be loaded, wants other features, or knows other genres;
 * none of its tracks is in the collection (it serves another one), or no test track is new to it.
@@ -126,7 +126,7 @@ def _compare(
     figures = (
         f"{name} on {paired.n_tracks} test tracks that are new to both: alone right on {paired.n_only_a}, alone "
         f"wrong on {paired.n_only_b}, accuracy {paired.difference:+.3f} [{paired.low:+.3f}, {paired.high:+.3f}], "
-        f"McNemar ({paired.test}) p = {paired.p_value:.3g}"
+        f"{paired.describe_test()}"
     )
     if paired.difference > 0 and paired.p_value < _LEVEL:
         return Promotion(is_promoted=True, reason=f"better than {figures}", paired=paired)

@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.bench import doctor, extraction, growth, memory, networks, scoring
+from tests.bench import coverage, doctor, extraction, growth, memory, networks, scoring
 
 _BENCHES = {
     "networks": networks.run,
@@ -11,6 +11,7 @@ _BENCHES = {
     "memory": memory.run,
     "doctor": doctor.run,
     "scoring": scoring.run,
+    "coverage": coverage.run,
 }
 
 

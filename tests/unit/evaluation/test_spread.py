@@ -7,22 +7,9 @@ import sklearn.metrics
 from deepsound.evaluation.intervals import interval_of, number_units, wilson_interval
 from deepsound.evaluation.metrics import measure
 from deepsound.evaluation.spread import compute_shares, measure_spread
+from tests.populations import draw_answers
 
 GENRES = ("a", "b", "c")
-
-
-def draw(rng, *, n_artists, n_tracks, correlation, accuracies=(0.9, 0.7, 0.8)):
-    """Tracks of artists of one genre each: an artist has an accuracy and a favourite mistake of its own."""
-    genres = np.repeat(np.arange(n_artists) % 3, n_tracks)
-    artists = np.repeat(np.arange(n_artists), n_tracks)
-    p = np.asarray(accuracies)[np.arange(n_artists) % 3]
-    if correlation:
-        scale = (1 - correlation) / correlation
-        p = rng.beta(p * scale, (1 - p) * scale)
-    is_right = rng.random(len(genres)) < p[artists]
-    favourite = rng.integers(1, 3, n_artists)[artists]
-    other = np.where(rng.random(len(genres)) < 0.6, favourite, rng.integers(1, 3, len(genres)))
-    return genres, np.where(is_right, genres, (genres + other) % 3), artists
 
 
 def test_units_are_artists_or_the_track_itself():
@@ -35,7 +22,7 @@ def test_units_are_artists_or_the_track_itself():
 
 def test_accuracy_is_the_textbooks_ratio_over_clusters():
     rng = np.random.default_rng(0)
-    true, predicted, artists = draw(rng, n_artists=20, n_tracks=6, correlation=0.4)
+    true, predicted, artists = draw_answers(rng, n_artists=20, n_tracks=6, correlation=0.4)
     keep = rng.random(len(true)) < 0.8
     true, predicted, artists = true[keep], predicted[keep], artists[keep]
     metrics = measure(true, predicted, genres=GENRES, artists=[f"{a}" for a in artists])
@@ -51,7 +38,7 @@ def test_accuracy_is_the_textbooks_ratio_over_clusters():
 @pytest.mark.parametrize("correlation", [0, 0.4])
 def test_variances_are_those_of_a_bootstrap_of_artists(correlation):
     rng = np.random.default_rng(1)
-    true, predicted, artists = draw(rng, n_artists=90, n_tracks=5, correlation=correlation)
+    true, predicted, artists = draw_answers(rng, n_artists=90, n_tracks=5, correlation=correlation)
     spread = measure_spread(true, predicted, units=artists, n_artists=90, n_genres=3)
     by_artist = [np.flatnonzero(artists == a) for a in range(90)]
     figures = []
@@ -92,11 +79,11 @@ def test_a_share_is_what_the_figure_moves_by():
 def test_intervals_hold_the_truth(correlation):
     """40 artists of 5 tracks; the truth is that of 60,000. `make bench ONLY=coverage` does it at length."""
     rng = np.random.default_rng(2)
-    true, predicted, _ = draw(rng, n_artists=12_000, n_tracks=5, correlation=correlation)
+    true, predicted, _ = draw_answers(rng, n_artists=12_000, n_tracks=5, correlation=correlation)
     truth = measure(true, predicted, genres=GENRES)
     n_held = np.zeros(2)
     for _ in range(150):
-        true, predicted, artists = draw(rng, n_artists=42, n_tracks=5, correlation=correlation)
+        true, predicted, artists = draw_answers(rng, n_artists=42, n_tracks=5, correlation=correlation)
         found = measure(true, predicted, genres=GENRES, artists=[f"{a}" for a in artists])
         low, high = found.macro_f1_interval
         n_held += [found.accuracy_low <= truth.accuracy <= found.accuracy_high, low <= truth.macro_f1 <= high]

@@ -147,6 +147,6 @@ def test_the_comparison_in_words(make_bundle, write_features, head_weights):
         f"{paired.high:+.3f}",
     ]
     assert f"only A {paired.n_only_a}, only B {paired.n_only_b}" in "\n".join(text)
-    assert text[-2].endswith(f"p = {paired.p_value:.3g}")
+    assert f"29 artists as units): p = {paired.p_value:.3f}" in text[-2]
     same = compare(first, first, write_features(make_rows(), name="again"))
     assert format_comparison(same, names=NAMES)[-1] == "no difference is shown on these tracks"

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from deepsound.evaluation.intervals import wilson_interval
 from deepsound.evaluation.paired import PairedComparison
 from deepsound.evaluation.render.html.charts import Bar, draw_bars
 from deepsound.evaluation.render.html.page import Chart, Listing, Section
@@ -19,11 +18,10 @@ def comparison_sections(comparisons: Mapping[tuple[str, str], PairedComparison])
 def comparison_section(name_a: str, name_b: str, comparison: PairedComparison) -> Section:
     """Both accuracies, and whether their difference is more than chance."""
     bars = []
-    for name, n_right in (
-        (name_a, comparison.n_both + comparison.n_only_a),
-        (name_b, comparison.n_both + comparison.n_only_b),
+    for name, n_right, (low, high) in (
+        (name_a, comparison.n_both + comparison.n_only_a, comparison.interval_a),
+        (name_b, comparison.n_both + comparison.n_only_b, comparison.interval_b),
     ):
-        low, high = wilson_interval(n_right, comparison.n_tracks)
         share = n_right / comparison.n_tracks
         bars.append(Bar(label=name, value=share, low=low, high=high, note=percent(share)))
     return Section(
@@ -50,7 +48,7 @@ def describe_comparison(name_a: str, name_b: str, comparison: PairedComparison) 
         f"{name_a} less {name_b}: {difference:+.1f} percentage points, 95 % interval {low:+.1f} to {high:+.1f}",
     )
     p = comparison.p_value
-    tested = f"McNemar's test ({comparison.test}): p {'under 0.001' if p < 0.001 else f'= {p:.3f}'}"
+    tested = comparison.describe_test()
     if not comparison.n_discordant:
         return (*said, "They are right on the very same tracks: nothing tells them apart")
     if p >= _SIGNIFICANT:
