@@ -110,7 +110,9 @@ def format_side_by_side(cards: Mapping[str, Scorecard]) -> str:
         line[:_KEY_WIDTH] + "".join(f" | {table[i][_KEY_WIDTH:]:<{width - _KEY_WIDTH}}" for table in tables)
         for i, line in enumerate(tables[0])
     ]
-    return "\n".join(line.rstrip() for line in [*lines, title, *body])
+    # The tracks are the same, and so are their artists.
+    unit = _unit(next(iter(cards.values()))[0])
+    return "\n".join(line.rstrip() for line in [*lines, title, *body, unit])
 
 
 def format_per_genre(rows: Sequence[Mapping[str, Any]]) -> str:

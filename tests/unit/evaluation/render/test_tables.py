@@ -20,7 +20,8 @@ def test_each_model_has_its_own_columns():
     lines = format_side_by_side({"good": GOOD, "bad": BAD}).splitlines()
     assert lines[0].startswith("good: accuracy 0.889 (95 % interval 0.565 to 0.980)")
     assert lines[1].startswith("bad: accuracy 0.222")
-    titles, head, blues, jazz = (line.split("|") for line in lines[2:])
+    titles, head, blues, jazz = (line.split("|") for line in lines[2:-1])
+    assert lines[-1].startswith("no artist is known: intervals take tracks as independent")
     assert [cell.strip() for cell in titles] == ["", "good", "bad"]
     assert head[1].split() == head[2].split() == ["right", "precision", "recall", "95", "%", "interval", "F1"]
     assert blues[0].split() == ["blues", "5"]
