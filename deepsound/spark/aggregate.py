@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from deepsound.evaluation.counts import CELL_KEYS, Counts, count_cells
-from deepsound.evaluation.spread import Spread, compute_shares, spread_from_squares
+from deepsound.evaluation.spread import MACROS, N_OVERALL, Spread, compute_shares, spread_from_squares
 
 
 def count_predictions(predictions: DataFrame, *, genres: Sequence[str]) -> Counts:
@@ -23,7 +23,10 @@ def count_predictions(predictions: DataFrame, *, genres: Sequence[str]) -> Count
     )
     rows = [row.asDict() for row in cells.collect()]
     unspread = spread_from_squares(
-        np.zeros(4 + 3 * len(genres)), n_units=np.ones((len(genres), 3), np.int64), n_all=1, n_artists=0
+        np.zeros(N_OVERALL + len(MACROS) * len(genres)),
+        n_units=np.ones((len(genres), 3), np.int64),
+        n_all=1,
+        n_artists=0,
     )
     confusion = count_cells(rows, genres=genres, spread=unspread).confusion[:-1]
     spread = _measure_spread(predictions, confusion, genres) if confusion.any() else unspread
@@ -36,7 +39,7 @@ def unit_of(predictions: DataFrame) -> Column:
     return F.coalesce(F.concat(F.lit("artist:"), known), F.concat(F.lit("track:"), predictions["track_id"]))
 
 
-def judged(predictions: DataFrame) -> DataFrame:
+def labelled_of(predictions: DataFrame) -> DataFrame:
     """The scored tracks with a known genre: unit, artist, genre, predicted_genre."""
     known = predictions.where(F.col("genre").isNotNull() & F.col("predicted_genre").isNotNull())
     return known.select(
@@ -50,7 +53,7 @@ def judged(predictions: DataFrame) -> DataFrame:
 
 def _measure_spread(predictions: DataFrame, confusion: np.ndarray, genres: Sequence[str]) -> Spread:
     """As :func:`deepsound.evaluation.spread.measure_spread`: two passes over the keys."""
-    rows = judged(predictions)
+    rows = labelled_of(predictions)
     n_all, n_artists, n_units = _count_units(rows, genres)
     shares = compute_shares(confusion, n_units=n_units)
     if not n_artists:

@@ -14,9 +14,9 @@ from pyspark.sql import SparkSession
 from deepsound.credentials import without_credentials
 from deepsound.errors import OutputError
 from deepsound.settings import flatten
-from deepsound.spark.claim import Claim, check_holds_only, read_json, remove_leftovers
 from deepsound.spark.features import read_fingerprints
 from deepsound.spark.hadoop import HadoopPath
+from deepsound.spark.lease import Lease, check_holds_only, read_json, remove_leftovers
 
 SUMMARY = "extract.json"
 STATE = "_extraction.json"
@@ -61,16 +61,16 @@ class OutputFolder:
         # Rows of another source, and of a run cut off between two, will get new labels; if that is cut off, too,
         # the next run must not take them for either.
         self.labels_from = extraction.label_source if _are_labelled(path, extraction) else None
-        self._claim = Claim(path, STATE, work="extraction")
+        self._lease = Lease(path, STATE, work="extraction")
 
     @property
     def staging(self) -> HadoopPath:
         """Where this run, and no other, puts what is not finished yet."""
-        return self.path.child(STAGING).child(self._claim.token)
+        return self.path.child(STAGING).child(self._lease.token)
 
     def begin(self) -> None:
         """Say that this run is at work here; from now on any run before it may write no more."""
-        self._claim.make(self._plain())
+        self._lease.make(self._plain())
 
     def mark_labelled(self) -> None:
         """Say that all rows have their labels from this run's source now."""
@@ -85,7 +85,7 @@ class OutputFolder:
 
     def check_ours(self) -> None:
         """Raise :class:`OutputError` if another run has begun here since."""
-        self._claim.check()
+        self._lease.check()
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Write ``extract.json``, the sign of a finished extraction, and clear away."""
@@ -93,7 +93,7 @@ class OutputFolder:
         self.path.child(SUMMARY).write_text(json.dumps({**self._plain(), **summary}, indent=2))
         self.path.child(STAGING).delete()
         self.path.child(STATE).delete()
-        # Not at the beginning: another run that begins at that moment may be writing its claim.
+        # Not at the beginning: another run that begins at that moment may be writing its lease.
         remove_leftovers(self.path, _OURS)
 
     def _plain(self) -> dict[str, Any]:

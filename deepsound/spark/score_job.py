@@ -12,7 +12,7 @@ from deepsound.evaluation.paired import PairedComparison, PairSums, compare_pair
 from deepsound.evaluation.render.plain import report_to_plain, report_to_rows
 from deepsound.evaluation.report import Mistake
 from deepsound.settings import to_plain
-from deepsound.spark.aggregate import count_predictions, judged
+from deepsound.spark.aggregate import count_predictions, labelled_of
 from deepsound.spark.features import FeatureFrames
 from deepsound.spark.predict import ScoringModel
 from deepsound.spark.samples import estimate_from_sample, measure_drift, sample_predictions
@@ -91,8 +91,8 @@ def compare_all(predictions: Sequence[DataFrame], names: Sequence[str]) -> tuple
 
 def _compare(a: DataFrame, b: DataFrame) -> PairedComparison | None:
     right = (F.col("genre") == F.col("predicted_genre")).cast("long")
-    of_a = judged(a).select("track_id", "unit", right.alias("a"))
-    of_b = judged(b).select("track_id", right.alias("b"))
+    of_a = labelled_of(a).select("track_id", "unit", right.alias("a"))
+    of_b = labelled_of(b).select("track_id", right.alias("b"))
     by_unit = (
         of_a.join(of_b, "track_id")
         .groupBy("unit")

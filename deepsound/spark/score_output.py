@@ -22,11 +22,11 @@ from pyspark.sql import DataFrame, SparkSession
 
 from deepsound.credentials import without_credentials
 from deepsound.errors import OutputError
-from deepsound.spark.claim import Claim, check_holds_only, remove_leftovers
 from deepsound.spark.hadoop import HadoopPath, storage_errors
+from deepsound.spark.lease import Lease, check_holds_only, remove_leftovers
 from deepsound.spark.tables import read_table, write_table
 
-_WORK, _CLAIM = "_scoring", "_RUN.json"
+_WORK, _LEASE = "_scoring", "_RUN.json"
 _TABLES = ("predictions", "per_genre", "segments")
 _SUMMARY, _SCORECARD = "metrics.json", "scorecard.html"
 _MODELS, _COMPARISON, _FEATURES = "models", "comparison.json", "features"
@@ -67,8 +67,8 @@ class ScoresFolder:
 
     def __init__(self, path: HadoopPath, spark: SparkSession) -> None:
         self.path, self._spark = path, spark
-        self._claim = Claim(path, f"{_WORK}/{_CLAIM}", work="scoring")
-        self._stage = path.child(_WORK).child(self._claim.token)
+        self._lease = Lease(path, f"{_WORK}/{_LEASE}", work="scoring")
+        self._stage = path.child(_WORK).child(self._lease.token)
 
     @property
     def features_path(self) -> str:
@@ -102,15 +102,15 @@ class ScoresFolder:
             The storage refuses, or another run has begun here since.
         """
         self.path.child(_WORK).delete()
-        self._claim.make()
+        self._lease.make()
         try:
             yield
-            self._claim.check()
+            self._lease.check()
             self._publish()
         except Exception:
             # Whose files are taken away fails over that, and should say so.
             try:
-                self._claim.check()
+                self._lease.check()
             finally:
                 self._stage.delete()
             raise

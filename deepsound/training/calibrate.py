@@ -1,4 +1,4 @@
-"""What a trained head learns last: which tracks are too far from home."""
+"""What a trained head learns last: which tracks are out-of-distribution."""
 
 import numpy as np
 
@@ -30,7 +30,7 @@ def fit_ood_rule(
     statistics: OodStatistics,
     settings: TrainSettings,
 ) -> OodRule:
-    """From which score on a track is foreign, by tracks that the network has not learned from.
+    """From which score on a track is out-of-distribution, by tracks that the network has not learned from.
 
     Training tracks would not do: a network puts them nearer to each other than it does any new ones.
 

@@ -123,7 +123,7 @@ def fit_head(data: TrainingData, *, settings: TrainSettings, report_epoch: Epoch
         temperature=compute_temperature(trained, data.validation),
         transform=trained.transform,
     )
-    rule, statistics = _find_home(trained, data, settings=settings)
+    rule, statistics = _fit_ood(trained, data, settings=settings)
     probabilities = _mean_of_tracks(
         scipy.special.softmax(trained.validation_logits / spec.temperature, axis=1), data.validation
     )
@@ -254,10 +254,10 @@ def _train_pretrained(data: TrainingData, *, settings: TrainSettings, report_epo
     )
 
 
-def _find_home(
+def _fit_ood(
     trained: TrainedModel, data: TrainingData, *, settings: TrainSettings
 ) -> tuple[OodRule, OodStatistics]:
-    """The rule that tells foreign tracks, and the statistics of the network that will be asked.
+    """The rule that tells out-of-distribution tracks, and the statistics of the network that will be asked.
 
     After a refit these are another network's than those the rule was set by. There are no tracks left to set
     another one by, and distances are measured in units of each network's own spread.

@@ -11,10 +11,10 @@ import pytest
 from deepsound.config import ExtractSettings
 from deepsound.errors import InputError, OutputError, SchemaMismatchError
 from deepsound.spark import score as score_module
-from deepsound.spark.claim import check_holds_only, remove_leftovers
 from deepsound.spark.extract import RerunPolicy, extract
 from deepsound.spark.features import read_features
 from deepsound.spark.hadoop import HadoopPath
+from deepsound.spark.lease import check_holds_only, remove_leftovers
 from deepsound.spark.tables import read_files, read_table
 from tests.spark.test_score import cut_into_files, make_tracks, names_in, read_predictions, run
 

@@ -494,7 +494,7 @@ def test_a_run_that_is_at_work_makes_way_for_the_later(spark, tiny_bundle, write
         pytest.raises(OutputError, match=r"another scoring has begun in .*/s \(.+\); this one stops"),
         folder.at_work(),
     ):
-        ScoresFolder(HadoopPath(spark, str(output)), spark)._claim.make()
+        ScoresFolder(HadoopPath(spark, str(output)), spark)._lease.make()
     run(spark, tiny_bundle, write_features(make_tracks(3)), output)
     assert "_scoring" not in names_in(output)
 

@@ -50,5 +50,5 @@ def test_a_killed_scoring_goes_on_to_the_same_scores(spark, tiny_bundle, write_f
         run(spark, tiny_bundle, features, tmp_path / f"s{n}")
         assert contents(tmp_path / f"s{n}") == whole, n
         n += 1
-    # Claim, parts, tables' neighbours and the end: fewer would say that it was over before it was killed.
+    # Lease, parts, tables' neighbours and the end: fewer would say that it was over before it was killed.
     assert n >= 8

@@ -154,7 +154,7 @@ def _format_shares(shares: Quantification) -> list[str]:
             f"{share.estimated:>9.2f} {f'{share.estimated_low:.2f} to {share.estimated_high:.2f}':>14}"
             for share in shares.shares
         ),
-        "the estimate holds where genres sound as they do at home",
+        "the estimate holds where genres sound as they do in training",
         *(f"note: {note}" for note in shares.notes),
     ]
 
@@ -172,7 +172,7 @@ def _format_distances(distances: Distances) -> list[str]:
             f"{kind} {found.auroc:.2f} [{found.auroc_low:.2f}, {found.auroc_high:.2f}]"
             for kind, found in distances.detection.items()
         ]
-        lines.append(f"AUROC of home against: {', '.join(told)}")
+        lines.append(f"AUROC, in-distribution tracks against: {', '.join(told)}")
     return lines
 
 

@@ -26,7 +26,7 @@ _LABELS = {
 
 
 def predicted_table(genres: Sequence[PredictedGenre]) -> Table:
-    """How sure the model is of each genre that it names, and how far from home the tracks are."""
+    """How sure the model is of each genre that it names, and how many of the tracks are out-of-distribution."""
     rows = tuple(
         (
             line.genre,
@@ -37,7 +37,7 @@ def predicted_table(genres: Sequence[PredictedGenre]) -> Table:
         )
         for line in genres
     )
-    header = ("predicted as", "tracks", "confidence", "its error", "foreign")
+    header = ("predicted as", "tracks", "confidence", "its error", "out-of-distribution")
     title = "By predicted genre: mean confidence, its calibration error, share out-of-distribution"
     return Table(header=header, rows=rows, title=title)
 
@@ -61,8 +61,8 @@ def shares_section(report: Report) -> Section:
     ]
     left_out = " Tracks called out-of-distribution are left out." if report.n_ood else ""
     lead = (
-        "Shares of genres. The estimate holds where each genre sounds as it does at home, and only how much there "
-        f"is of each has changed.{left_out}"
+        "Shares of genres. The estimate holds where each genre sounds as it does in training, and only how much "
+        f"there is of each has changed.{left_out}"
     )
     return Section(title=title, lead=lead, blocks=tuple(blocks))
 
@@ -133,9 +133,11 @@ def is_foreign(distances: Distances | None) -> bool:
 
 
 def distances_section(distances: Distances | None) -> Section:
-    """How far from home the collection is, and how well that can be told."""
+    """How far from the training tracks the collection is, and how well that can be told."""
     if distances is None or not distances.n_scored:
-        return Section(title="How far from home?", blocks=(), lead="Nobody knows: no track was scored.")
+        return Section(
+            title="Is it like the training tracks?", blocks=(), lead="Nobody knows: no track was scored."
+        )
     called = f"{share_of(distances.n_ood, distances.n_scored)} of the tracks are called out-of-distribution."
     blocks: list[Block] = []
     if distances.edges is None or distances.home is None or distances.collection is None:
@@ -152,23 +154,26 @@ def distances_section(distances: Distances | None) -> Section:
             threshold=distances.rule.threshold,
         )
         blocks.append(
-            Chart(svg=svg, caption="The outermost bins hold what lies beyond them. Home: held-out tracks.")
+            Chart(
+                svg=svg,
+                caption="The outermost bins hold what lies beyond. In-distribution: held-out tracks of training.",
+            )
         )
     blocks.append(Listing(lines=(f"Rule: {distances.rule.describe()}", *_say_accepted(distances))))
     if distances.detection:
         rows = tuple(_detection_row(kind, found) for kind, found in distances.detection.items())
-        blocks.append(Table(header=("home against", "tracks", "AUROC", "FPR95"), rows=rows))
+        blocks.append(Table(header=("in-distribution against", "tracks", "AUROC", "FPR95"), rows=rows))
         blocks.append(
             Listing(
                 lines=(
-                    "AUROC: how often a track of the collection has a higher score than one of home; 0.5 says "
-                    "that the two cannot be told apart.",
-                    "FPR95: share of the collection that passes for home where 95 % of home pass.",
+                    "AUROC: how often a track of the collection has a higher score than a held-out one of training; "
+                    "0.5 says that the two cannot be told apart.",
+                    "FPR95: share of the collection that passes where 95 % of the held-out tracks pass.",
                 ),
                 title="What the figures mean",
             )
         )
-    return Section(title="How far from home?", lead=lead, blocks=tuple(blocks))
+    return Section(title="Is it like the training tracks?", lead=lead, blocks=tuple(blocks))
 
 
 def _say_accepted(distances: Distances) -> list[str]:

@@ -1,4 +1,4 @@
-"""Plots of what a collection's scores come to: accuracy against coverage, and distances from home."""
+"""Plots of what a collection's scores come to: accuracy against coverage, out-of-distribution scores."""
 
 import numpy as np
 from markupsafe import Markup
@@ -49,7 +49,7 @@ def _choose_levels(curve: CoverageCurve) -> np.ndarray:
 
 
 def draw_distances(edges: np.ndarray, *, home: np.ndarray, collection: np.ndarray, threshold: float) -> Markup:
-    """Histograms of out-of-distribution scores of home (filled) and of a collection, each adding up to 1.
+    """Histograms of the scores of held-out tracks (filled) and of a collection, each adding up to 1.
 
     Parameters
     ----------
@@ -66,8 +66,8 @@ def draw_distances(edges: np.ndarray, *, home: np.ndarray, collection: np.ndarra
         x,
         x_ticks={tick: f"{tick:g}" for tick in nice_ticks(low, high) if low <= tick <= high},
         y_ticks=nice_ticks(0, max(float(part.max()) for part in shares)),
-        label="out-of-distribution scores of the collection beside those of home",
-        x_label="score; farther from home to the right",
+        label="out-of-distribution scores of the collection beside those of held-out tracks of training",
+        x_label="score; farther from the training tracks to the right",
         y_label="share of tracks",
     )
     for number, part in enumerate(shares):
@@ -79,5 +79,5 @@ def draw_distances(edges: np.ndarray, *, home: np.ndarray, collection: np.ndarra
             drawing.path(steps, style="area")
         drawing.path(steps, style=f"curve curve-{number}")
     draw_mark(drawing, x.at(threshold), "threshold", is_above=True)
-    draw_legend(drawing, ("home", "collection"), start=_LEGEND)
+    draw_legend(drawing, ("in-distribution", "collection"), start=_LEGEND)
     return drawing.to_markup()

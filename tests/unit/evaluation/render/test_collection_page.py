@@ -226,7 +226,7 @@ def test_a_labelled_page_begins_with_how_right_it_is():
         "If it may leave tracks out",
         "Can its confidence be believed?",
         "The most confident mistakes",
-        "How far from home?",
+        "Is it like the training tracks?",
         "What is other than in training?",
         "Labels",
         "Tracks that failed",
@@ -243,7 +243,7 @@ def test_an_unlabelled_page_begins_with_what_there_is():
     sections = collection_sections(report, mistakes=())
     assert [section.title for section in sections] == [
         "What the collection holds",
-        "How far from home?",
+        "Is it like the training tracks?",
         "What is other than in training?",
         "Labels",
     ]
@@ -252,7 +252,7 @@ def test_an_unlabelled_page_begins_with_what_there_is():
     counted = [dataclasses.replace(line, n_tracks=n) for line, n in zip(report.genres, (90, 60, 50), strict=True)]
     head = collection_headline(dataclasses.replace(report, genres=tuple(counted)))
     assert head.remarks[0] == "Predicted most often: blues, 90 of 200 (45 %)"
-    assert "holds where each genre sounds as it does at home" in sections[0].lead
+    assert "holds where each genre sounds as it does in training" in sections[0].lead
 
 
 def test_headlines_without_a_scored_track():
@@ -413,7 +413,7 @@ def test_distances_in_numbers():
     )
     section = find(
         collection_sections(dataclasses.replace(report, distances=distances), mistakes=()),
-        "How far from home?",
+        "Is it like the training tracks?",
     )
     assert section.lead.startswith(f"{distances.n_ood} of 200 (")
     rows = block(section, Table).rows
@@ -428,7 +428,7 @@ def test_distances_in_numbers():
 
 
 def test_without_scores_of_home_there_are_words():
-    section = find(collection_sections(CASES["old bundle"], mistakes=()), "How far from home?")
+    section = find(collection_sections(CASES["old bundle"], mistakes=()), "Is it like the training tracks?")
     assert "does not hold the scores of its held-out tracks" in section.lead
     assert [type(b) for b in section.blocks] == [Listing]
     assert len(section.blocks[0].lines) == 1

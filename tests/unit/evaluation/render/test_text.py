@@ -75,7 +75,7 @@ def test_a_labelled_collection_has_its_scorecard_and_what_it_is_worth():
     assert text.removeprefix(f"{card}\n").splitlines() == [
         "accuracy of the tracks that it is surest of: 50 % 1.000, 80 % 0.875",
         f"out-of-distribution: 25.0%; {rule.describe()}",
-        f"AUROC of home against: all 0.50 [{every.auroc_low:.2f}, {every.auroc_high:.2f}], "
+        f"AUROC, in-distribution tracks against: all 0.50 [{every.auroc_low:.2f}, {every.auroc_high:.2f}], "
         f"other labels 1.00 [{other.auroc_low:.2f}, 1.00]",
         "drift: louder",
         "drift: longer",
@@ -95,7 +95,7 @@ def test_an_unlabelled_collection_has_shares_instead():
     blues = shares.shares[0]
     interval = [f"{blues.estimated_low:.2f}", "to", f"{blues.estimated_high:.2f}"]
     assert lines[3].split() == ["blues", "7", "0.58", f"{blues.estimated:.2f}", *interval]
-    assert lines[5:7] == ["the estimate holds where genres sound as they do at home", "note: few tracks"]
+    assert lines[5:7] == ["the estimate holds where genres sound as they do in training", "note: few tracks"]
     assert not any("surest" in line for line in lines)
 
 

@@ -12,8 +12,8 @@ from deepsound.errors import InputError, OutputError
 from deepsound.spark.hadoop import PART, HadoopPath
 
 
-class Claim:
-    """The claim of this run on a folder, kept in a file of it.
+class Lease:
+    """The lease of this run on a folder, kept in a file of it.
 
     No run waits for another: the one before may have been killed, and says so to nobody. Whoever begins last has
     the folder; whoever finds that out stops, and has changed nothing that counts since it last asked.
