@@ -241,6 +241,7 @@ def test_killed_at_any_moment_of_a_first_run(run, tmp_path):
         assert rows_of(tmp_path / f"f{number}") == rows_of(tmp_path / "undisturbed")
 
 
+@pytest.mark.soak
 def test_killed_at_any_moment_of_a_rerun(run, collection, clip, tmp_path):
     run(tmp_path / "base")
     write_track(collection / "high" / "high.wav", clip("high", 9, duration_s=1.0))

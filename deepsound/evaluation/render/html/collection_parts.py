@@ -166,8 +166,8 @@ def distances_section(distances: Distances | None) -> Section:
         blocks.append(
             Listing(
                 lines=(
-                    "AUROC: how often a track of the collection has a higher score than a held-out one of training; "
-                    "0.5 says that the two cannot be told apart.",
+                    "AUROC: how often a track of the collection has a higher score than a held-out one of "
+                    "training; 0.5 says that the two cannot be told apart.",
                     "FPR95: share of the collection that passes where 95 % of the held-out tracks pass.",
                 ),
                 title="What the figures mean",
