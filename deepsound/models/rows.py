@@ -8,6 +8,8 @@ import numpy as np
 from deepsound.models.head import Head
 
 MISSING, MALFORMED, NOT_FINITE = "missing", "malformed", "not_finite"
+# Of several in one track, the first of these is told.
+REASONS = (MALFORMED, MISSING, NOT_FINITE)
 
 
 @dataclass(frozen=True, kw_only=True)

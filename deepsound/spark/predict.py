@@ -10,6 +10,7 @@ from pyspark.sql import types as T
 
 from deepsound.evaluation.predictions import PREDICTION_SCHEMA
 from deepsound.label_maps import LabelMap, map_labels
+from deepsound.models.rows import REASONS
 from deepsound.spark.heads import ship_head
 from deepsound.spark.score_input import NamedModel
 from deepsound.spark.udf import batch_udf, head_udf
@@ -60,6 +61,8 @@ def mean_by_track(scored: DataFrame, models: Sequence[ScoringModel]) -> DataFram
     The mean over all of a track's segments; one segment without a score leaves its track without, for that reason.
     """
     means = []
+    # Reasons as numbers: for the smallest of texts, Spark would sort all segments.
+    reasons = F.array(*map(F.lit, REASONS))
     for model in models:
         of_model = F.col(f"`{model.named.name}`")
         probabilities = F.array(
@@ -70,10 +73,15 @@ def mean_by_track(scored: DataFrame, models: Sequence[ScoringModel]) -> DataFram
             F.struct(
                 probabilities.alias("probabilities"),
                 ood_score.alias("ood_score"),
-                F.min(of_model["reason"]).alias("reason"),
+                _pick(REASONS, F.min(F.array_position(reasons, of_model["reason"]))).alias("reason"),
             ).alias(model.named.name)
         )
     return scored.groupBy("track_id").agg(F.count("*").cast("int").alias("n_segments"), *means)
+
+
+def _pick(texts: Sequence[str], place: Column) -> Column:
+    """The text at a place, counted from 1; null where that is null, for which ``element_at`` takes the last."""
+    return F.when(place.isNotNull(), F.element_at(F.array(*map(F.lit, texts)), place.cast("int")))
 
 
 def predict_tracks(tracks: DataFrame, means: DataFrame, model: ScoringModel) -> DataFrame:
@@ -99,7 +107,6 @@ def predict_tracks(tracks: DataFrame, means: DataFrame, model: ScoringModel) -> 
     is_scored = (F.col("status") == "ok") & F.col("n_segments").isNotNull() & F.col("m.reason").isNull()
     probabilities = F.col("m.probabilities")
     best = F.array_max(probabilities)
-    genres = F.array(*map(F.lit, model.genres))
     is_ood = F.col("m.ood_score") > bundle.ood.threshold
 
     def of_scored(column: Column) -> Column:
@@ -111,7 +118,7 @@ def predict_tracks(tracks: DataFrame, means: DataFrame, model: ScoringModel) -> 
         "genre": F.col("mapped.genre"),
         "label": F.col("genre").cast("string"),
         "label_outcome": F.col("mapped.outcome"),
-        "predicted_genre": of_scored(F.element_at(genres, F.array_position(probabilities, best).cast("int"))),
+        "predicted_genre": of_scored(_pick(model.genres, F.array_position(probabilities, best))),
         # A mean of probabilities may miss 1 by rounding.
         "confidence": of_scored(F.least(best, F.lit(1.0))),
         "probabilities": of_scored(probabilities),

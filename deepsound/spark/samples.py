@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from deepsound.evaluation.drift import TRACK_QUANTITIES, DriftReference, DriftReport, compare_tracks
+from deepsound.evaluation.drift import TRACK_QUANTITIES, DriftReport, compare_tracks
 from deepsound.evaluation.intervals import number_units
 from deepsound.evaluation.quantification import Quantification, estimate_shares
 from deepsound.models.bundle import Bundle
@@ -17,8 +18,10 @@ from deepsound.models.rows import read_rows
 from deepsound.spark.udf import batch_udf
 
 _MAX_TRACKS = 1_000_000
-# Of rows with all their probabilities, or whose segments are read once more: what shares and drift can use.
+# Of rows with all their probabilities, for the shares of genres.
 _MAX_DETAILED = 10_000
+# Of tracks whose segments are read once more, for drift: bins of ten hold 200 of them each.
+_MAX_REREAD = 2_000
 _CURVE_COLUMNS = ("artist", "genre", "label", "predicted_genre", "confidence", "ood_score", "is_ood")
 # Steps that a hash is told apart by.
 _RESOLUTION = 1 << 40
@@ -50,27 +53,23 @@ def measure_drift(
     """How scored tracks differ from those of training; None where the bundle cannot say."""
     if bundle.drift is None:
         return None
-    chosen = _draw(
-        predictions.where("predicted_genre is not null"), n_rows=n_scored, n_wanted=_MAX_DETAILED
-    ).select("track_id", "artist", "confidence")
+    scored = predictions.where("predicted_genre is not null")
+    chosen = _draw(scored, n_rows=n_scored, n_wanted=_MAX_REREAD).select("track_id", "artist", "confidence")
     quantities = [name for name in (*TRACK_QUANTITIES, "container") if name in tracks.columns]
-    means = _feature_means(segments.join(chosen, "track_id", "left_semi"), bundle)
-    rows = chosen.join(tracks.select("track_id", *quantities), "track_id").join(means, "track_id")
-    return _compare(rows.toArrow(), bundle.drift)
+    rows = chosen.join(tracks.select("track_id", *quantities), "track_id").toArrow()
+    means = _feature_means(segments, rows["track_id"], bundle)
+    known = [name for name in ("confidence", *TRACK_QUANTITIES) if name in rows.column_names]
+    return compare_tracks(
+        bundle.drift,
+        feature_means=means,
+        columns={name: rows[name].cast(pa.float64()).to_numpy() for name in known},
+        containers=rows["container"].to_pylist() if "container" in rows.column_names else (),
+        units=number_units(rows["artist"].to_pylist()),
+    )
 
 
-def _compare(table: pa.Table, reference: DriftReference) -> DriftReport:
-    n_dims = len(reference.features.names)
-    means = table["means"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, n_dims)
-    known = [name for name in ("confidence", *TRACK_QUANTITIES) if name in table.column_names]
-    columns = {name: table[name].cast(pa.float64()).to_numpy() for name in known}
-    containers = table["container"].to_pylist() if "container" in table.column_names else []
-    units = number_units(table["artist"].to_pylist())
-    return compare_tracks(reference, feature_means=means, columns=columns, containers=containers, units=units)
-
-
-def _feature_means(segments: DataFrame, bundle: Bundle) -> DataFrame:
-    """track_id, means: the mean of each dimension of the feature over frames and segments."""
+def _feature_means(segments: DataFrame, track_ids: pa.ChunkedArray, bundle: Bundle) -> np.ndarray:
+    """Means of each dimension of the feature over a track's frames and segments [shape=(n_tracks, n_dims)]."""
     shape = bundle.head.spec.shape
 
     def average(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
@@ -79,9 +78,15 @@ def _feature_means(segments: DataFrame, bundle: Bundle) -> DataFrame:
             yield pd.Series(list(features.mean(axis=1, dtype=np.float64)), dtype="object")
 
     udf = batch_udf(average, T.ArrayType(T.DoubleType()))
-    of_segments = segments.select("track_id", udf(bundle.feature).alias("m"))
-    means = F.array(*(F.avg(F.col("m")[i]) for i in range(shape[1])))
-    return of_segments.groupBy("track_id").agg(means.alias("means"))
+    wanted = F.broadcast(segments.sparkSession.createDataFrame(pa.table({"track_id": track_ids})))
+    of_segments = segments.join(wanted, "track_id", "left_semi")
+    found = of_segments.select("track_id", udf(bundle.feature).alias("means")).toArrow()
+    values = found["means"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, shape[1])
+    places = pc.index_in(found["track_id"], value_set=track_ids.combine_chunks()).to_numpy()
+    sums = np.zeros((len(track_ids), shape[1]))
+    np.add.at(sums, places, values)
+    means: np.ndarray = sums / np.maximum(np.bincount(places, minlength=len(track_ids)), 1)[:, np.newaxis]
+    return means
 
 
 def _draw(rows: DataFrame, *, n_rows: int, n_wanted: int) -> DataFrame:

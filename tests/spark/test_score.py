@@ -527,6 +527,7 @@ def test_curves_of_many_tracks_come_from_a_sample(spark, tiny_bundle, write_feat
     whole = run(spark, tiny_bundle, features, tmp_path / "whole")
     monkeypatch.setattr(samples, "_MAX_TRACKS", 60)
     monkeypatch.setattr(samples, "_MAX_DETAILED", 30)
+    monkeypatch.setattr(samples, "_MAX_REREAD", 20)
     sampled = [run(spark, tiny_bundle, features, tmp_path / name) for name in ("a", "b")]
     for result in sampled:
         assert 30 < result.report.n_sampled < 100
