@@ -1,91 +1,93 @@
-"""Rows of a feature, as tables hold them, to scores: what a pandas UDF calls, and usable without Spark."""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
+"""Rows of a feature, as tables hold them, to scores: what a UDF of Spark calls, and usable without Spark."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from deepsound.models.head import Head
 
 MISSING, MALFORMED, NOT_FINITE = "missing", "malformed", "not_finite"
 # Of several in one track, the first of these is told.
 REASONS = (MALFORMED, MISSING, NOT_FINITE)
+SCORE_TYPE = pa.struct(
+    [
+        pa.field("predicted_genre", pa.string()),
+        pa.field("confidence", pa.float64()),
+        pa.field("probabilities", pa.list_(pa.float64())),
+        pa.field("ood_score", pa.float64()),
+        pa.field("reason", pa.string()),
+    ]
+)
 
 
-@dataclass(frozen=True, kw_only=True)
-class RowScores:
-    """Scores of rows; those with a reason have none.
-
-    Attributes
-    ----------
-    predicted_genres : list of (str or None) [length n_rows]
-    confidences, ood_scores : np.ndarray [shape=(n_rows,), float64]
-        NaN where there is no score.
-    probabilities : list of (np.ndarray [shape=(n_genres,), float64] or None) [length n_rows]
-    reasons : list of (str or None) [length n_rows]
-        ``missing`` where the row is null, ``malformed`` where it holds another number of numbers than the model
-        wants, ``not_finite`` where one of them, or of the scores, is NaN or infinite.
-    """
-
-    predicted_genres: list[str | None]
-    confidences: np.ndarray
-    probabilities: list[np.ndarray | None]
-    ood_scores: np.ndarray
-    reasons: list[str | None]
-
-
-def score_rows(head: Head, rows: Sequence[np.ndarray | Sequence[float] | None], *, ood_score: str) -> RowScores:
+def score_rows(head: Head, rows: pa.Array, *, ood_score: str) -> pa.StructArray:
     """Scores of rows, each by itself.
 
     Parameters
     ----------
-    rows : sequence of (array-like [shape=(n_frames * n_dims,), float] or None)
-        Row-major, as ``segments/`` has them.
+    rows : pa.Array [list<float>, row-major (n_frames, n_dims)]
+        As ``segments/`` has them.
     ood_score : str
         Of :attr:`~deepsound.models.head.Head.ood_scores`.
+
+    Returns
+    -------
+    pa.StructArray [length n_rows, :data:`SCORE_TYPE`]
+        All but the reason is null where there is no score. The reason is ``missing`` where the row is null,
+        ``malformed`` where it holds another number of numbers than the model wants, ``not_finite`` where one of
+        them, or of the scores, is NaN, infinite or null.
     """
-    features, reasons = read_rows(rows, shape=head.spec.shape)
-    genres, n_genres = head.spec.genres, len(head.spec.genres)
-    is_usable = np.array([reason is None for reason in reasons], bool)
-    probabilities = np.full((len(reasons), n_genres), np.nan)
-    ood_scores = np.full(len(reasons), np.nan)
-    if is_usable.any():
-        scores = head.score(features[is_usable], ood_scores=[ood_score])
-        probabilities[is_usable], ood_scores[is_usable] = scores.probabilities, scores.ood[ood_score]
-    is_scored = np.isfinite(probabilities).all(axis=1) & np.isfinite(ood_scores)
-    confidences = np.where(is_scored, probabilities.max(axis=1, initial=-np.inf), np.nan)
-    predicted = np.where(is_scored[:, np.newaxis], probabilities, 0.0).argmax(axis=1).tolist()
-    found = is_scored.tolist()
-    return RowScores(
-        predicted_genres=[genres[i] if ok else None for i, ok in zip(predicted, found, strict=True)],
-        confidences=confidences,
-        probabilities=[row if ok else None for row, ok in zip(probabilities, found, strict=True)],
-        ood_scores=np.where(is_scored, ood_scores, np.nan),
-        reasons=[r or (None if ok else NOT_FINITE) for r, ok in zip(reasons, found, strict=True)],
+    features, is_whole = read_rows(rows, shape=head.spec.shape)
+    scores = head.score(features, ood_scores=[ood_score])
+    probabilities, ood_scores = scores.probabilities, scores.ood[ood_score]
+    is_finite = np.isfinite(features).all(axis=(1, 2)) & np.isfinite(probabilities).all(axis=1)
+    has_none = ~(is_finite & np.isfinite(ood_scores) & is_whole)
+    mask = pa.array(has_none)
+    n, n_genres = probabilities.shape
+    filled = np.where(has_none[:, np.newaxis], 0.0, probabilities)
+    lists = pa.array(np.arange(n + 1) * n_genres, pa.int32()), pa.array(filled.ravel())
+    genres = pa.array(head.spec.genres, pa.string())
+    return pa.StructArray.from_arrays(
+        [
+            genres.take(pa.array(filled.argmax(axis=1), mask=has_none)),
+            pa.array(filled.max(axis=1, initial=0.0), mask=has_none),
+            pa.ListArray.from_arrays(*lists, mask=mask),
+            pa.array(ood_scores, pa.float64(), mask=has_none),
+            _reasons(rows, is_whole=is_whole, has_none=has_none),
+        ],
+        fields=list(SCORE_TYPE),
     )
 
 
-def read_rows(
-    rows: Sequence[np.ndarray | Sequence[float] | None], *, shape: tuple[int, int]
-) -> tuple[np.ndarray, list[str | None]]:
-    """Rows as one array, and what is wrong with each.
+def _reasons(rows: pa.Array, *, is_whole: np.ndarray, has_none: np.ndarray) -> pa.Array:
+    if not has_none.any():
+        return pa.nulls(len(rows), pa.string())
+    codes = np.where(is_whole, REASONS.index(NOT_FINITE), REASONS.index(MALFORMED))
+    codes[rows.is_null().to_numpy(zero_copy_only=False)] = REASONS.index(MISSING)
+    return pa.array(REASONS, pa.string()).take(pa.array(codes, mask=~has_none))
+
+
+def read_rows(rows: pa.Array, *, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """A feature's column as one array.
+
+    Parameters
+    ----------
+    rows : pa.Array [list<float>, row-major ``shape``]
 
     Returns
     -------
     features : np.ndarray [shape=(n_rows, n_frames, n_dims), float32]
-        0 where a row is missing or malformed.
-    reasons : list of (str or None)
+        Not copied where all rows are whole. Numbers that are null are NaN, those too large for float32 infinite.
+    is_whole : np.ndarray [shape=(n_rows,), bool]
+        Rows that hold as many numbers as the shape asks for; the others are 0.
     """
     size = shape[0] * shape[1]
-    features = np.zeros((len(rows), size), np.float32)
-    reasons: list[str | None] = [
-        MISSING if row is None else None if len(row) == size else MALFORMED for row in rows
-    ]
-    whole = [i for i, reason in enumerate(reasons) if reason is None]
-    if whole:
-        # What float32 does not hold is infinite, and told as such.
-        with np.errstate(over="ignore"):
-            features[whole] = np.stack([np.asarray(rows[i], np.float32) for i in whole])
-    for i in np.flatnonzero(~np.isfinite(features).all(axis=1)).tolist():
-        reasons[i] = NOT_FINITE
-    return features.reshape(-1, *shape), reasons
+    is_whole = pc.equal(pc.list_value_length(rows), size).fill_null(False).to_numpy(zero_copy_only=False)
+    flat = (rows if is_whole.all() else rows.filter(pa.array(is_whole))).flatten()
+    with np.errstate(over="ignore"):
+        numbers = flat.to_numpy(zero_copy_only=False).astype(np.float32, copy=False).reshape(-1, *shape)
+    if is_whole.all():
+        return numbers, is_whole
+    features = np.zeros((len(rows), *shape), np.float32)
+    features[is_whole] = numbers
+    return features, is_whole

@@ -1,12 +1,11 @@
 """Segments to scores, and scores of segments to predictions of tracks: one UDF, one join, one groupBy."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from deepsound.evaluation.predictions import PREDICTION_SCHEMA
 from deepsound.label_maps import LabelMap, map_labels
@@ -20,6 +19,7 @@ from deepsound.taxonomy import Taxonomy
 PLACES = {"segment_index": "int", "start_s": "double", "duration_s": "double"}
 # Means of the same numbers in another order differ by less: a rerun thus gives the same.
 _DIGITS = 12
+_MAPPED = pa.struct([pa.field("genre", pa.string()), pa.field("outcome", pa.string())])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,16 +132,9 @@ def predict_tracks(tracks: DataFrame, means: DataFrame, model: ScoringModel) -> 
 
 
 def _label_udf(taxonomy: Taxonomy, label_map: LabelMap | None) -> Callable[..., Column]:
-    def map_batches(batches: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
-        for batch in batches:
-            labels = [None if pd.isna(label) else label for label in batch.tolist()]
-            outcomes = map_labels(labels, taxonomy=taxonomy, label_map=label_map).outcomes
-            yield pd.DataFrame(
-                {
-                    "genre": pd.Series([outcome.genre for outcome in outcomes], dtype="object"),
-                    "outcome": pd.Series([outcome.outcome for outcome in outcomes], dtype="object"),
-                }
-            )
+    def map_batch(batch: pa.Array) -> pa.Array:
+        outcomes = map_labels(batch.to_pylist(), taxonomy=taxonomy, label_map=label_map).outcomes
+        columns = [[outcome.genre for outcome in outcomes], [outcome.outcome for outcome in outcomes]]
+        return pa.StructArray.from_arrays([pa.array(c, pa.string()) for c in columns], fields=list(_MAPPED))
 
-    schema = T.StructType([T.StructField(name, T.StringType()) for name in ("genre", "outcome")])
-    return batch_udf(map_batches, schema)
+    return batch_udf(lambda: map_batch, _MAPPED)

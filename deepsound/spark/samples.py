@@ -1,14 +1,10 @@
 """What curves and ranks are made of: all scored tracks up to a million, above that a sample by hash."""
 
-from collections.abc import Iterator
-
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from deepsound.evaluation.drift import TRACK_QUANTITIES, DriftReport, compare_tracks
 from deepsound.evaluation.intervals import number_units
@@ -72,12 +68,12 @@ def _feature_means(segments: DataFrame, track_ids: pa.ChunkedArray, bundle: Bund
     """Means of each dimension of the feature over a track's frames and segments [shape=(n_tracks, n_dims)]."""
     shape = bundle.head.spec.shape
 
-    def average(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
-        for batch in batches:
-            features, _ = read_rows(batch.tolist(), shape=shape)
-            yield pd.Series(list(features.mean(axis=1, dtype=np.float64)), dtype="object")
+    def average(batch: pa.Array) -> pa.Array:
+        features, _ = read_rows(batch, shape=shape)
+        means = features.mean(axis=1, dtype=np.float64)
+        return pa.ListArray.from_arrays(np.arange(len(means) + 1, dtype=np.int32) * shape[1], means.ravel())
 
-    udf = batch_udf(average, T.ArrayType(T.DoubleType()))
+    udf = batch_udf(lambda: average, pa.list_(pa.float64()))
     wanted = F.broadcast(segments.sparkSession.createDataFrame(pa.table({"track_id": track_ids})))
     of_segments = segments.join(wanted, "track_id", "left_semi")
     found = of_segments.select("track_id", udf(bundle.feature).alias("means")).toArrow()

@@ -1,31 +1,26 @@
-"""Models as pandas UDFs: a column of a feature to a column of scores, on any DataFrame and in SQL."""
+"""Models as UDFs: a column of a feature to a column of scores, on any DataFrame and in SQL."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 from pyspark.sql import Column, SparkSession
-from pyspark.sql import types as T
+from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
+from pyspark.sql.pandas.types import from_arrow_type
 
 from deepsound.models.bundle import Bundle
 from deepsound.models.head import Head, load_head
-from deepsound.models.rows import score_rows
+from deepsound.models.rows import SCORE_TYPE, score_rows
 
-# What a model says of one row; all but the reason is null where it says nothing.
-SCORED = T.StructType(
-    [
-        T.StructField("predicted_genre", T.StringType()),
-        T.StructField("confidence", T.DoubleType()),
-        T.StructField("probabilities", T.ArrayType(T.DoubleType())),
-        T.StructField("ood_score", T.DoubleType()),
-        T.StructField("reason", T.StringType()),
-    ]
-)
+BatchFunction = Callable[[pa.Array], pa.Array]
+# From Spark 4.1 on batches need not become pandas on their way, which takes a fifth of the time.
+_arrow_udf: Any = getattr(F, "arrow_udf", None)
 
 
 def genre_udf(bundle: Bundle) -> Callable[..., Column]:
-    """A pandas UDF that scores the rows of a feature's column with a model.
+    """A UDF that scores the rows of a feature's column with a model, batch by batch.
 
     It works on any DataFrame with the column that the model was trained on, as ``segments/`` has it, on classic
     and on Spark Connect sessions. The model is loaded once a worker.
@@ -37,8 +32,8 @@ def genre_udf(bundle: Bundle) -> Callable[..., Column]:
     Returns
     -------
     callable
-        From a column of ``array<float>`` to one of :data:`SCORED`: predicted_genre, confidence, probabilities,
-        ood_score, and the reason (missing, malformed, not_finite) where these are null.
+        From a column of ``array<float>`` to a struct of predicted_genre, confidence, probabilities, ood_score, and
+        the reason where these are null; see :func:`~deepsound.models.rows.score_rows`.
     """
     packed = bundle.head
     return head_udf(lambda: load_head(packed), ood_score=bundle.ood.score)
@@ -53,35 +48,42 @@ def head_udf(load: Callable[[], Head], *, ood_score: str) -> Callable[..., Colum
         Called once a task; loads once a process. Pickled to executors.
     """
 
-    def score(batches: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
+    def open_function() -> BatchFunction:
         head = load()
-        for batch in batches:
-            scores = score_rows(head, batch.tolist(), ood_score=ood_score)
-            yield pd.DataFrame(
-                {
-                    "predicted_genre": pd.Series(scores.predicted_genres, dtype="object"),
-                    "confidence": pd.Series(scores.confidences),
-                    "probabilities": pd.Series(scores.probabilities, dtype="object"),
-                    "ood_score": pd.Series(scores.ood_scores),
-                    "reason": pd.Series(scores.reasons, dtype="object"),
-                }
-            )
+        return lambda batch: score_rows(head, batch, ood_score=ood_score)
 
-    return batch_udf(score, SCORED)
+    return batch_udf(open_function, SCORE_TYPE)
 
 
-def batch_udf(
-    function: Callable[[Iterator[pd.Series]], Iterator[Any]], returns: T.DataType
-) -> Callable[..., Column]:
-    """A pandas UDF of one column that sees a task's batches one after the other: it can load something once.
+def batch_udf(open_function: Callable[[], BatchFunction], returns: pa.DataType) -> Callable[..., Column]:
+    """A UDF of one column that sees a task's batches one after the other, as Arrow has them.
 
     Parameters
     ----------
-    function : callable
-        From Series to Series, or to DataFrames where ``returns`` is a struct.
+    open_function : callable
+        Called once a task; what it gives makes of a batch an array of ``returns``, as long.
     """
-    # Its type hints tell Spark how to call it; Spark's own do not know of frames that come of it.
-    udf: Callable[..., Column] = pandas_udf(function, returns)  # type: ignore[call-overload]
+
+    def on_arrow(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
+        function = open_function()
+        for batch in batches:
+            yield function(batch)
+
+    def on_pandas(batches: Iterator[pd.Series]) -> Iterator[Any]:
+        function = open_function()
+        for batch in batches:
+            result = function(pa.Array.from_pandas(batch))
+            is_struct = pa.types.is_struct(returns)
+            yield pa.Table.from_struct_array(result).to_pandas() if is_struct else result.to_pandas()
+
+    spark_type = from_arrow_type(returns)
+    if _arrow_udf is not None:
+        udf: Callable[..., Column] = _arrow_udf(on_arrow, spark_type)
+        return udf
+    # Type hints tell Spark how to call it, and they are not the same for structs.
+    result = pd.DataFrame if pa.types.is_struct(returns) else pd.Series
+    on_pandas.__annotations__ = {"batches": Iterator[pd.Series], "return": Iterator[result]}  # type: ignore[valid-type]
+    udf = pandas_udf(on_pandas, spark_type)  # type: ignore[call-overload]
     return udf
 
 

@@ -6,11 +6,13 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
 
 from deepsound.models.head import load_head
 from deepsound.models.rows import score_rows
+from deepsound.spark import udf
 from deepsound.spark.udf import genre_udf, register_udf
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -29,20 +31,25 @@ def frame(spark, rows):
 
 
 def check(found, rows, bundle):
-    expected = score_rows(load_head(bundle.head), rows, ood_score=bundle.ood.score)
+    column = pa.array(rows, pa.list_(pa.float32()))
+    expected = score_rows(load_head(bundle.head), column, ood_score=bundle.ood.score).to_pylist()
     assert len(found) == len(rows)
-    for i, row in enumerate(sorted(found, key=lambda row: row["i"])):
-        assert row["predicted_genre"] == expected.predicted_genres[i]
-        assert row["reason"] == expected.reasons[i]
-        if expected.reasons[i] is None:
-            np.testing.assert_allclose(row["probabilities"], expected.probabilities[i], atol=1e-6)
-            assert row["confidence"] == pytest.approx(expected.confidences[i])
-            assert row["ood_score"] == pytest.approx(expected.ood_scores[i], abs=1e-5)
-        else:
-            assert (row["confidence"], row["probabilities"], row["ood_score"]) == (None, None, None)
+    for row in found:
+        wanted = expected[row["i"]]
+        for name in ("predicted_genre", "reason"):
+            assert row[name] == wanted[name]
+        for name in ("confidence", "probabilities", "ood_score"):
+            assert (row[name] is None) == (wanted[name] is None)
+            if wanted[name] is not None:
+                np.testing.assert_allclose(row[name], wanted[name], atol=1e-5)
 
 
-def test_a_column_of_scores_on_any_frame(spark, tiny_bundle, rows):
+@pytest.mark.parametrize("is_arrow", [True, False], ids=["arrow", "pandas, as before Spark 4.1"])
+def test_a_column_of_scores_on_any_frame(spark, tiny_bundle, rows, monkeypatch, is_arrow):
+    if is_arrow:
+        assert udf._arrow_udf is not None
+    else:
+        monkeypatch.setattr(udf, "_arrow_udf", None)
     scored = frame(spark, rows).withColumn("g", genre_udf(tiny_bundle)("toy"))
     check(scored.select("i", "g.*").collect(), rows, tiny_bundle)
 
@@ -88,6 +95,7 @@ import json, sys
 import numpy as np
 from pyspark.sql import SparkSession
 from deepsound.models.bundle import read_bundle
+from deepsound.spark import udf
 from deepsound.spark.udf import genre_udf, register_udf
 import pathlib
 
