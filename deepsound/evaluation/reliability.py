@@ -28,6 +28,8 @@ from deepsound.evaluation.units import check_units, proportion_interval
 _N_EQUAL_WIDTH = 15
 _MAX_BINS, _MIN_TRACKS_A_BIN = 10, 10
 _N_DRAWS = 1000
+# Of more tracks the sums of bins are as good as normal, and each need not be drawn.
+_MAX_EXACT = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,7 @@ def compute_reliability(
     units = check_units(units, n_tracks=n_tracks)
     levels, positions, counts = np.unique(confidences, return_inverse=True, return_counts=True)
     right = np.bincount(positions, weights=is_right, minlength=len(levels)).astype(np.int64)
-    if len(np.unique(units)) == n_tracks:
+    if n_tracks <= _MAX_EXACT and len(np.unique(units)) == n_tracks:
         return reliability_from_counts(levels, n_tracks=counts, n_right=right, seed=seed)
     bins = _bin_by_rank(counts)
     of_tracks = bins[positions]

@@ -28,7 +28,7 @@ _N_SEGMENTS = (10_000, 1_000_000)
 # Of the scoring alone, against MLflow's UDF, which takes too long for more. Both get the same memory: in Spark's
 # default heap of 1 GB, the UDF runs out of it on so many.
 _N_COMPARED = {"score_segments.py": (10_000, 1_000_000), "score_by_udf.py": (10_000, 250_000)}
-_COMPARED_MEMORY = "4g"
+_MEMORY = "4g"
 _N_ROUNDS = 2
 
 
@@ -104,7 +104,7 @@ def _score(root: pathlib.Path, features: pathlib.Path, model: str, environment: 
 def _submit_script(script: str, features: pathlib.Path, model: str, environment: dict[str, str]) -> ProcessTree:
     """A script beside this module."""
     path = str(pathlib.Path(__file__).with_name(script))
-    command = [*_submit(), "--driver-memory", _COMPARED_MEMORY, path, str(features), model]
+    command = [*_submit(), path, str(features), model]
     return measure_processes(command, env=environment)
 
 
@@ -118,6 +118,7 @@ def _submit() -> list[str]:
     log_settings = (_ROOT / "deepsound" / "spark" / "log4j2.properties").as_uri()
     return [
         *("spark-submit", "--master", "local[2]", "--conf", "spark.ui.enabled=false"),
+        *("--driver-memory", _MEMORY, "--conf", "spark.executorEnv.OMP_NUM_THREADS=1"),
         *("--driver-java-options", f"-Dlog4j2.configurationFile={log_settings} -Dname=deepsound-bench-driver"),
     ]
 
