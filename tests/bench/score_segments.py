@@ -17,6 +17,8 @@ def main(features: str, model: str) -> None:
     """Score all segments."""
     mlflow_store.open_store()
     spark = SparkSession.builder.getOrCreate()
+    # As the job does: tracks are few beside their segments.
+    spark.conf.set("spark.sql.shuffle.partitions", str(spark.sparkContext.defaultParallelism))
     (named,) = name_models([(model, registry.load_bundle(model))])
     models = [ScoringModel(named=named, label_map=None)]
     means = mean_by_track(score_segments(spark, spark.read.parquet(f"{features}/segments"), models), models)
