@@ -98,7 +98,7 @@ class PairedComparison:
 
     @property
     def n_discordant(self) -> int:
-        """Tracks where one is right and the other wrong: all that the test looks at."""
+        """Tracks where one is right and the other wrong."""
         return self.n_only_a + self.n_only_b
 
     @property
@@ -109,8 +109,8 @@ class PairedComparison:
     def describe_test(self) -> str:
         """The test and what came of it, in a few words."""
         by = "" if self.unit == "track" else f", {self.n_units} artists as units"
-        p = "p under 0.001" if self.p_value < 0.001 else f"p = {self.p_value:.3f}"
-        return f"McNemar's test ({self.test}{by}): {p}"
+        p = "under 0.001" if self.p_value < 0.001 else f"= {self.p_value:.3f}"
+        return f"McNemar's test ({self.test}{by}): p {p}"
 
 
 def compare_paired(
@@ -229,10 +229,8 @@ def sign_flip_test(flips: Mapping[int, int], *, difference: int) -> float:
 
 def accuracy_intervals(sums: PairSums) -> tuple[Interval, Interval]:
     """95 % intervals of the two accuracies, by artists."""
-    interval_a, interval_b = (
-        interval_of(p, variance=variance, n_units=sums.n_units, n_tracks=sums.n_tracks)
-        for p, variance in _accuracies(sums)
-    )
+    size = {"n_units": sums.n_units, "n_tracks": sums.n_tracks}
+    interval_a, interval_b = (interval_of(p, variance=variance, **size) for p, variance in _accuracies(sums))
     return interval_a, interval_b
 
 

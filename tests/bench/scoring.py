@@ -7,6 +7,7 @@ moment on made-up features. Times are differences of two runs, so that start-up 
 import itertools
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,10 +31,11 @@ _N_SEGMENTS = (10_000, 1_000_000)
 _N_COMPARED = {"score_segments.py": (10_000, 1_000_000), "score_by_udf.py": (10_000, 250_000)}
 _MEMORY = "4g"
 _N_ROUNDS = 2
+_N_TRACKS = (10_000, 1_000_000)
 
 
 def run() -> Iterator[BenchLine]:
-    """Ratio to MLflow's UDF, segments a second, and memory of 10,000 and 1,000,000 segments."""
+    """Ratio to MLflow's UDF, segments a second, and memory of few and many segments, and tracks."""
     with tempfile.TemporaryDirectory(prefix="deepsound-bench-") as scratch:
         root = pathlib.Path(scratch)
         environment = {**bench_environment(root), "PYTHONPATH": str(_ROOT)}
@@ -68,6 +70,7 @@ def run() -> Iterator[BenchLine]:
             target="",
             is_met=None,
         )
+        yield from _grow(root, environment)
         for name, marker in (("largest Python worker", "pyspark.daemon"), ("driver", "deepsound-bench-driver")):
             peaks = [scored[n].peak_gb_of(marker) for n in _N_SEGMENTS]
             # A JVM fills the heap that it is given, here Spark's default of 1 GB, before it clears it.
@@ -78,6 +81,28 @@ def run() -> Iterator[BenchLine]:
                 target="<= 1.25 x" if has_target else "",
                 is_met=peaks[1] / peaks[0] <= 1.25 if has_target else None,
             )
+
+
+def _grow(root: pathlib.Path, environment: dict[str, str]) -> Iterator[BenchLine]:
+    """Peak memory by the number of tracks, each of one segment of 20 numbers, so that they fit a disk."""
+    options = {"shape": (1, 20), "n_a_track": 1, "n_a_file": 100_000}
+    features = _write(root / "few", 1200, **options)
+    command = ["train", "--features", str(features), "--set", "feature=vggish", "--set", "architecture=mlp"]
+    store = {**environment, "MLFLOW_TRACKING_URI": f"sqlite:///{root / 'small.db'}"}
+    subprocess.run([sys.executable, "-m", "deepsound.cli", *command], cwd=root, env=store, check=True)
+    runs = []
+    for n in _N_TRACKS:
+        folder = _write(root / f"t{n}", n, **options)
+        runs.append(_score(root, folder, "models:/deepsound-vggish/1", store))
+        shutil.rmtree(folder)
+    for name, marker in (("largest Python worker", "pyspark.daemon"), ("driver", "deepsound-bench-driver")):
+        peaks = [run.peak_gb_of(marker) for run in runs]
+        yield BenchLine(
+            name=f"score job, {name}: peak memory of {_N_TRACKS[0]:,} and {_N_TRACKS[1]:,} tracks",
+            figure=f"{peaks[0]:.2f} GB, {peaks[1]:.2f} GB: {peaks[1] / peaks[0]:.2f} x ({runs[1].wall_s:.0f} s)",
+            target="<= 1.25 x",
+            is_met=peaks[1] / peaks[0] <= 1.25,
+        )
 
 
 def _least(measure: Callable[[], ProcessTree]) -> ProcessTree:
@@ -123,45 +148,46 @@ def _submit() -> list[str]:
     ]
 
 
-def _write(folder: pathlib.Path, n_segments: int) -> pathlib.Path:
+def _write(
+    folder: pathlib.Path,
+    n_segments: int,
+    *,
+    shape: tuple[int, int] = _SHAPE,
+    n_a_track: int = _SEGMENTS_A_TRACK,
+    n_a_file: int = _TRACKS_A_FILE,
+) -> pathlib.Path:
     """A FEATURES folder of made-up embeddings: ten genres around ten centres."""
-    n_tracks = n_segments // _SEGMENTS_A_TRACK
-    rng, centres = np.random.default_rng(0), 0.3 * np.random.default_rng(1).normal(size=(_N_GENRES, *_SHAPE))
+    n_tracks = n_segments // n_a_track
+    rng, centres = np.random.default_rng(0), 0.3 * np.random.default_rng(1).normal(size=(_N_GENRES, *shape))
     for table in ("tracks", "segments"):
         (folder / table).mkdir(parents=True)
-    for number, first in enumerate(range(0, n_tracks, _TRACKS_A_FILE)):
-        ids = [f"track{i:07d}" for i in range(first, min(first + _TRACKS_A_FILE, n_tracks))]
+    for number, first in enumerate(range(0, n_tracks, n_a_file)):
+        ids = [f"track{i:08d}" for i in range(first, min(first + n_a_file, n_tracks))]
         genres = rng.integers(0, _N_GENRES, len(ids))
-        _write_part(folder, f"part-{number:04d}.parquet", ids, genres, rng, centres)
-    size = {"fingerprint": "f" * 64, "features": {"vggish": {"shape": list(_SHAPE)}}}
-    (folder / "extract.json").write_text(json.dumps({**size, "settings": {}, "versions": {}, "counts": {}}))
+        values = centres[np.repeat(genres, n_a_track)] + rng.normal(size=(len(ids) * n_a_track, *shape))
+        _write_part(folder, f"part-{number:04d}.parquet", ids, genres, values.astype(np.float32))
+    size = {"fingerprint": "f" * 64, "features": {"vggish": {"shape": list(shape)}}}
+    counts = {"tracks": n_tracks, "segments": n_tracks * n_a_track}
+    (folder / "extract.json").write_text(json.dumps({**size, "settings": {}, "versions": {}, "counts": counts}))
     return folder
 
 
-def _write_part(
-    folder: pathlib.Path,
-    name: str,
-    ids: list[str],
-    genres: np.ndarray,
-    rng: np.random.Generator,
-    centres: np.ndarray,
-) -> None:
-    n, k = len(ids), _SEGMENTS_A_TRACK
+def _write_part(folder: pathlib.Path, name: str, ids: list[str], genres: np.ndarray, values: np.ndarray) -> None:
+    n, k = len(ids), len(values) // len(ids)
     names = [f"genre{i}" for i in genres]
     none, length = pa.nulls(n, pa.string()), pa.array([30.0] * n)
-    labels = {"genre": names, "artist": ids, "split": none}
+    # Five tracks an artist, of one genre or another.
+    artists = [f"artist{int(track_id[5:]) // 5}" for track_id in ids]
+    labels = {"genre": names, "artist": artists, "split": none}
     counts = pa.array([k] * n, pa.int32())
     tracks = {"track_id": ids, "content_sha256": ids, **labels, "status": ["ok"] * n, "error_code": none}
     pq.write_table(pa.table({**tracks, "duration_s": length, "n_segments": counts}), folder / "tracks" / name)
-    values = (centres[np.repeat(genres, k)] + rng.normal(size=(n * k, *_SHAPE))).astype(np.float32)
     offsets = pa.array(np.arange(n * k + 1) * values[0].size, pa.int32())
     segments = {
         "track_id": np.repeat(ids, k),
         "segment_index": pa.array(np.tile(np.arange(k), n), pa.int32()),
         "start_s": np.tile(10.0 * np.arange(k), n),
         "duration_s": np.full(n * k, 10.0),
-        **{name: np.repeat(values, k) for name, values in (("genre", names), ("artist", ids))},
-        "split": pa.nulls(n * k, pa.string()),
         "vggish": pa.ListArray.from_arrays(offsets, pa.array(values.ravel())),
     }
     pq.write_table(pa.table(segments), folder / "segments" / name)
