@@ -43,13 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     overrides = [*args.overrides, *(["segments=true"] if args.segments else [])]
     settings = read_settings(ScoreSettings, section="score", path=args.config, overrides=overrides)
-    from deepsound.evaluation.render.text import format_report
     from deepsound.spark.score import score
     from deepsound.spark.score_input import name_models
     from deepsound.spark.session import open_session
     from deepsound.training.mlflow_store import open_store
     from deepsound.training.registry import load_bundle
-    from deepsound.training.scoring_run import draw_scorecard, log_scoring
+    from deepsound.training.scoring_run import draw_scorecard
 
     pages: dict[str, str] = {}
 
@@ -81,20 +80,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     for scores in result.models:
         if len(models) > 1:
             show([f"{scores.model.name}: {scores.model.uri}"])
-        show(format_report(scores.report))
-        run_id = log_scoring(
-            scores.report,
-            summary=scores.summary,
-            per_genre=scores.per_genre,
-            bundle=scores.model.bundle,
-            scorecard=pages[scores.model.name],
-        )
-        say(f"logged as MLflow run {run_id}")
+        _show_and_log(scores, page=pages[scores.model.name])
     for pair in result.pairs:
         show(_describe_pair(pair))
     for scores in result.models:
         _check_failures(scores, settings)
     return 0
+
+
+def _show_and_log(scores: "ModelScores", *, page: str) -> None:
+    from deepsound.evaluation.render.text import format_report
+    from deepsound.training.scoring_run import log_scoring
+
+    show(format_report(scores.report))
+    run_id = log_scoring(
+        scores.report,
+        summary=scores.summary,
+        per_genre=scores.per_genre,
+        bundle=scores.model.bundle,
+        scorecard=page,
+    )
+    say(f"logged as MLflow run {run_id}")
 
 
 def _describe_pair(pair: "ModelPair") -> list[str]:

@@ -4,7 +4,7 @@ A table of predictions comes to few *cells*: tracks with the same genre, predict
 is counted is counted from these.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,13 +54,17 @@ class Counts:
         return self.n_scored + sum(self.failures.values())
 
 
-def count_cells(cells: Iterable[Mapping[str, Any]], *, genres: Sequence[str], spread: Spread) -> Counts:
+def count_cells(
+    cells: Iterable[Mapping[str, Any]], *, genres: Sequence[str], measure: Callable[[np.ndarray], Spread]
+) -> Counts:
     """The counts of cells.
 
     Parameters
     ----------
     cells : iterable of mappings
         :data:`CELL_KEYS`, ``n`` tracks and the sum of their ``confidence``.
+    measure : callable
+        Gives the spread of the tracks with a known genre, from their confusion counts.
     """
     place = {genre: i for i, genre in enumerate(genres)}
     confusion, ood = (np.zeros((len(genres) + 1, len(genres)), np.int64) for _ in range(2))
@@ -85,7 +89,7 @@ def count_cells(cells: Iterable[Mapping[str, Any]], *, genres: Sequence[str], sp
         confidence=confidence,
         failures=dict(sorted(failures.items())),
         outcomes=dict(sorted(outcomes.items())),
-        spread=spread,
+        spread=measure(confusion[:-1]),
     )
 
 
@@ -102,14 +106,18 @@ def count_table(table: pa.Table, predictions: Predictions) -> Counts:
     cells = filled.group_by(list(CELL_KEYS)).aggregate([("confidence", "sum"), ([], "count_all")])
     renamed = cells.rename_columns({"confidence_sum": "confidence", "count_all": "n"})
     labelled = predictions.is_labelled
-    spread = measure_spread(
-        predictions.true_indices[labelled],
-        predictions.predicted_indices[labelled],
-        units=np.unique(predictions.units[labelled], return_inverse=True)[1],
-        n_artists=_count_artists(predictions, labelled),
-        n_genres=len(predictions.genres),
-    )
-    return count_cells(renamed.to_pylist(), genres=predictions.genres, spread=spread)
+    units = np.unique(predictions.units[labelled], return_inverse=True)[1]
+
+    def measure(confusion: np.ndarray) -> Spread:
+        return measure_spread(
+            predictions.true_indices[labelled],
+            predictions.predicted_indices[labelled],
+            confusion=confusion,
+            units=units,
+            n_artists=_count_artists(predictions, labelled),
+        )
+
+    return count_cells(renamed.to_pylist(), genres=predictions.genres, measure=measure)
 
 
 def _count_artists(predictions: Predictions, is_in: np.ndarray) -> int:

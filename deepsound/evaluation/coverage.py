@@ -170,7 +170,7 @@ def compute_coverage(
         turned.
     is_right : np.ndarray [shape=(n_tracks,), bool]
     units : np.ndarray [shape=(n_tracks,), int64, at least 0], or None
-        The artist of each track, from :func:`~deepsound.evaluation.intervals.number_units`; None for each track
+        The artist of each track, from :func:`~deepsound.evaluation.units.number_units`; None for each track
         as its own unit.
 
     Raises

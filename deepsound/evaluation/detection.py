@@ -54,7 +54,7 @@ def evaluate_detection(
     home, foreign : np.ndarray [shape=(n_tracks,), float]
         Scores of in-distribution tracks and of out-of-distribution ones.
     home_units, foreign_units : np.ndarray [shape=(n_tracks,), int64, at least 0], or None
-        Their artists, from :func:`~deepsound.evaluation.intervals.number_units`; None for each track as its own.
+        Their artists, from :func:`~deepsound.evaluation.units.number_units`; None for each track as its own.
 
     Raises
     ------

@@ -9,15 +9,16 @@ from deepsound.evaluation.counts import Counts, count_table
 from deepsound.evaluation.coverage import compute_coverage
 from deepsound.evaluation.detection import Detection, evaluate_detection
 from deepsound.evaluation.drift import DriftReport
-from deepsound.evaluation.intervals import Interval, clustered_proportion_interval
+from deepsound.evaluation.intervals import Interval
 from deepsound.evaluation.metrics import compute_metrics
 from deepsound.evaluation.ood import OodRule
 from deepsound.evaluation.predictions import Predictions, read_predictions
 from deepsound.evaluation.quantification import Quantification
-from deepsound.evaluation.reliability import compute_reliability
+from deepsound.evaluation.reliability import compute_ece, compute_reliability
 from deepsound.evaluation.report import Distances, PredictedGenre, Report
+from deepsound.evaluation.units import clustered_proportion_interval
 
-_N_BINS, _N_CALIBRATION_BINS = 40, 15
+_N_BINS = 40
 # How much of the histogram lies beyond the farthest held-out track, in spans of the held-out ones.
 _BEYOND = 1.0
 
@@ -85,14 +86,12 @@ def _predicted_genre(counts: Counts, predictions: Predictions, index: int) -> Pr
 
 
 def _calibration_error(predictions: Predictions, is_in: np.ndarray) -> float | None:
-    """Expected calibration error of some tracks in 15 bins of equal width; None where none has a known genre."""
+    """Expected calibration error of some tracks; None where none has a known genre."""
     judged = is_in & predictions.is_labelled
     if not judged.any():
         return None
-    confidences = predictions.confidences[judged]
-    bins = np.minimum((confidences * _N_CALIBRATION_BINS).astype(np.int64), _N_CALIBRATION_BINS - 1)
-    gaps = np.bincount(bins, weights=predictions.is_right[judged] - confidences)
-    return float(np.abs(gaps).sum() / len(confidences))
+    is_right = predictions.is_right[judged].astype(np.int64)
+    return compute_ece(predictions.confidences[judged], n_tracks=np.ones_like(is_right), n_right=is_right)
 
 
 def distance_edges(rule: OodRule) -> np.ndarray | None:

@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from deepsound.errors import ParameterError
 from deepsound.evaluation.calibration import mean_by_track
-from deepsound.evaluation.intervals import clustered_mean_interval, clustered_proportion_interval
+from deepsound.evaluation.units import clustered_mean_interval, clustered_proportion_interval
 
 SEGMENTS, TRACKS, ARTISTS = "random segments", "random tracks", "whole artists"
 # More tracks than this make the figures more precise than anybody asks for, and take hours.

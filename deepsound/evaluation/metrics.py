@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepsound.errors import ParameterError
-from deepsound.evaluation.intervals import Interval, interval_of, number_units, wilson_interval
+from deepsound.evaluation.intervals import Interval, interval_of, wilson_interval
 from deepsound.evaluation.spread import MACROS, N_OVERALL, Spread, measure_spread
+from deepsound.evaluation.units import number_units
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,9 +135,9 @@ def measure(
     spread = measure_spread(
         np.asarray(true_indices, np.int64),
         np.asarray(predicted_indices, np.int64),
+        confusion=confusion,
         units=number_units(names),
         n_artists=len({name for name in names if name}),
-        n_genres=len(genres),
     )
     return compute_metrics(confusion, spread=spread, genres=genres)
 

@@ -26,7 +26,23 @@ _MAX_EXACT_UNITS, _MAX_EXACT_SUM = 100_000, 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairSums:
+class _PairCounts:
+    """Tracks by who is right; ``n_units`` are artists, and tracks of unknown ones."""
+
+    n_both: int
+    n_only_a: int
+    n_only_b: int
+    n_neither: int
+    n_units: int
+
+    @property
+    def n_tracks(self) -> int:
+        """All tracks that both were asked about."""
+        return self.n_both + self.n_only_a + self.n_only_b + self.n_neither
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairSums(_PairCounts):
     """What a comparison takes: tracks by who is right, and sums over units.
 
     Attributes
@@ -41,11 +57,6 @@ class PairSums:
         Units by how far they lean, to whichever side; those of 0 may be left out.
     """
 
-    n_both: int
-    n_only_a: int
-    n_only_b: int
-    n_neither: int
-    n_units: int
     nn: int
     na: int
     nb: int
@@ -54,14 +65,9 @@ class PairSums:
     bb: int
     flips: Mapping[int, int]
 
-    @property
-    def n_tracks(self) -> int:
-        """All tracks that both were asked about."""
-        return self.n_both + self.n_only_a + self.n_only_b + self.n_neither
-
 
 @dataclass(frozen=True, kw_only=True)
-class PairedComparison:
+class PairedComparison(_PairCounts):
     """Models A and B on the same tracks.
 
     Attributes
@@ -78,11 +84,6 @@ class PairedComparison:
         Two-sided, of both being right equally often; ``test`` says which form: ``mid-p``.
     """
 
-    n_both: int
-    n_only_a: int
-    n_only_b: int
-    n_neither: int
-    n_units: int
     interval_a: Interval
     interval_b: Interval
     difference: float
@@ -90,11 +91,6 @@ class PairedComparison:
     high: float
     p_value: float
     test: str = "mid-p"
-
-    @property
-    def n_tracks(self) -> int:
-        """All tracks that both were asked about."""
-        return self.n_both + self.n_only_a + self.n_only_b + self.n_neither
 
     @property
     def n_discordant(self) -> int:
@@ -123,7 +119,7 @@ def compare_paired(
     is_right_a, is_right_b : np.ndarray [shape=(n_tracks,), bool]
         The same tracks in the same order.
     units : np.ndarray [shape=(n_tracks,), int64, at least 0], or None
-        The artist of each track, from :func:`~deepsound.evaluation.intervals.number_units`; None for each track
+        The artist of each track, from :func:`~deepsound.evaluation.units.number_units`; None for each track
         as its own unit.
 
     Raises

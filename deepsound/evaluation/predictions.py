@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from deepsound.errors import ParameterError
-from deepsound.evaluation.intervals import number_units
+from deepsound.evaluation.units import number_units
 
 _TEXT, _NUMBER = pa.string(), pa.float64()
 PREDICTION_SCHEMA = pa.schema(

@@ -79,7 +79,7 @@ def estimate_shares(
     genres : sequence of str
         The full taxonomy, in the order of both.
     units : np.ndarray [shape=(n_tracks,), int64, at least 0], or None
-        The artist of each track, from :func:`~deepsound.evaluation.intervals.number_units`; None for each track
+        The artist of each track, from :func:`~deepsound.evaluation.units.number_units`; None for each track
         as its own unit.
     seed : int
         Draws the intervals.

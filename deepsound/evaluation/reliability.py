@@ -84,7 +84,7 @@ def compute_reliability(
         Probability of the predicted genre.
     is_right : np.ndarray [shape=(n_tracks,), bool]
     units : np.ndarray [shape=(n_tracks,), int64, 0 <= unit < n_units], or None
-        The artist of each track, from :func:`~deepsound.evaluation.intervals.number_units`; None for each track
+        The artist of each track, from :func:`~deepsound.evaluation.units.number_units`; None for each track
         as its own unit.
     seed : int
         Draws what chance alone would show.
@@ -167,18 +167,29 @@ def _put_together(
 ) -> Reliability:
     """The figures of rising levels, with gaps drawn by chance and the intervals of bins by their number."""
     equal_mass = _bin_by_rank(counts)
-    equal_width = np.minimum((levels * _N_EQUAL_WIDTH).astype(int), _N_EQUAL_WIDTH - 1)
     return Reliability(
         n_tracks=int(counts.sum()),
         bins=tuple(
             _bin(levels[equal_mass == i], counts[equal_mass == i], right[equal_mass == i], intervals[int(i)])
             for i in np.unique(equal_mass)
         ),
-        ece=_gap(levels, counts, right, equal_width),
+        ece=compute_ece(levels, n_tracks=counts, n_right=right),
         adaptive_ece=_gap(levels, counts, right, equal_mass),
         adaptive_ece_by_chance=float(by_chance.mean()),
         adaptive_ece_by_chance_high=float(np.quantile(by_chance, 0.95)),
     )
+
+
+def compute_ece(levels: np.ndarray, *, n_tracks: np.ndarray, n_right: np.ndarray) -> float:
+    """Expected calibration error in 15 bins of equal width, of tracks that were counted by confidence.
+
+    Parameters
+    ----------
+    levels : np.ndarray [shape=(n_levels,), float, 0..1]
+    n_tracks, n_right : np.ndarray [shape=(n_levels,), int]
+    """
+    bins = np.minimum((levels * _N_EQUAL_WIDTH).astype(int), _N_EQUAL_WIDTH - 1)
+    return _gap(levels, n_tracks, n_right, bins)
 
 
 def _check_confidences(confidences: np.ndarray) -> None:

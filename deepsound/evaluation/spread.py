@@ -91,20 +91,25 @@ def compute_shares(confusion: np.ndarray, *, n_units: np.ndarray) -> np.ndarray:
 
 
 def measure_spread(
-    true_indices: np.ndarray, predicted_indices: np.ndarray, *, units: np.ndarray, n_artists: int, n_genres: int
+    true_indices: np.ndarray,
+    predicted_indices: np.ndarray,
+    *,
+    confusion: np.ndarray,
+    units: np.ndarray,
+    n_artists: int,
 ) -> Spread:
     """The spread of some tracks.
 
     Parameters
     ----------
     true_indices, predicted_indices, units : np.ndarray [shape=(n_tracks,), int]
-        ``units`` from :func:`~deepsound.evaluation.intervals.number_units`.
+        ``units`` from :func:`~deepsound.evaluation.units.number_units`.
+    confusion : np.ndarray [shape=(n_genres, n_genres), int]
+        Their counts.
     n_artists : int
         Known ones.
     """
-    confusion = np.zeros((n_genres, n_genres), np.int64)
-    np.add.at(confusion, (true_indices, predicted_indices), 1)
-    n_all = int(units.max(initial=-1)) + 1
+    n_genres, n_all = len(confusion), int(units.max(initial=-1)) + 1
     n_units = np.array(
         [
             [len(np.unique(units[is_in])) for is_in in (predicted_indices == g, true_indices == g, either)]
@@ -131,13 +136,11 @@ def spread_from_squares(squares: np.ndarray, *, n_units: np.ndarray, n_all: int,
     n_all, n_artists : int
         Units, and known artists among them.
     """
-    n_genres = len(n_units)
     # Means over genres have had their factor, genre by genre.
     n_of_figure = np.concatenate([[n_all], np.repeat(n_all, len(MACROS)), n_units.ravel()])
     factors = np.where(n_of_figure > 1, n_of_figure / np.maximum(n_of_figure - 1, 1), 0.0)
     factors[1:N_OVERALL] = 1.0
     freedoms = np.concatenate([[n_all - 1], np.maximum(n_units - 1, 0).sum(axis=0), (n_units - 1).ravel()])
-    assert len(squares) == N_OVERALL + len(MACROS) * n_genres
     return Spread(
         unit="artist" if n_artists else "track",
         n_artists=n_artists,

@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from deepsound.evaluation.counts import CELL_KEYS, Counts, count_cells
-from deepsound.evaluation.spread import MACROS, N_OVERALL, Spread, compute_shares, spread_from_squares
+from deepsound.evaluation.spread import Spread, compute_shares, spread_from_squares
 
 
 def count_predictions(predictions: DataFrame, *, genres: Sequence[str]) -> Counts:
@@ -22,15 +22,9 @@ def count_predictions(predictions: DataFrame, *, genres: Sequence[str]) -> Count
         F.count("*").alias("n"), F.coalesce(F.sum("confidence"), F.lit(0.0)).alias("confidence")
     )
     rows = [row.asDict() for row in cells.collect()]
-    unspread = spread_from_squares(
-        np.zeros(N_OVERALL + len(MACROS) * len(genres)),
-        n_units=np.ones((len(genres), 3), np.int64),
-        n_all=1,
-        n_artists=0,
+    return count_cells(
+        rows, genres=genres, measure=lambda confusion: _measure_spread(predictions, confusion, genres)
     )
-    confusion = count_cells(rows, genres=genres, spread=unspread).confusion[:-1]
-    spread = _measure_spread(predictions, confusion, genres) if confusion.any() else unspread
-    return count_cells(rows, genres=genres, spread=spread)
 
 
 def unit_of(predictions: DataFrame) -> Column:

@@ -7,8 +7,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from deepsound.evaluation.drift import TRACK_QUANTITIES, DriftReport, compare_tracks
-from deepsound.evaluation.intervals import number_units
 from deepsound.evaluation.quantification import Quantification, estimate_shares
+from deepsound.evaluation.units import number_units
 from deepsound.models.bundle import Bundle
 from deepsound.models.rows import read_rows
 from deepsound.spark.udf import batch_udf

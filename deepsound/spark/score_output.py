@@ -69,6 +69,7 @@ class ScoresFolder:
         self.path, self._spark = path, spark
         self._lease = Lease(path, f"{_WORK}/{_LEASE}", work="scoring")
         self._stage = path.child(_WORK).child(self._lease.token)
+        self._results = self._stage.child("results")
 
     @property
     def features_path(self) -> str:
@@ -83,14 +84,13 @@ class ScoresFolder:
     @property
     def results(self) -> Staged:
         """What will be the output."""
-        return Staged(self._stage.child("results"), self._spark)
+        return Staged(self._results, self._spark)
 
     def of_models(self, names: Sequence[str]) -> list[Staged]:
         """A folder of results for each model: the output itself, where there is but one."""
-        results = self._stage.child("results")
         if len(names) == 1:
-            return [Staged(results, self._spark)]
-        return [Staged(results.child(_MODELS).child(name), self._spark) for name in names]
+            return [self.results]
+        return [Staged(self._results.child(_MODELS).child(name), self._spark) for name in names]
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
@@ -120,10 +120,8 @@ class ScoresFolder:
         remove_leftovers(self.path, _OURS)
         for name in (_SUMMARY, _COMPARISON, *_RESULTS):
             self.path.child(name).delete()
-        results = self._stage.child("results")
-        names = results.names()
-        for name in sorted(names, key=lambda name: name in (_SUMMARY, _COMPARISON)):
-            results.child(name).move_to(self.path.child(name))
+        for name in sorted(self._results.names(), key=lambda name: name in (_SUMMARY, _COMPARISON)):
+            self._results.child(name).move_to(self.path.child(name))
 
 
 def open_scores(spark: SparkSession, output_path: str, *, input_path: str) -> ScoresFolder:

@@ -4,7 +4,6 @@ import numpy as np
 
 from deepsound.config import TrainSettings
 from deepsound.evaluation.calibration import mean_by_track
-from deepsound.evaluation.intervals import number_units
 from deepsound.evaluation.ood import (
     OOD_SCORES,
     OodRule,
@@ -14,6 +13,7 @@ from deepsound.evaluation.ood import (
     fit_rule,
 )
 from deepsound.evaluation.ood.fitting import fit_statistics
+from deepsound.evaluation.units import number_units
 from deepsound.models.head import Head
 from deepsound.training.dataset import Subset
 

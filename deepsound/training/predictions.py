@@ -9,9 +9,9 @@ import scipy.special
 
 from deepsound.evaluation.calibration import mean_by_track
 from deepsound.evaluation.evaluate import evaluate
-from deepsound.evaluation.intervals import number_units
 from deepsound.evaluation.reliability import Reliability, compute_reliability
 from deepsound.evaluation.report import Report
+from deepsound.evaluation.units import number_units
 from deepsound.models.head import Head
 from deepsound.training.dataset import Subset
 
@@ -54,7 +54,7 @@ class TrackPredictions:
 
     @property
     def units(self) -> np.ndarray:
-        """What intervals and tests count: see :func:`~deepsound.evaluation.intervals.number_units`."""
+        """What intervals and tests count: see :func:`~deepsound.evaluation.units.number_units`."""
         return number_units(self.artists)
 
     def to_table(self) -> pa.Table:

@@ -28,7 +28,7 @@ def compute_psi(
     reference, counts : np.ndarray [shape=(n_quantities, n_bins), int]
     n_reference, n_tracks : float or np.ndarray [shape=(n_quantities,), float], or None
         How many independent tracks tell as much as those counted
-        (:func:`~deepsound.evaluation.intervals.count_independent`), where an artist has several; None for all.
+        (:func:`~deepsound.evaluation.units.count_independent`), where an artist has several; None for all.
 
     Returns
     -------

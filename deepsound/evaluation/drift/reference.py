@@ -10,7 +10,7 @@ import scipy.fft
 from deepsound.audio.mel import hz_to_mel
 from deepsound.errors import ParameterError
 from deepsound.evaluation.drift.bins import BinnedQuantities, count_bins, fit_bins
-from deepsound.evaluation.intervals import count_independent, number_units
+from deepsound.evaluation.units import count_independent, number_units
 
 # Columns of tracks/, the confidence of the prediction, and what can be computed from the feature.
 TRACK_QUANTITIES = ("rms_dbfs", "peak", "duration_s", "sample_rate_hz")

@@ -22,8 +22,7 @@ from deepsound.evaluation.drift.reference import (
     DriftReference,
     count_tracks,
 )
-from deepsound.evaluation.intervals import count_independent
-from deepsound.evaluation.units import check_units
+from deepsound.evaluation.units import check_units, count_independent
 
 _LARGE_PSI = 0.25
 
@@ -90,7 +89,7 @@ def compare_tracks(
     feature_means, columns, containers
         As in :func:`~deepsound.evaluation.drift.count_tracks`.
     units : np.ndarray [shape=(n_tracks,), int64, at least 0], or None
-        The artist of each track, from :func:`~deepsound.evaluation.intervals.number_units`; None for each track
+        The artist of each track, from :func:`~deepsound.evaluation.units.number_units`; None for each track
         as its own.
     seed : int
         As in :func:`compare`, as are the errors; ParameterError, too, if there is not one unit a track.

@@ -10,8 +10,7 @@ import scipy.stats
 
 from deepsound.console import to_plain_number
 from deepsound.errors import ParameterError
-from deepsound.evaluation.intervals import count_independent
-from deepsound.evaluation.units import check_units
+from deepsound.evaluation.units import check_units, count_independent
 
 # Enough to draw a histogram of home by, or to hold a collection against it, at 10 kB in a bundle.
 _MAX_HOME_SCORES = 512
@@ -134,7 +133,7 @@ def fit_rule(
     decides : str
         The score that the rule goes by.
     units : np.ndarray [shape=(n_tracks,), int64, at least 0], or None
-        The artist of each track, from :func:`~deepsound.evaluation.intervals.number_units`; None where artists are
+        The artist of each track, from :func:`~deepsound.evaluation.units.number_units`; None where artists are
         not known.
 
     Raises

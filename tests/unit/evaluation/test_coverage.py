@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from deepsound.errors import ParameterError
 from deepsound.evaluation.coverage import compute_coverage, curve_from_counts
-from deepsound.evaluation.intervals import clustered_proportion_interval, interval_of, wilson_interval
-from deepsound.evaluation.units import mean_variance
+from deepsound.evaluation.intervals import interval_of, wilson_interval
+from deepsound.evaluation.units import clustered_proportion_interval, mean_variance
 
 
 def area_of_order(is_right):

@@ -5,11 +5,8 @@ import pytest
 import scipy.stats
 
 from deepsound.errors import ParameterError
-from deepsound.evaluation.intervals import (
-    clustered_mean_interval,
-    clustered_proportion_interval,
-    wilson_interval,
-)
+from deepsound.evaluation.intervals import wilson_interval
+from deepsound.evaluation.units import clustered_mean_interval, clustered_proportion_interval
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 1), (1, 1), (3, 10), (10, 10), (480, 1000)])

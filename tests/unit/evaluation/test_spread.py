@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from deepsound.evaluation.intervals import interval_of, number_units, wilson_interval
+from deepsound.evaluation.intervals import interval_of, wilson_interval
 from deepsound.evaluation.metrics import measure
 from deepsound.evaluation.spread import compute_shares, measure_spread
+from deepsound.evaluation.units import number_units
 from tests.populations import draw_answers
 
 GENRES = ("a", "b", "c")
@@ -39,7 +40,8 @@ def test_accuracy_is_the_textbooks_ratio_over_clusters():
 def test_variances_are_those_of_a_bootstrap_of_artists(correlation):
     rng = np.random.default_rng(1)
     true, predicted, artists = draw_answers(rng, n_artists=90, n_tracks=5, correlation=correlation)
-    spread = measure_spread(true, predicted, units=artists, n_artists=90, n_genres=3)
+    confusion = sklearn.metrics.confusion_matrix(true, predicted)
+    spread = measure_spread(true, predicted, confusion=confusion, units=artists, n_artists=90)
     by_artist = [np.flatnonzero(artists == a) for a in range(90)]
     figures = []
     for _ in range(600):

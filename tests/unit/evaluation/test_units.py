@@ -5,8 +5,14 @@ import pytest
 import scipy.stats
 
 from deepsound.errors import ParameterError
-from deepsound.evaluation.intervals import clustered_proportion_interval, wilson_interval
-from deepsound.evaluation.units import check_units, count_effective, mean_variance, proportion_interval
+from deepsound.evaluation.intervals import wilson_interval
+from deepsound.evaluation.units import (
+    check_units,
+    clustered_proportion_interval,
+    count_effective,
+    mean_variance,
+    proportion_interval,
+)
 
 
 def draw(seed, *, n_artists=40, tracks_an_artist=5):

@@ -7,8 +7,8 @@ import sklearn.metrics
 
 from deepsound.commands.compare import format_comparison
 from deepsound.errors import ComparisonError, FingerprintMismatchError, UnknownFeatureError
-from deepsound.evaluation.intervals import number_units
 from deepsound.evaluation.paired import compare_paired
+from deepsound.evaluation.units import number_units
 from deepsound.training.comparison import compare_models, learned_by
 
 NAMES = ("A", "B")
