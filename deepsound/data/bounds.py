@@ -4,7 +4,7 @@ import errno
 import io
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import FrameType
 from typing import Any, BinaryIO, TypeVar
 
@@ -76,27 +76,40 @@ class BoundedFile:
         return self._position
 
 
-def run_bounded(function: Callable[[], Result], *, cpu_s: float) -> Result:
+def run_bounded(function: Callable[[], Result], *, cpu_s: float, within: Collection[str]) -> Result:
     """Call a function, and end it where it computes too long.
 
     What ends it is a profiling hook of this thread, called whenever Python code calls something. It needs no
     signal, so it works in any thread; what happens within one call of C it cannot end. While a profiler is at
     work there is no bound.
 
+    Parameters
+    ----------
+    function : callable
+        Takes nothing.
+    cpu_s : float
+        Seconds of this thread's own computing; waiting for storage does not count.
+    within : collection of str
+        Names of the top-level packages that are cut off. An exception that is raised in what the interpreter calls
+        on its own, as it collects garbage, is lost, and the hook with it.
+
     Raises
     ------
     BoundReachedError
-        After ``cpu_s`` seconds of this thread's own computing; waiting for storage does not count.
+        After that time.
     """
     if sys.getprofile() is not None:
         return function()
     end_s = time.thread_time() + cpu_s
     n_calls = 0
+    is_over = False
 
-    def check_time(_frame: FrameType, _event: str, _argument: Any) -> None:
-        nonlocal n_calls
+    def check_time(frame: FrameType, _event: str, _argument: Any) -> None:
+        nonlocal n_calls, is_over
         n_calls += 1
-        if n_calls % _CALLS_A_LOOK == 0 and time.thread_time() > end_s:
+        if n_calls % _CALLS_A_LOOK == 0:
+            is_over = time.thread_time() > end_s
+        if is_over and frame.f_globals.get("__name__", "").partition(".")[0] in within:
             raise BoundReachedError
 
     sys.setprofile(check_time)

@@ -92,7 +92,8 @@ def read_tags(file: BinaryIO) -> TrackTags:
     try:
         bounded = BoundedFile(file, max_bytes=_MAX_BYTES, max_reads=_MAX_READS)
         with contextlib.suppress(BoundReachedError):  # what was found before stands
-            run_bounded(functools.partial(_collect, bounded, found), cpu_s=_MAX_CPU_S)
+            collect = functools.partial(_collect, bounded, found)
+            run_bounded(collect, cpu_s=_MAX_CPU_S, within=("mutagen", "deepsound"))
         if bounded.failure is not None:
             raise bounded.failure
         return TrackTags(**found)

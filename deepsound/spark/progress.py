@@ -39,7 +39,7 @@ class ExtractProgress:
 
     @contextlib.contextmanager
     def shown(self, *, n_files: int, every_s: float = 2.0, stream: TextIO | None = None) -> Iterator[None]:
-        """Print the line while the block runs, and once more at its end.
+        """Print the line while the block runs, and once more at its end, unless that is an interrupt.
 
         On a terminal the line is rewritten in place; in a log file it is printed anew, and seldom.
         """
@@ -60,12 +60,17 @@ class ExtractProgress:
 
         thread = threading.Thread(target=tick, name="deepsound-progress", daemon=True)
         thread.start()
+        is_over = True
         try:
             yield
+        except KeyboardInterrupt:
+            is_over = False  # what is said of that is the last word
+            raise
         finally:
             done.set()
             thread.join()
-            show("\n")
+            if is_over:
+                show("\n")
 
 
 def _clock(seconds: float) -> str:

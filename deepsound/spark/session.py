@@ -129,11 +129,15 @@ def _is_not_of_py4j(record: logging.LogRecord) -> bool:
 
 def _stop(spark: SparkSession, *, is_silent: bool = False) -> None:
     """End a session, in silence where its Java has gone before."""
-    with warnings.catch_warnings(), contextlib.suppress(Py4JError, OSError):
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         if is_silent:
-            spark.sparkContext.setLogLevel("OFF")
-        spark.stop()
+            # A call that Ctrl-C cuts off leaves a broken connection behind, over which the next one fails.
+            for _ in range(2):
+                with contextlib.suppress(Py4JError, OSError):
+                    spark.sparkContext.setLogLevel("OFF")
+        with contextlib.suppress(Py4JError, OSError):
+            spark.stop()
 
 
 def _start(app_name: str) -> SparkSession:

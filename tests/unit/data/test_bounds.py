@@ -1,6 +1,7 @@
 """What a parser may read, and how long it may compute."""
 
 import cProfile
+import gc
 import io
 import sys
 import time
@@ -9,6 +10,8 @@ import pytest
 
 from deepsound.data.bounds import BoundedFile, BoundReachedError, run_bounded
 from tests.sounds import BrokenFile
+
+HERE = {__name__.partition(".")[0]}
 
 
 def bounded(content=b"0123456789", *, max_bytes=100, max_reads=100):
@@ -72,9 +75,29 @@ def spin():
 def test_computing_is_ended():
     began_s = time.thread_time()
     with pytest.raises(BoundReachedError):
-        run_bounded(spin, cpu_s=0.05)
+        run_bounded(spin, cpu_s=0.05, within=HERE)
     assert time.thread_time() - began_s >= 0.05
     assert sys.getprofile() is None
+
+
+def test_the_end_comes_whatever_else_the_interpreter_calls():
+    """As the collector of garbage does, which calls back: what is raised there is lost."""
+    made, elsewhere = [], {"__name__": "elsewhere"}
+    exec("def call_back(phase, info):\n    for _ in range(2000): len([])", elsewhere)
+    call_back = elsewhere["call_back"]
+
+    def grow():
+        while len(made) < 3_000_000:
+            made.append([len(made)])
+
+    gc.callbacks.append(call_back)
+    try:
+        for _ in range(5):
+            with pytest.raises(BoundReachedError):
+                run_bounded(grow, cpu_s=0.05, within=HERE)
+            made.clear()
+    finally:
+        gc.callbacks.remove(call_back)
 
 
 def test_waiting_is_not_computing():
@@ -82,7 +105,7 @@ def test_waiting_is_not_computing():
         time.sleep(0.2)
         return [len([]) for _ in range(100)]
 
-    assert len(run_bounded(wait, cpu_s=0.1)) == 100
+    assert len(run_bounded(wait, cpu_s=0.1, within=HERE)) == 100
     assert sys.getprofile() is None
 
 
@@ -90,7 +113,7 @@ def test_a_profiler_is_left_at_work():
     profiler = cProfile.Profile()
     profiler.enable()
     try:
-        assert run_bounded(lambda: sys.getprofile() is not None, cpu_s=0.05)
+        assert run_bounded(lambda: sys.getprofile() is not None, cpu_s=0.05, within=HERE)
         assert sys.getprofile() is not None
     finally:
         profiler.disable()

@@ -1,0 +1,34 @@
+"""The line that tells how far a job is."""
+
+import io
+from types import SimpleNamespace
+
+import pytest
+
+from deepsound.spark.progress import ExtractProgress
+
+
+def context():
+    return SimpleNamespace(accumulator=lambda start: SimpleNamespace(value=start))
+
+
+@pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt])
+def test_the_last_line_tells_where_it_ended_but_an_interrupt_has_the_last_word(error):
+    out = io.StringIO()
+    progress = ExtractProgress(context())
+
+    def run():
+        with progress.shown(n_files=24, stream=out):
+            progress.n_done.value = 7
+            if error is not None:
+                raise error
+
+    if error is None:
+        run()
+    else:
+        with pytest.raises(error):
+            run()
+    last = out.getvalue().splitlines()[-1:]
+    assert [line.startswith("7/24 files, 0 failed") for line in last] == (
+        [] if error is KeyboardInterrupt else [True]
+    )
