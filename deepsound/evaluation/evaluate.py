@@ -108,12 +108,15 @@ def _measure_distances(counts: Counts, predictions: Predictions, rule: OodRule) 
     is_accepted = predictions.is_labelled & ~predictions.is_ood
     edges, scores = distance_edges(rule), predictions.ood_scores
     held_out = None if rule.home_scores is None else np.asarray(rule.home_scores, np.float64)
+    artists = None if rule.home_units is None else np.asarray(rule.home_units, np.int64)
     return Distances(
         rule=rule,
         edges=edges,
         home=_histogram(held_out, edges),
         collection=_histogram(scores, edges),
-        detection={} if held_out is None or scores is None else _detections(predictions, scores, held_out),
+        detection={}
+        if held_out is None or scores is None
+        else _detections(predictions, scores, held_out, artists),
         n_ood=int(counts.ood.sum()),
         n_scored=counts.n_scored,
         ood_interval=_share_interval(predictions.is_ood, predictions.units),
@@ -136,7 +139,9 @@ def _share_interval(is_so: np.ndarray, units: np.ndarray) -> Interval | None:
     return clustered_proportion_interval(is_so.astype(np.float64), clusters=units)
 
 
-def _detections(predictions: Predictions, scores: np.ndarray, held_out: np.ndarray) -> dict[str, Detection]:
+def _detections(
+    predictions: Predictions, scores: np.ndarray, held_out: np.ndarray, artists: np.ndarray | None
+) -> dict[str, Detection]:
     labelled = predictions.is_labelled
     kinds = {
         "all": np.ones(len(predictions), bool),
@@ -144,7 +149,9 @@ def _detections(predictions: Predictions, scores: np.ndarray, held_out: np.ndarr
         "other labels": ~labelled & predictions.has_label,
     }
     return {
-        name: evaluate_detection(held_out, scores[is_in], foreign_units=predictions.units[is_in])
+        name: evaluate_detection(
+            held_out, scores[is_in], home_units=artists, foreign_units=predictions.units[is_in]
+        )
         for name, is_in in kinds.items()
         if is_in.any()
     }

@@ -195,6 +195,7 @@ def _rule_to_plain(rule: OodRule) -> dict[str, Any]:
     more = {
         "n_independent": rule.n_independent,
         "home_scores": None if rule.home_scores is None else list(rule.home_scores),
+        "home_units": None if rule.home_units is None else list(rule.home_units),
     }
     return {**plain, **{key: value for key, value in more.items() if value is not None}}
 
@@ -244,14 +245,16 @@ def _make_rule(part: OodPart, *, head: PackedHead) -> OodRule:
     score = part.score
     if score in _FORMER_SCORES:
         score = next((name for name in reversed(opened.ood_scores) if name in part.thresholds), score)
+    # Those of held-out tracks are of the score that decided.
+    home, units = (part.home_scores, part.home_units) if score == part.score else (None, None)
     rule = OodRule(
         score=score,
         thresholds={name: t for name, t in part.thresholds.items() if name not in _FORMER_SCORES},
         false_alarm_rate=part.false_alarm_rate,
         n_tracks=part.n_tracks,
         n_independent=part.n_independent,
-        # Those of held-out tracks are of the score that decided.
-        home_scores=None if part.home_scores is None or score != part.score else tuple(part.home_scores),
+        home_scores=None if home is None else tuple(home),
+        home_units=None if units is None else tuple(units),
     )
     if rule.score not in opened.ood_scores:
         raise BundleError(f"its out-of-distribution score {rule.score!r} needs statistics that it does not have")

@@ -54,6 +54,7 @@ class OodPart(_Part):
     n_tracks: Annotated[Count, Field(ge=1)] | None = None
     n_independent: Annotated[Number, Field(ge=1)] | None = None
     home_scores: Annotated[list[Number], Field(min_length=1, max_length=100_000)] | None = None
+    home_units: Annotated[list[Annotated[int, Field(ge=0, lt=100_000)]], Field(max_length=100_000)] | None = None
 
 
 class Manifest(_Part):

@@ -33,6 +33,8 @@ class OodRule:
     home_scores : tuple of float, or None
         What those tracks have of the score that decides, rising; of more than 512, as many order statistics at
         even steps, the first and the last among them. None in bundles of before they were kept.
+    home_units : tuple of int, or None
+        The artist of each of these, as a number of 0 or more; None where artists are not known.
     n_independent : float or None
         How many tracks of artists of their own tell as much as the held-out ones, at least; None where artists are
         not known, as in older bundles: then each track counts as one.
@@ -41,7 +43,7 @@ class OodRule:
     ------
     ParameterError
         If the score that decides has no threshold, a threshold or a score of home is not finite, those of home do
-        not rise or are none, or the independent tracks are not a number of 1 or more.
+        not rise, are none or have not an artist each, or the independent tracks are not a number of 1 or more.
 
     Notes
     -----
@@ -59,6 +61,7 @@ class OodRule:
     false_alarm_rate: float
     n_tracks: int | None
     home_scores: tuple[float, ...] | None = field(default=None, hash=False)
+    home_units: tuple[int, ...] | None = field(default=None, hash=False)
     n_independent: float | None = None
 
     def __post_init__(self) -> None:
@@ -68,6 +71,8 @@ class OodRule:
         if n is not None and not (math.isfinite(n) and n >= 1):
             raise ParameterError(f"a rule by {n} independent tracks; wanted a number of 1 or more")
         home = self.home_scores
+        if self.home_units is not None:
+            check_units(np.asarray(self.home_units), n_tracks=len(home or ()))
         if home is None:
             return
         if not home or not all(map(math.isfinite, home)) or any(a > b for a, b in itertools.pairwise(home)):
@@ -149,13 +154,16 @@ def fit_rule(
         raise ParameterError(f"scores of {sorted(n_tracks)} tracks; wanted every score of the same tracks")
     if decides not in scores:
         raise ParameterError(f"a rule on the score {decides!r}, which is none of {sorted(scores)}")
+    kept = _thin(scores[decides])
+    units = None if units is None else check_units(units, n_tracks=n_tracks.pop())
     return OodRule(
         score=decides,
         thresholds=thresholds,
         false_alarm_rate=false_alarm_rate,
         n_tracks=len(scores[decides]),
-        home_scores=_thin(scores[decides]),
-        n_independent=None if units is None else count_independent(check_units(units, n_tracks=n_tracks.pop())),
+        home_scores=tuple(scores[decides][kept].astype(np.float64).tolist()),
+        home_units=None if units is None else tuple(np.unique(units[kept], return_inverse=True)[1].tolist()),
+        n_independent=None if units is None else count_independent(units),
     )
 
 
@@ -187,11 +195,12 @@ def tracks_needed(false_alarm_rate: float) -> int:
     return _ceil(1 / false_alarm_rate) - 1
 
 
-def _thin(scores: np.ndarray) -> tuple[float, ...]:
-    """The scores in rising order, of more than 512 as many at even steps of rank."""
+def _thin(scores: np.ndarray) -> np.ndarray:
+    """Positions of the scores in rising order, of more than 512 as many at even steps of rank."""
     n_kept = min(len(scores), _MAX_HOME_SCORES)
     ranks = np.round(np.linspace(0, len(scores) - 1, n_kept)).astype(int)
-    return tuple(np.sort(scores)[ranks].astype(np.float64).tolist())
+    kept: np.ndarray = np.argsort(scores, kind="stable")[ranks]
+    return kept
 
 
 def _rank(n_tracks: int, false_alarm_rate: float) -> int:

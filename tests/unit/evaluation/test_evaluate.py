@@ -9,9 +9,11 @@ import sklearn.metrics
 
 from deepsound.errors import ParameterError
 from deepsound.evaluation.counts import count_table
+from deepsound.evaluation.detection import evaluate_detection
 from deepsound.evaluation.evaluate import distance_edges, evaluate
 from deepsound.evaluation.ood import fit_rule
 from deepsound.evaluation.predictions import read_predictions
+from deepsound.evaluation.units import number_units
 
 GENRES = ("blues", "jazz", "ska")
 
@@ -68,6 +70,15 @@ def test_figures_are_scikit_learns(rule):
     is_foreign = np.r_[np.zeros(40), np.ones(len(foreign))]
     auroc = sklearn.metrics.roc_auc_score(is_foreign, [*rule.home_scores, *foreign])
     assert report.distances.detection["all"].auroc == pytest.approx(auroc)
+    same_artist = dataclasses.replace(rule, home_units=tuple(np.arange(40) // 4))
+    by_artist = evaluate(table, genres=GENRES, rule=same_artist).distances.detection["all"]
+    artists = number_units([row["artist"] for row in scored])
+    assert by_artist == evaluate_detection(
+        np.array(rule.home_scores), np.array(foreign), home_units=np.arange(40) // 4, foreign_units=artists
+    )
+    assert by_artist.auroc_high - by_artist.auroc_low > 1.2 * (
+        report.distances.detection["all"].auroc_high - report.distances.detection["all"].auroc_low
+    )
     n_other = sum(row["label_outcome"] == "unmapped" for row in scored)
     assert report.distances.detection["other labels"].n_foreign == n_other
     accepted = [row for row in judged if not row["is_ood"]]

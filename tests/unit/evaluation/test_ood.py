@@ -307,7 +307,12 @@ def test_a_rule_remembers_the_scores_of_home():
     scores = {"energy": np.array([3.0, -1.0, 2.0]), "knn": np.zeros(3)}
     rule = fit_rule(scores, decides="energy", false_alarm_rate=0.1)
     assert rule.home_scores == (-1.0, 2.0, 3.0)
+    assert rule.home_units is None
     assert hash(rule) == hash(dataclasses.replace(rule, home_scores=None))
+    rule = fit_rule(scores, decides="energy", false_alarm_rate=0.1, units=np.array([9, 2, 9]))
+    assert rule.home_units == (0, 1, 1)
+    with pytest.raises(ParameterError, match="of 3 tracks; wanted one a track"):
+        dataclasses.replace(rule, home_units=(0, 1))
 
 
 @pytest.mark.parametrize("n_tracks", [512, 513, 700, 5000])

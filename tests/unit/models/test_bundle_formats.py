@@ -119,8 +119,9 @@ def test_scores_of_home_are_kept_where_there_are_some(tmp_path):
     bundle = read_bundle(FROZEN / "v2")
     assert bundle.ood.home_scores is None
     home = (-1.5, 0.1, 0.1, 1 / 3)
-    for number, scores in enumerate((home, None)):
-        changed = dataclasses.replace(bundle, ood=dataclasses.replace(bundle.ood, home_scores=scores))
+    for number, (scores, units) in enumerate([(home, (0, 1, 1, 2)), (home, None), (None, None)]):
+        rule = dataclasses.replace(bundle.ood, home_scores=scores, home_units=units)
+        changed = dataclasses.replace(bundle, ood=rule)
         folder = tmp_path / str(number)
         write_bundle(changed, folder=folder, keras_weights=FROZEN / "v2" / "model.keras")
         assert read_bundle(folder).ood == changed.ood
