@@ -9,10 +9,7 @@ from deepsound.commands.running import reports_errors, write_json
 from deepsound.console import show
 
 if TYPE_CHECKING:
-    from deepsound.evaluation.metrics import CollectionMetrics
     from deepsound.training.comparison import ModelComparison
-
-_LEVEL = 0.05
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -56,42 +53,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             "notes": list(result.notes),
         }
         write_json(plain, args.output)
-    show(format_comparison(result, names=names))
+    show(_describe(result, names=names))
     return 0
 
 
-def format_comparison(result: "ModelComparison", *, names: tuple[str, str]) -> list[str]:
-    """The comparison as lines for people."""
-    paired = result.paired
-    lines = [
+def _describe(result: "ModelComparison", *, names: tuple[str, str]) -> list[str]:
+    from deepsound.evaluation.render.plain import metrics_to_plain
+    from deepsound.evaluation.render.text import describe_comparison, format_accuracy
+
+    return [
         f"A: {names[0]}",
         f"B: {names[1]}",
-        f"{paired.n_tracks} tracks, {len(result.genres)} genres",
+        f"{result.paired.n_tracks} tracks, {len(result.genres)} genres",
         *result.notes,
-        "",
-        f"{'':<6} {'accuracy':>8} {'95 % interval':>15} {'macro F1':>9} {'95 % interval':>15}",
-        _line("A", result.metrics_a),
-        _line("B", result.metrics_b),
-        f"{'A - B':<6} {paired.difference:>+8.3f} {_interval((paired.low, paired.high), '+.3f'):>15}",
-        "",
-        f"both right {paired.n_both}, only A {paired.n_only_a}, only B {paired.n_only_b}, "
-        f"neither {paired.n_neither}",
-        f"{paired.describe_test()}; {paired.n_discordant} tracks where one is right",
+        f"A: {format_accuracy(metrics_to_plain(result.metrics_a))}",
+        f"B: {format_accuracy(metrics_to_plain(result.metrics_b))}",
+        *describe_comparison("A", "B", result.paired),
     ]
-    if paired.p_value >= _LEVEL:
-        verdict = "no difference is shown on these tracks"
-    else:
-        verdict = f"{'A' if paired.difference > 0 else 'B'} is better on these tracks"
-    return [*lines, verdict]
-
-
-def _line(name: str, metrics: "CollectionMetrics") -> str:
-    interval = metrics.accuracy_low or 0.0, metrics.accuracy_high or 0.0
-    return (
-        f"{name:<6} {metrics.accuracy or 0.0:>8.3f} {_interval(interval, '.3f'):>15} "
-        f"{metrics.macro_f1 or 0.0:>9.3f} {_interval(metrics.macro_f1_interval or (0.0, 0.0), '.3f'):>15}"
-    )
-
-
-def _interval(interval: tuple[float, float], form: str) -> str:
-    return f"{interval[0]:{form}} to {interval[1]:{form}}"

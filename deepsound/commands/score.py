@@ -104,7 +104,7 @@ def _show_and_log(scores: "ModelScores", *, page: str) -> None:
 
 
 def _describe_pair(pair: "ModelPair") -> list[str]:
-    from deepsound.evaluation.render.html.comparison import describe_comparison
+    from deepsound.evaluation.render.text import describe_comparison
 
     if pair.comparison is None:
         return [f"{pair.a} and {pair.b}: no track of a known genre that both have scored"]

@@ -1,5 +1,6 @@
 """Cross-validation: every track is judged once, by a model that has heard neither it nor its artist."""
 
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from deepsound.data.folds import grouped_folds
 from deepsound.data.groups import LabelledTrack, genre_of_group, group_tracks
 from deepsound.errors import SplitError
 from deepsound.evaluation.calibration import mean_by_track
-from deepsound.evaluation.metrics import CollectionMetrics, measure
+from deepsound.evaluation.evaluate import evaluate
+from deepsound.evaluation.metrics import CollectionMetrics
+from deepsound.evaluation.predictions import make_predictions
 from deepsound.taxonomy import Taxonomy
 from deepsound.training.dataset import Collection, Subset
 from deepsound.training.fit import compute_temperature, train_model
@@ -90,10 +93,17 @@ class CrossValidation:
         """Standard deviation of the folds' accuracies (n - 1 in the denominator)."""
         return float(self.fold_accuracies.std(ddof=1))
 
-    @property
+    @functools.cached_property
     def pooled(self) -> CollectionMetrics:
         """Metrics of all tracks together, each counting the same."""
-        return measure(self.true_indices, self.predicted_indices, genres=self.genres, artists=self.artists)
+        table = make_predictions(
+            self.track_ids,
+            artists=self.artists,
+            true_indices=self.true_indices,
+            probabilities=self.probabilities,
+            genres=self.genres,
+        )
+        return evaluate(table, genres=self.genres).metrics
 
     def describe(self) -> str:
         """The figures in one line."""

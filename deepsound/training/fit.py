@@ -16,7 +16,7 @@ from deepsound.evaluation.ood import OodRule, OodStatistics, pack_statistics
 from deepsound.models.architectures import build_model
 from deepsound.models.ensemble import average_heads
 from deepsound.models.export import export_onnx
-from deepsound.models.head import Head, HeadSpec, PackedHead
+from deepsound.models.head import HeadSpec, PackedHead
 from deepsound.models.transform import apply_transform, choose_transform
 from deepsound.taxonomy import Taxonomy
 from deepsound.training.calibrate import fit_ood_rule, locate_segments
@@ -33,7 +33,6 @@ __all__ = [
     "TrainedModel",
     "TrainingData",
     "compute_temperature",
-    "evaluate_head",
     "fit_head",
     "save_keras",
     "train_model",
@@ -188,11 +187,6 @@ def compute_temperature(trained: TrainedModel, validation: Subset) -> float:
     return fit_temperature(
         trained.validation_logits, true_indices=validation.genre_indices, track_indices=validation.track_indices
     )
-
-
-def evaluate_head(head: Head, subset: Subset, *, taxonomy: Taxonomy) -> CollectionMetrics:
-    """Metrics of tracks: the mean of their segments' probabilities decides."""
-    return _judge(_mean_of_tracks(head.score(subset.values).probabilities, subset), subset, taxonomy)
 
 
 def save_keras(model: keras.Model, path: pathlib.Path) -> None:

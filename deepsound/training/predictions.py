@@ -1,14 +1,15 @@
 """What a head says of tracks, with and without its temperature: the ground of every figure and picture."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 import scipy.special
 
 from deepsound.evaluation.calibration import mean_by_track
 from deepsound.evaluation.evaluate import evaluate
+from deepsound.evaluation.predictions import make_predictions
 from deepsound.evaluation.reliability import Reliability, compute_reliability
 from deepsound.evaluation.report import Report
 from deepsound.evaluation.units import number_units
@@ -57,25 +58,19 @@ class TrackPredictions:
         """What intervals and tests count: see :func:`~deepsound.evaluation.units.number_units`."""
         return number_units(self.artists)
 
-    def to_table(self) -> pa.Table:
-        """The predictions as :data:`~deepsound.evaluation.predictions.PREDICTION_SCHEMA` has them."""
-        genres = np.array(self.genres, dtype=object)
-        return pa.table(
-            {
-                "track_id": pa.array(self.track_ids, pa.string()),
-                "artist": pa.array(self.artists, pa.string()),
-                "genre": pa.array(genres[self.true_indices].tolist(), pa.string()),
-                "predicted_genre": pa.array(genres[self.predicted_indices].tolist(), pa.string()),
-                "confidence": self.probabilities.max(axis=1, initial=0.0),
-                "probabilities": pa.array(self.probabilities.tolist(), pa.list_(pa.float64())),
-            }
-        )
-
     def evaluate(self) -> Report:
         """Every figure, with intervals."""
-        return evaluate(self.to_table(), genres=self.genres)
+        table = make_predictions(
+            self.track_ids,
+            artists=self.artists,
+            true_indices=self.true_indices,
+            probabilities=self.probabilities,
+            genres=self.genres,
+        )
+        return evaluate(table, genres=self.genres)
 
-    def compute_reliabilities(self) -> tuple[Reliability, Reliability]:
+    @functools.cached_property
+    def reliabilities(self) -> tuple[Reliability, Reliability]:
         """Calibration without and with the temperature."""
         before, after = (
             compute_reliability(

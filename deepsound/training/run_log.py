@@ -103,7 +103,7 @@ def _to_png(figure: Figure) -> bytes:
 
 
 def _collect_figures(outcome: TrainingOutcome) -> dict[str, float]:
-    before, after = outcome.predictions.compute_reliabilities()
+    before, after = outcome.predictions.reliabilities
     fitted, folds = outcome.fitted, outcome.folds
     figures = {
         **{f"validation_{name}": value for name, value in headline_numbers(outcome.validation).items()},

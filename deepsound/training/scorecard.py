@@ -93,7 +93,7 @@ def _sentence(words: str) -> str:
 
 
 def _sections(outcome: TrainingOutcome) -> list[Section]:
-    before, after = outcome.predictions.compute_reliabilities()
+    before, after = outcome.predictions.reliabilities
     temperature = outcome.fitted.head.spec.temperature
     sections = [genre_section(outcome.test), confusion_section(outcome.test)]
     if outcome.folds is not None:

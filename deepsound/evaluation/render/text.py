@@ -5,7 +5,9 @@ from typing import Any
 
 from deepsound.console import to_printable
 from deepsound.evaluation.coverage import CoverageCurve
+from deepsound.evaluation.paired import PairedComparison
 from deepsound.evaluation.quantification import Quantification
+from deepsound.evaluation.render.html.wording import tracks
 from deepsound.evaluation.render.plain import report_to_plain, report_to_rows
 from deepsound.evaluation.report import Distances, Report
 
@@ -14,6 +16,7 @@ Scorecard = tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]
 # Width of 'genre' and 'tracks' in a table: what is the same for all models.
 _KEY_WIDTH = 19
 _COVERAGES = (0.5, 0.8)
+_SIGNIFICANT = 0.05
 
 
 def format_report(report: Report) -> str:
@@ -88,6 +91,12 @@ def format_headline(summary: Mapping[str, Any]) -> str:
     return f"{summary['accuracy']:.2f} {interval} of {summary['n_labelled']}"
 
 
+def format_accuracy(summary: Mapping[str, Any]) -> str:
+    """Accuracy and macro F1, each with its interval."""
+    macro = f"{summary['macro_f1_low']:.3f} to {summary['macro_f1_high']:.3f}"
+    return f"{_accuracy(summary)}, macro F1 {summary['macro_f1']:.3f} ({macro})"
+
+
 def format_side_by_side(cards: Mapping[str, Scorecard]) -> str:
     """Several models on the same tracks, in columns; whole scorecards, one below the other, without labels.
 
@@ -127,6 +136,28 @@ def format_per_genre(rows: Sequence[Mapping[str, Any]]) -> str:
             f"{_number(row['precision']):>9} {_number(row['recall']):>7} {interval:>14} {_number(row['f1']):>5}"
         )
     return "\n".join(lines)
+
+
+def describe_comparison(name_a: str, name_b: str, comparison: PairedComparison) -> tuple[str, ...]:
+    """What the comparison comes to, a sentence each.
+
+    The intervals of two accuracies on the same tracks may overlap although one model is better on nearly every
+    track that they differ on: the sentences go by the tracks, not by the intervals.
+    """
+    only_a, only_b = comparison.n_only_a, comparison.n_only_b
+    difference, low, high = (100 * value for value in (comparison.difference, comparison.low, comparison.high))
+    said = (
+        f"{name_a} is right on {tracks(only_a)} where {name_b} is wrong, {name_b} on {only_b} where {name_a} is "
+        f"wrong; both are right on {comparison.n_both}, none on {comparison.n_neither}",
+        f"{name_a} less {name_b}: {difference:+.1f} percentage points, 95 % interval {low:+.1f} to {high:+.1f}",
+    )
+    p = comparison.p_value
+    tested = comparison.describe_test()
+    if not comparison.n_discordant:
+        return (*said, "They are right on the very same tracks: nothing tells them apart")
+    if p >= _SIGNIFICANT:
+        return (*said, f"{tested}; no more than chance")
+    return (*said, f"{tested}; {name_a if difference > 0 else name_b} is better by more than chance")
 
 
 def _accuracy(summary: Mapping[str, Any]) -> str:

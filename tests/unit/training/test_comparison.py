@@ -5,7 +5,7 @@ import pytest
 import scipy.special
 import sklearn.metrics
 
-from deepsound.commands.compare import format_comparison
+from deepsound.commands.compare import _describe
 from deepsound.errors import ComparisonError, FingerprintMismatchError, UnknownFeatureError
 from deepsound.evaluation.paired import compare_paired
 from deepsound.evaluation.units import number_units
@@ -133,20 +133,20 @@ def test_failed_tracks_are_no_tracks(make_bundle, write_features):
 def test_the_comparison_in_words(make_bundle, write_features, head_weights):
     first, second = make_bundle(splits=OLD), make_bundle(weights=-head_weights, splits=OTHER)
     result = compare(first, second, write_features(make_rows()))
-    text = format_comparison(result, names=("models:/one/1", "models:/two/1"))
+    text = _describe(result, names=("models:/one/1", "models:/two/1"))
     paired = result.paired
     assert text[:3] == ["A: models:/one/1", "B: models:/two/1", "57 tracks, 3 genres"]
-    rows = {line.split()[0]: line.split() for line in text if line.startswith(("A  ", "B  "))}
-    assert float(rows["A"][1]) == pytest.approx(result.metrics_a.accuracy, abs=5e-4)
-    assert rows["B"][5] == f"{result.metrics_b.macro_f1:.3f}"
-    [difference] = [line for line in text if line.startswith("A - B")]
-    assert difference.split()[3:] == [
-        f"{paired.difference:+.3f}",
-        f"{paired.low:+.3f}",
-        "to",
-        f"{paired.high:+.3f}",
-    ]
-    assert f"only A {paired.n_only_a}, only B {paired.n_only_b}" in "\n".join(text)
-    assert f"29 artists as units): p = {paired.p_value:.3f}" in text[-2]
+    one, two, *words = text[-5:]
+    low, high = result.metrics_a.accuracy_low, result.metrics_a.accuracy_high
+    assert one.startswith(
+        f"A: accuracy {result.metrics_a.accuracy:.3f} (95 % interval {low:.3f} to {high:.3f}), macro F1 "
+    )
+    assert f"macro F1 {result.metrics_b.macro_f1:.3f} (" in two
+    assert words[0].startswith(f"A is right on {paired.n_only_a} tracks where B is wrong, B on {paired.n_only_b} ")
+    assert words[1] == (
+        f"A less B: {100 * paired.difference:+.1f} percentage points, 95 % interval {100 * paired.low:+.1f} to "
+        f"{100 * paired.high:+.1f}"
+    )
+    assert f"29 artists as units): p = {paired.p_value:.3f}" in words[2]
     same = compare(first, first, write_features(make_rows(), name="again"))
-    assert format_comparison(same, names=NAMES)[-1] == "no difference is shown on these tracks"
+    assert _describe(same, names=NAMES)[-1] == "They are right on the very same tracks: nothing tells them apart"

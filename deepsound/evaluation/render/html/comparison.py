@@ -6,8 +6,7 @@ from deepsound.evaluation.paired import PairedComparison
 from deepsound.evaluation.render.html.charts import Bar, draw_bars
 from deepsound.evaluation.render.html.page import Chart, Listing, Section
 from deepsound.evaluation.render.html.wording import percent, tracks
-
-_SIGNIFICANT = 0.05
+from deepsound.evaluation.render.text import describe_comparison
 
 
 def comparison_sections(comparisons: Mapping[tuple[str, str], PairedComparison]) -> list[Section]:
@@ -32,25 +31,3 @@ def comparison_section(name_a: str, name_b: str, comparison: PairedComparison) -
             Listing(lines=describe_comparison(name_a, name_b, comparison)),
         ),
     )
-
-
-def describe_comparison(name_a: str, name_b: str, comparison: PairedComparison) -> tuple[str, ...]:
-    """What the comparison comes to, a sentence each.
-
-    The intervals of two accuracies on the same tracks may overlap although one model is better on nearly every
-    track that they differ on: the sentences go by the tracks, not by the intervals.
-    """
-    only_a, only_b = comparison.n_only_a, comparison.n_only_b
-    difference, low, high = (100 * value for value in (comparison.difference, comparison.low, comparison.high))
-    said = (
-        f"{name_a} is right on {tracks(only_a)} where {name_b} is wrong, {name_b} on {only_b} where {name_a} is "
-        f"wrong; both are right on {comparison.n_both}, none on {comparison.n_neither}",
-        f"{name_a} less {name_b}: {difference:+.1f} percentage points, 95 % interval {low:+.1f} to {high:+.1f}",
-    )
-    p = comparison.p_value
-    tested = comparison.describe_test()
-    if not comparison.n_discordant:
-        return (*said, "They are right on the very same tracks: nothing tells them apart")
-    if p >= _SIGNIFICANT:
-        return (*said, f"{tested}; no more than chance")
-    return (*said, f"{tested}; {name_a if difference > 0 else name_b} is better by more than chance")

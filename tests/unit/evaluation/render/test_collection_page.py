@@ -29,11 +29,11 @@ from deepsound.evaluation.render.html.collection import (
 from deepsound.evaluation.render.html.comparison import (
     comparison_section,
     comparison_sections,
-    describe_comparison,
 )
 from deepsound.evaluation.render.html.page import Chart, Link, Listing, Table, link_or_text
 from deepsound.evaluation.render.html.plots import draw_coverage, draw_distances
 from deepsound.evaluation.render.html.wording import brief, percent
+from deepsound.evaluation.render.text import describe_comparison
 from deepsound.evaluation.report import Distances, Mistake, PredictedGenre, Report
 
 EVIL = "<script>alert('&\"')</script>"
