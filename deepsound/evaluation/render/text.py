@@ -5,6 +5,7 @@ from typing import Any
 
 from deepsound.console import to_printable
 from deepsound.evaluation.coverage import CoverageCurve
+from deepsound.evaluation.metrics import CollectionMetrics
 from deepsound.evaluation.quantification import Quantification
 from deepsound.evaluation.render.plain import report_to_plain, report_to_rows
 from deepsound.evaluation.report import Distances, Report
@@ -86,6 +87,14 @@ def format_headline(summary: Mapping[str, Any]) -> str:
         return "no known genre"
     interval = f"[{summary['accuracy_low']:.2f}, {summary['accuracy_high']:.2f}]"
     return f"{summary['accuracy']:.2f} {interval} of {summary['n_labelled']}"
+
+
+def describe_accuracy(metrics: CollectionMetrics) -> str:
+    """``accuracy 0.82 [0.69, 0.90] on 49 tracks``, or that nothing was labelled."""
+    if metrics.accuracy is None:
+        return "no labelled track, so no accuracy"
+    interval = f"[{metrics.accuracy_low:.2f}, {metrics.accuracy_high:.2f}]"
+    return f"accuracy {metrics.accuracy:.2f} {interval} on {metrics.n_labelled} tracks"
 
 
 def format_side_by_side(cards: Mapping[str, Scorecard]) -> str:
