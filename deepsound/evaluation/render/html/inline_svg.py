@@ -55,9 +55,7 @@ def _copy_into(parent: ET.Element, drawn: ET.Element, defined: dict[str | None, 
         elif tag == "use":
             path = defined[shape.attrib[_HREF].removeprefix("#")]
             place = f"translate({shape.attrib['x']} {shape.attrib['y']})"
-            # The style of the shape itself counts more than that of its place.
-            style = f"{shape.get('style', '')}; {path.get('style', '')}".strip("; ")
-            _add(parent, "path", {"d": path.attrib["d"], "transform": place, "style": style})
+            _add(parent, "path", {"d": path.attrib["d"], "transform": place, "style": shape.get("style", "")})
         elif tag == "path":
             _add(parent, tag, shape.attrib)
         elif tag == "text":
@@ -67,7 +65,7 @@ def _copy_into(parent: ET.Element, drawn: ET.Element, defined: dict[str | None, 
 def _add(parent: ET.Element, tag: str, attributes: dict[str, str]) -> ET.Element:
     kept = {}
     for name, value in attributes.items():
-        if name in ("id", "clip-path") or value.startswith("rotate(-0 "):
+        if name == "clip-path" or value.startswith("rotate(-0 "):
             continue
         if name == "style":
             value = _FONT_FAMILY.sub("", _COLOUR.sub(lambda found: _VARIABLES[found[0]], value))

@@ -168,6 +168,7 @@ def test_paired_bars_lie_below_each_other_on_a_scale_as_long_as_the_longest():
     pairs = [(Bar(label="a", value=0.4, note="40 %"), Bar(label="a", value=0.1, low=0.05, high=0.3, note="10 %"))]
     figure = draw_paired_bars(pairs, names=("one", "other"))
     axes = figure.axes[0]
+    assert axes.get_xlim() == (0, pytest.approx(0.42))
     one, other = axes.patches
     assert (one.get_width(), other.get_width()) == (0.4, 0.1)
     assert one.get_y() + one.get_height() < other.get_y() + 0.01
@@ -247,6 +248,17 @@ def test_reliability_dots_lie_where_the_bins_are_with_their_intervals():
         assert (axes.get_xlim(), axes.get_ylim()) == ((0, 1), (0, 1))
     assert len(titles_of(to_svg(figure))) == 2 * len(reliability.bins)
     assert to_svg(draw_reliability({"here": make_reliability(1)})).tag == "svg"
+
+
+def test_dots_keep_their_place_and_colour_inside_a_page():
+    reliability = make_reliability()
+    svg = to_svg(draw_reliability({"here": reliability}))
+    dots = [group.find("path") for group in svg.iter("g")]
+    assert all("fill: var(--accent)" in dot.get("style") for dot in dots)
+    places = [re.fullmatch(r"translate\(([\d.]+) ([\d.]+)\)", dot.get("transform")).groups() for dot in dots]
+    x, y = np.array(places, float).T
+    assert np.corrcoef(x, [part.confidence for part in reliability.bins])[0, 1] == pytest.approx(1, abs=1e-4)
+    assert np.corrcoef(y, [part.accuracy for part in reliability.bins])[0, 1] == pytest.approx(-1, abs=1e-4)
 
 
 def test_learning_curves_show_each_epoch_and_leave_out_what_is_not_finite():
