@@ -1,16 +1,14 @@
 """What a training run leaves in MLflow besides the model: figures, tables, pictures, the scorecard."""
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from deepsound.errors import TrackingError
-from deepsound.evaluation.pictures import describe_accuracy, draw_confusion, draw_learning_curves
+from deepsound.evaluation.render.chart_style import save_figure
+from deepsound.evaluation.render.figures import draw_confusion, draw_learning_curves
 from deepsound.evaluation.render.plain import headline_numbers, per_genre_rows
-from deepsound.evaluation.render.text import format_per_genre
+from deepsound.evaluation.render.text import describe_accuracy, format_per_genre
 from deepsound.training import tracking
 from deepsound.training.mlflow_manners import short_patience
 from deepsound.training.scorecard import TrainingOutcome, build_scorecard
@@ -72,6 +70,7 @@ def build_record(outcome: TrainingOutcome, *, described: str, curves: LiveCurves
     title = f"{outcome.settings.feature} {outcome.settings.architecture}"
     fitted, folds, rows = outcome.fitted, outcome.folds, per_genre_rows(outcome.test)
     learning = draw_learning_curves(fitted.history, best_epoch=fitted.best_epoch, title=title)
+    confusion = draw_confusion(outcome.test, title=f"{title}: test tracks")
     tables = {"per_genre.json": rows}
     if folds is not None:
         tables["folds.json"] = [
@@ -89,17 +88,11 @@ def build_record(outcome: TrainingOutcome, *, described: str, curves: LiveCurves
         curves=list(curves.missing),
         tables=tables,
         files={
-            "confusion_matrix.png": _to_png(draw_confusion(outcome.test, title=f"{title}: test tracks")),
-            "learning_curves.png": _to_png(learning),
+            "confusion_matrix.png": save_figure(confusion, kind="png"),
+            "learning_curves.png": save_figure(learning, kind="png"),
             "scorecard.html": build_scorecard(outcome).encode(),
         },
     )
-
-
-def _to_png(figure: Figure) -> bytes:
-    content = io.BytesIO()
-    figure.savefig(content, format="png")
-    return content.getvalue()
 
 
 def _collect_figures(outcome: TrainingOutcome) -> dict[str, float]:

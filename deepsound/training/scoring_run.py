@@ -8,7 +8,7 @@ from typing import Any
 import deepsound
 from deepsound.credentials import without_credentials
 from deepsound.evaluation.paired import PairedComparison
-from deepsound.evaluation.pictures import draw_confusion, draw_predicted_genres
+from deepsound.evaluation.render.figures import draw_confusion, draw_predicted_genres
 from deepsound.evaluation.render.html.collection import collection_page
 from deepsound.evaluation.render.html.page import link_or_text
 from deepsound.evaluation.render.plain import headline_numbers

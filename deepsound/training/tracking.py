@@ -10,6 +10,7 @@ import os
 import pathlib
 import signal
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any, NoReturn
@@ -122,7 +123,9 @@ def log_params(params: Mapping[str, Any]) -> None:
 
 def log_figure(figure: Figure, name: str) -> None:
     """A picture, as PNG, of the current run."""
-    with tracking_errors("the artifacts of this run"):
+    with tracking_errors("the artifacts of this run"), warnings.catch_warnings():
+        # A letter that the font lacks is a box in the picture, and nothing to be told about.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         mlflow.log_figure(figure, name)
 
 

@@ -9,7 +9,7 @@ from deepsound.data.folds import grouped_folds
 from deepsound.data.store import read_summary
 from deepsound.evaluation.leakage import leak_rows
 from deepsound.evaluation.metrics import CollectionMetrics
-from deepsound.evaluation.pictures import describe_accuracy
+from deepsound.evaluation.render.text import describe_accuracy
 from deepsound.models.bundle import Bundle
 from deepsound.models.head import load_head
 from deepsound.settings import to_plain

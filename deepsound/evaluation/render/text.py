@@ -5,10 +5,11 @@ from typing import Any
 
 from deepsound.console import to_printable
 from deepsound.evaluation.coverage import CoverageCurve
+from deepsound.evaluation.metrics import CollectionMetrics
 from deepsound.evaluation.paired import PairedComparison
 from deepsound.evaluation.quantification import Quantification
-from deepsound.evaluation.render.html.wording import tracks
 from deepsound.evaluation.render.plain import report_to_plain, report_to_rows
+from deepsound.evaluation.render.wording import tracks
 from deepsound.evaluation.report import Distances, Report
 
 Scorecard = tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]
@@ -95,6 +96,14 @@ def format_accuracy(summary: Mapping[str, Any]) -> str:
     """Accuracy and macro F1, each with its interval."""
     macro = f"{summary['macro_f1_low']:.3f} to {summary['macro_f1_high']:.3f}"
     return f"{_accuracy(summary)}, macro F1 {summary['macro_f1']:.3f} ({macro})"
+
+
+def describe_accuracy(metrics: CollectionMetrics) -> str:
+    """``accuracy 0.82 [0.69, 0.90] on 49 tracks``, or that nothing was labelled."""
+    if metrics.accuracy is None:
+        return "no labelled track, so no accuracy"
+    interval = f"[{metrics.accuracy_low:.2f}, {metrics.accuracy_high:.2f}]"
+    return f"accuracy {metrics.accuracy:.2f} {interval} on {metrics.n_labelled} tracks"
 
 
 def format_side_by_side(cards: Mapping[str, Scorecard]) -> str:

@@ -7,7 +7,6 @@ from deepsound.evaluation.calibration import fit_temperature, mean_by_track
 from deepsound.evaluation.intervals import wilson_interval
 from deepsound.evaluation.metrics import compute_metrics, count_confusion, measure
 from deepsound.evaluation.ood import compute_energy, fit_threshold
-from deepsound.evaluation.pictures import draw_confusion, draw_learning_curves
 from deepsound.evaluation.render.plain import headline_numbers, metrics_to_plain, per_genre_rows
 from deepsound.evaluation.render.text import format_per_genre
 from tests.confusions import metrics_of
@@ -116,17 +115,6 @@ def test_energy_and_threshold():
     assert np.mean(scores > threshold) >= 0.03
     with pytest.raises(ParameterError, match="wanted at least one score"):
         fit_threshold(np.zeros(0), false_alarm_rate=0.05)
-
-
-def test_pictures_show_the_counts():
-    metrics = metrics_of(np.diag([7, 5, 3, 2]), genres=GENRES)
-    axes = draw_confusion(metrics, title="toy").axes[0]
-    assert {text.get_text() for text in axes.texts} == {"7", "5", "3", "2"}
-    assert "accuracy 1.00" in axes.get_title()
-    history = [{"loss": 2.0, "val_loss": 2.5, "accuracy": 0.1, "val_accuracy": 0.1}] * 3
-    left, right = draw_learning_curves(history, best_epoch=1, title="toy").axes
-    assert list(left.lines[0].get_ydata()) == [2.0] * 3
-    assert right.get_ylabel() == "accuracy"
 
 
 def test_table_has_a_dash_for_undefined():

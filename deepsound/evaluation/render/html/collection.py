@@ -24,7 +24,7 @@ from deepsound.evaluation.render.html.sections import (
     genre_section,
     headline_of,
 )
-from deepsound.evaluation.render.html.wording import percent, share_of, tracks
+from deepsound.evaluation.render.wording import percent, share_of, tracks
 from deepsound.evaluation.report import Mistake, Report
 
 _HALF = 0.5

@@ -10,10 +10,10 @@ from deepsound.evaluation.coverage import COVERAGES, CoverageCurve
 from deepsound.evaluation.detection import Detection
 from deepsound.evaluation.drift import DriftReport, QuantityDrift
 from deepsound.evaluation.quantification import Quantification
-from deepsound.evaluation.render.html.charts import Bar, draw_paired_bars
+from deepsound.evaluation.render.figures import Bar, draw_coverage, draw_distances, draw_paired_bars
+from deepsound.evaluation.render.html.inline_svg import to_inline_svg
 from deepsound.evaluation.render.html.page import Block, Chart, Listing, Section, Table
-from deepsound.evaluation.render.html.plots import draw_coverage, draw_distances
-from deepsound.evaluation.render.html.wording import figure, percent, share_of, tracks
+from deepsound.evaluation.render.wording import figure, percent, share_of, tracks
 from deepsound.evaluation.report import Distances, Mistake, PredictedGenre, Report
 
 _WANTED_ACCURACY = 0.9
@@ -76,7 +76,7 @@ def _draw_shares(shares: Quantification) -> Markup:
         for line in shares.shares
     ]
     label = "shares of genres, predicted and estimated, with 95 % intervals"
-    return draw_paired_bars(pairs, names=("predicted", "estimated"), label=label)
+    return to_inline_svg(draw_paired_bars(pairs, names=("predicted", "estimated")), label=label)
 
 
 def _share_bar(genre: str, share: float, low: float, high: float) -> Bar:
@@ -118,7 +118,13 @@ def coverage_section(curve: CoverageCurve) -> Section:
         title="If it may leave tracks out",
         lead="Accuracy of the tracks that the model is surest of; from: the least confidence among them.",
         blocks=(
-            Chart(svg=draw_coverage(curve, dots=COVERAGES), caption=caption),
+            Chart(
+                svg=to_inline_svg(
+                    draw_coverage(curve, dots=COVERAGES),
+                    label="accuracy of the surest tracks against the share of tracks that these are",
+                ),
+                caption=caption,
+            ),
             Table(header=("surest", "tracks", "accuracy", "from"), rows=tuple(rows)),
         ),
     )
@@ -147,7 +153,7 @@ def distances_section(distances: Distances | None) -> Section:
         )
     else:
         lead = called
-        svg = draw_distances(
+        drawn = draw_distances(
             distances.edges,
             home=distances.home,
             collection=distances.collection,
@@ -155,7 +161,10 @@ def distances_section(distances: Distances | None) -> Section:
         )
         blocks.append(
             Chart(
-                svg=svg,
+                svg=to_inline_svg(
+                    drawn,
+                    label="out-of-distribution scores of the collection beside those of held-out training tracks",
+                ),
                 caption="The outermost bins hold what lies beyond. In-distribution: held-out tracks of training.",
             )
         )

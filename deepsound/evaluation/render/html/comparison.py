@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from deepsound.evaluation.paired import PairedComparison
-from deepsound.evaluation.render.html.charts import Bar, draw_bars
+from deepsound.evaluation.render.figures import Bar, draw_bars
+from deepsound.evaluation.render.html.inline_svg import to_inline_svg
 from deepsound.evaluation.render.html.page import Chart, Listing, Section
-from deepsound.evaluation.render.html.wording import percent, tracks
 from deepsound.evaluation.render.text import describe_comparison
+from deepsound.evaluation.render.wording import percent, tracks
 
 
 def comparison_sections(comparisons: Mapping[tuple[str, str], PairedComparison]) -> list[Section]:
@@ -23,11 +24,12 @@ def comparison_section(name_a: str, name_b: str, comparison: PairedComparison) -
     ):
         share = n_right / comparison.n_tracks
         bars.append(Bar(label=name, value=share, low=low, high=high, note=percent(share)))
+    label = f"accuracy of {name_a} and of {name_b} with 95 % intervals"
     return Section(
         title=f"{name_a} against {name_b}",
         lead=f"Accuracy of both on the same {tracks(comparison.n_tracks)}, with 95 % intervals.",
         blocks=(
-            Chart(svg=draw_bars(bars, label=f"accuracy of {name_a} and of {name_b} with 95 % intervals")),
+            Chart(svg=to_inline_svg(draw_bars(bars), label=label)),
             Listing(lines=describe_comparison(name_a, name_b, comparison)),
         ),
     )

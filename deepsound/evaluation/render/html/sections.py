@@ -7,14 +7,15 @@ from deepsound.evaluation.leakage import LeakAudit, count_leaks, describe_leak
 from deepsound.evaluation.metrics import CollectionMetrics
 from deepsound.evaluation.near_duplicates import MAX_EXPECTED, MIN_TRACKS
 from deepsound.evaluation.reliability import Reliability
-from deepsound.evaluation.render.html.charts import (
+from deepsound.evaluation.render.figures import (
     Bar,
     draw_bars,
-    draw_confusion_matrix,
-    draw_curves,
+    draw_confusion,
+    draw_learning_curves,
     draw_reliability,
 )
 from deepsound.evaluation.render.html.feature_pictures import FeaturePicture
+from deepsound.evaluation.render.html.inline_svg import to_inline_svg
 from deepsound.evaluation.render.html.page import (
     Block,
     Chart,
@@ -27,7 +28,7 @@ from deepsound.evaluation.render.html.page import (
     Section,
     Table,
 )
-from deepsound.evaluation.render.html.wording import figure, tracks
+from deepsound.evaluation.render.wording import figure, tracks
 from deepsound.evaluation.report import Mistake
 
 _MAX_LISTED = 50
@@ -100,7 +101,7 @@ def genre_section(metrics: CollectionMetrics) -> Section:
         title="Genre by genre",
         lead="Share of each genre's tracks that was recognised (recall), with 95 % intervals.",
         blocks=(
-            Chart(svg=draw_bars(bars, label="recall per genre with 95 % intervals")),
+            Chart(svg=to_inline_svg(draw_bars(bars), label="recall per genre with 95 % intervals")),
             Table(
                 header=("genre", "tracks", "predicted", "recall", "precision", "F1"),
                 rows=rows,
@@ -128,7 +129,10 @@ def confusion_section(metrics: CollectionMetrics) -> Section:
         lead="Rows are the true genre, columns the predicted one; numbers are tracks.",
         blocks=(
             Chart(
-                svg=draw_confusion_matrix(metrics.confusion, genres=genres),
+                svg=to_inline_svg(
+                    draw_confusion(metrics),
+                    label="confusion matrix, true genres in rows, predicted ones in columns",
+                ),
                 caption=f"Most often: {told}." if told else "No mistake.",
             ),
         ),
@@ -143,7 +147,7 @@ def calibration_section(before: Reliability, after: Reliability, *, temperature:
         lead="On the diagonal, 70 % of the tracks with 70 % confidence are right. After: with the temperature "
         f"{temperature:.2f}, set on validation tracks.",
         blocks=(
-            Chart(svg=draw_reliability({"before": before, "after": after}), caption=_judge(after)),
+            _reliability_chart({"before": before, "after": after}, caption=_judge(after)),
             Table(header=_CALIBRATION_HEADER, rows=rows),
         ),
     )
@@ -156,10 +160,15 @@ def confidence_section(reliability: Reliability) -> Section:
         title="Can its confidence be believed?",
         lead="On the diagonal, 70 % of the tracks with 70 % confidence are right.",
         blocks=(
-            Chart(svg=draw_reliability({name: reliability}), caption=_judge(reliability)),
+            _reliability_chart({name: reliability}, caption=_judge(reliability)),
             Table(header=_CALIBRATION_HEADER, rows=(("here", *_errors(reliability)),)),
         ),
     )
+
+
+def _reliability_chart(reliabilities: Mapping[str, Reliability], *, caption: str) -> Chart:
+    label = "confidence against the share of right tracks"
+    return Chart(svg=to_inline_svg(draw_reliability(reliabilities), label=label), caption=caption)
 
 
 def _judge(reliability: Reliability) -> str:
@@ -180,22 +189,11 @@ def _errors(reliability: Reliability) -> tuple[str, ...]:
 
 def curves_section(history: Sequence[Mapping[str, float]], *, best_epoch: int) -> Section:
     """Loss and accuracy by epoch."""
-    charts: list[Block] = [
-        Chart(
-            svg=draw_curves(
-                {
-                    "training": [epoch[name] for epoch in history],
-                    "validation": [epoch[f"val_{name}"] for epoch in history],
-                },
-                label=f"{name} by epoch, training and validation",
-                x_label="epoch",
-                y_label=name,
-                mark=(best_epoch, "weights kept"),
-            )
-        )
-        for name in ("loss", "accuracy")
-    ]
-    return Section(title="How it learned", lead="Of segments, not of tracks.", blocks=tuple(charts))
+    svg = to_inline_svg(
+        draw_learning_curves(history, best_epoch=best_epoch),
+        label="loss and accuracy by epoch, training and validation",
+    )
+    return Section(title="How it learned", lead="Of segments, not of tracks.", blocks=(Chart(svg=svg),))
 
 
 def folds_section(
