@@ -84,15 +84,6 @@ class DriftCounts:
             return None
         return float(places[int(np.searchsorted(n_tracks, (n_tracks[-1] + 1) // 2))] * _STEPS.get(name, 1.0))
 
-    def __add__(self, other: "DriftCounts") -> "DriftCounts":
-        names = {**self.containers, **other.containers}
-        return DriftCounts(
-            features=self.features + other.features,
-            tracks=self.tracks + other.tracks,
-            containers={name: self.containers.get(name, 0) + other.containers.get(name, 0) for name in names},
-            steps={key: self.steps.get(key, 0) + other.steps.get(key, 0) for key in {**self.steps, **other.steps}},
-        )
-
 
 def build_reference(
     feature: str,

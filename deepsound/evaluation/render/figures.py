@@ -137,6 +137,8 @@ def draw_reliability(reliabilities: Mapping[str, Reliability]) -> Figure:
     """Confidence against the share of right tracks; one square for each, beside each other."""
     n_squares = len(reliabilities)
     figure = new_figure(height=250 if n_squares == 1 else WIDTH / n_squares + 30)
+    # So that the last number below one square is none of the next one's.
+    figure.set_layout_engine("constrained", wspace=0.12)
     all_axes = figure.subplots(1, n_squares, squeeze=False, sharey=True)[0]
     for axes, (name, reliability) in zip(all_axes, reliabilities.items(), strict=True):
         axes.plot([0, 1], [0, 1], color=Colour.QUIET, linewidth=1, linestyle="dashed")

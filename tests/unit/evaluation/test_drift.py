@@ -12,7 +12,6 @@ from deepsound.audio.spectrogram import compute_mel_power
 from deepsound.errors import BundleError, ParameterError
 from deepsound.evaluation.drift import (
     BinnedQuantities,
-    DriftCounts,
     build_reference,
     compare,
     compare_tracks,
@@ -214,22 +213,13 @@ def test_a_reference_of_before_there_were_medians_has_bins():
     assert words.startswith("shorter tracks: median duration 13 s, about 30 in training")
 
 
-def test_medians_of_parts_are_those_of_the_whole():
+def test_medians_are_those_of_the_tracks_to_a_step():
     rng = np.random.default_rng(6)
     reference, whole = build(rng, 200), draw(rng, 101)
-    parts = [
-        count_tracks(
-            reference,
-            feature_means=whole["feature_means"][part],
-            columns={name: values[part] for name, values in whole["columns"].items()},
-        )
-        for part in (slice(0, 40), slice(40, None))
-    ]
-    added = parts[0] + parts[1]
-    assert added.steps == count_tracks(reference, **whole).steps
+    counts = count_tracks(reference, **whole)
     for name, step in (("rms_dbfs", 1), ("confidence", 0.02), ("sample_rate_hz", 1)):
-        assert added.median(name) == pytest.approx(np.median(np.round(whole["columns"][name] / step)) * step)
-    assert added.median("unheard") is None
+        assert counts.median(name) == pytest.approx(np.median(np.round(whole["columns"][name] / step)) * step)
+    assert counts.median("unheard") is None
 
 
 def test_a_wider_spread_is_neither_higher_nor_lower():
@@ -272,28 +262,6 @@ def test_a_single_track_of_an_unseen_kind_is_no_drift():
     report = compare(reference, count_tracks(reference, **other))
     assert not report.has_drifted
     assert report.containers.distance == pytest.approx(1 / 30)
-
-
-def test_counts_of_parts_add_up():
-    rng = np.random.default_rng(0)
-    reference = build(rng, 60)
-    whole = draw(rng, 50)
-
-    def part(rows):
-        return count_tracks(
-            reference,
-            feature_means=whole["feature_means"][rows],
-            columns={name: values[rows] for name, values in whole["columns"].items()},
-            containers=whole["containers"][rows],
-        )
-
-    added = part(slice(0, 0)) + part(slice(0, 20)) + part(slice(20, 50))
-    all_at_once = count_tracks(reference, **whole)
-    np.testing.assert_array_equal(added.features, all_at_once.features)
-    np.testing.assert_array_equal(added.tracks, all_at_once.tracks)
-    assert added.containers == all_at_once.containers == {"wav": 50}
-    mixed = added + DriftCounts(features=added.features, tracks=added.tracks, containers={"mp3": 3, "wav": 1})
-    assert mixed.containers == {"wav": 51, "mp3": 3}
 
 
 def test_what_is_not_known_is_left_out():

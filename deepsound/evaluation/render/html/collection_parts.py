@@ -177,7 +177,8 @@ def distances_section(distances: Distances | None) -> Section:
                 lines=(
                     "AUROC: how often a track of the collection has a higher score than a held-out one of "
                     "training; 0.5 says that the two cannot be told apart.",
-                    "FPR95: share of the collection that passes where 95 % of the held-out tracks pass.",
+                    "FPR95: share of the collection that passes where 95 % of the held-out tracks pass; of fewer "
+                    "than 20 artists it is not known where that is.",
                 ),
                 title="What the figures mean",
             )
