@@ -83,13 +83,6 @@ class CoverageCurve:
         """
         return float(np.mean(1 - self._right_among_surest(np.arange(1, self.n_tracks + 1)) / self._all_ranks()))
 
-    @property
-    def excess_aurc(self) -> float:
-        """What of the area is the fault of the order: 0 where every right track is surer than every wrong one."""
-        n_right = int(self.n_right[-1])
-        best = np.minimum(self._all_ranks(), n_right) / self._all_ranks()
-        return self.aurc - float(np.mean(1 - best))
-
     def accuracy_at(self, coverage: float) -> float:
         """Accuracy of the surest tracks that make up this share of all, rounded up to a whole track.
 

@@ -14,7 +14,6 @@ from deepsound.evaluation.ood import (
 )
 from deepsound.evaluation.ood.fitting import fit_statistics
 from deepsound.evaluation.units import number_units
-from deepsound.models.head import Head
 from deepsound.training.dataset import Subset
 
 
@@ -49,13 +48,6 @@ def fit_ood_rule(
         false_alarm_rate=settings.ood_false_alarm_rate,
         units=number_units(validation.artist_names),
     )
-
-
-def score_tracks(head: Head, subset: Subset) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Probabilities [shape=(n_tracks, n_genres)] and all out-of-distribution scores [shape=(n_tracks,)]."""
-    scores = head.score(subset.values, ood_scores=head.ood_scores)
-    ood = {name: _mean_of_tracks(values, subset) for name, values in scores.ood.items()}
-    return _mean_of_tracks(scores.probabilities, subset), ood
 
 
 def _mean_of_tracks(values: np.ndarray, subset: Subset) -> np.ndarray:

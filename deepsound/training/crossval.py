@@ -13,12 +13,11 @@ from deepsound.data.folds import grouped_folds
 from deepsound.data.groups import LabelledTrack, genre_of_group, group_tracks
 from deepsound.errors import SplitError
 from deepsound.evaluation.calibration import mean_by_track
-from deepsound.evaluation.evaluate import evaluate
 from deepsound.evaluation.metrics import CollectionMetrics
-from deepsound.evaluation.predictions import make_predictions
 from deepsound.taxonomy import Taxonomy
 from deepsound.training.dataset import Collection, Subset
 from deepsound.training.fit import compute_temperature, train_model
+from deepsound.training.predictions import JudgedTracks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,40 +46,23 @@ FoldPredictor = Callable[[Fold, TrainSettings], np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
-class CrossValidation:
-    """Every track's prediction by the one model that did not know its group.
+class CrossValidation(JudgedTracks):
+    """Every track's prediction by the one model that did not know its group, with that model's temperature.
 
     Attributes
     ----------
-    genres : tuple of str
-        The taxonomy, in the order of the columns of ``probabilities``.
-    track_ids, groups : tuple of str [length n_tracks]
-        ``groups`` names what was kept together (an artist, or the track).
-    artists : tuple of (str or None) [length n_tracks]
-        What intervals count.
-    fold_indices, true_indices : np.ndarray [shape=(n_tracks,), int]
-    probabilities : np.ndarray [shape=(n_tracks, n_genres), float64]
-        Means over each track's segments, with the temperature of the fold's own model.
+    groups : tuple of str [length n_tracks]
+        Names what was kept together (an artist, or the track).
+    fold_indices : np.ndarray [shape=(n_tracks,), int]
     """
 
-    genres: tuple[str, ...]
-    track_ids: tuple[str, ...]
     groups: tuple[str, ...]
-    artists: tuple[str | None, ...]
     fold_indices: np.ndarray
-    true_indices: np.ndarray
-    probabilities: np.ndarray
-
-    @property
-    def predicted_indices(self) -> np.ndarray:
-        """Class index of each track's most probable genre."""
-        predicted: np.ndarray = self.probabilities.argmax(axis=1)
-        return predicted
 
     @property
     def fold_accuracies(self) -> np.ndarray:
         """Share of right tracks of each fold [shape=(n_folds,)]."""
-        is_right = (self.predicted_indices == self.true_indices).astype(np.float64)
+        is_right = self.is_right.astype(np.float64)
         return mean_by_track(is_right, track_indices=self.fold_indices, n_tracks=int(self.fold_indices.max()) + 1)
 
     @property
@@ -96,14 +78,7 @@ class CrossValidation:
     @functools.cached_property
     def pooled(self) -> CollectionMetrics:
         """Metrics of all tracks together, each counting the same."""
-        table = make_predictions(
-            self.track_ids,
-            artists=self.artists,
-            true_indices=self.true_indices,
-            probabilities=self.probabilities,
-            genres=self.genres,
-        )
-        return evaluate(table, genres=self.genres).metrics
+        return self.evaluate().metrics
 
     def describe(self) -> str:
         """The figures in one line."""

@@ -20,8 +20,8 @@ _BATCH_SEGMENTS = 512
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrackPredictions:
-    """Predictions of labelled tracks.
+class JudgedTracks:
+    """Labelled tracks with what a model that has not learned from them says of each.
 
     Attributes
     ----------
@@ -29,9 +29,10 @@ class TrackPredictions:
         The taxonomy, in the order of the columns.
     track_ids : tuple of str [length n_tracks]
     artists : tuple of (str or None) [length n_tracks]
+        What intervals count.
     true_indices : np.ndarray [shape=(n_tracks,), int]
-    probabilities, uncalibrated : np.ndarray [shape=(n_tracks, n_genres), float64]
-        Means over each track's segments; ``uncalibrated`` at temperature 1.
+    probabilities : np.ndarray [shape=(n_tracks, n_genres), float64]
+        Means over each track's segments, with the temperature.
     """
 
     genres: tuple[str, ...]
@@ -39,7 +40,6 @@ class TrackPredictions:
     artists: tuple[str | None, ...]
     true_indices: np.ndarray
     probabilities: np.ndarray
-    uncalibrated: np.ndarray
 
     @property
     def predicted_indices(self) -> np.ndarray:
@@ -68,6 +68,19 @@ class TrackPredictions:
             genres=self.genres,
         )
         return evaluate(table, genres=self.genres)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackPredictions(JudgedTracks):
+    """By one model, with and without its temperature.
+
+    Attributes
+    ----------
+    uncalibrated : np.ndarray [shape=(n_tracks, n_genres), float64]
+        As ``probabilities``, at temperature 1.
+    """
+
+    uncalibrated: np.ndarray
 
     @functools.cached_property
     def reliabilities(self) -> tuple[Reliability, Reliability]:

@@ -18,7 +18,7 @@ from deepsound.evaluation.drift.reference import (
     compute_treble,
     count_tracks,
 )
-from deepsound.evaluation.drift.report import DriftReport, compare, compare_tracks
+from deepsound.evaluation.drift.report import DriftReport, compare, compare_tracks, describe_bounds
 
 __all__ = [
     "CONFIDENCE",
@@ -37,6 +37,7 @@ __all__ = [
     "compute_treble",
     "count_bins",
     "count_tracks",
+    "describe_bounds",
     "fit_bins",
     "pack_reference",
     "unpack_reference",

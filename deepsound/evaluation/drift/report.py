@@ -190,26 +190,22 @@ def _say_quantity(drift: QuantityDrift) -> str:
     tilt = drift.tilt or 0.0
     # Half of the tracks above and half below what they were: the middle stayed, the ends did not.
     said = f"{what} is spread otherwise" if abs(tilt - 0.5) < 0.1 else higher if tilt > 0.5 else lower
+    now, before = describe_bounds(drift.median), describe_bounds(drift.median_before)
     return (
-        f"{said}: median {what} {_say_median(drift.median)} {unit}".rstrip()
-        + f", {_say_median(drift.median_before)} in training; probability {tilt:.2f} that a track lies above one "
-        f"in training, index {drift.psi:.2f}"
+        f"{said}: median {what} {now} {unit}".rstrip()
+        + f", {before} in training; probability {tilt:.2f} that a track lies above one in training, index "
+        f"{drift.psi:.2f}"
     )
 
 
-def _say_median(bounds: tuple[float, float] | None) -> str:
+def describe_bounds(bounds: tuple[float, float] | None) -> str:
+    """Where a median lies, in words: a number, or the bin that it is in."""
     if bounds is None or not any(map(math.isfinite, bounds)):
         return "unknown"
-    low, high = bounds
-    if low == high:
-        return to_plain_number(low, digits=4)
-    if math.isinf(low):
-        return f"at most {to_plain_number(high, digits=4)}"
-    return (
-        f"above {to_plain_number(low, digits=4)}"
-        if math.isinf(high)
-        else f"about {to_plain_number((low + high) / 2, digits=4)}"
-    )
+    low, high = (to_plain_number(bound, digits=4) if math.isfinite(bound) else "" for bound in bounds)
+    if not low or not high:
+        return f"above {low}" if low else f"up to {high}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _say_containers(before: dict[str, int], now: dict[str, int]) -> str:

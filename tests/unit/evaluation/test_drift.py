@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from deepsound.evaluation.drift import (
     compute_treble,
     count_bins,
     count_tracks,
+    describe_bounds,
     fit_bins,
     pack_reference,
     unpack_reference,
@@ -210,7 +212,7 @@ def test_a_reference_of_before_there_were_medians_has_bins():
     other = draw(rng, 100)
     other["columns"]["duration_s"][:] = 13.4
     (words,) = compare(reference, count_tracks(reference, **other)).words
-    assert words.startswith("shorter tracks: median duration 13 s, about 30 in training")
+    assert words.startswith("shorter tracks: median duration 13 s, 30 in training")
 
 
 def test_medians_are_those_of_the_tracks_to_a_step():
@@ -546,3 +548,10 @@ def test_independent_tracks_are_kept_and_checked():
         build_reference(
             "toy", feature_means=np.zeros((3, 2)), columns={}, confidences=np.zeros(3), artists=["a", None]
         )
+
+
+def test_a_median_is_told_by_the_bin_that_it_is_in():
+    inf = math.inf
+    told = {None: "unknown", (-inf, inf): "unknown", (3, 3): "3", (-inf, 3): "up to 3", (3, inf): "above 3"}
+    told |= {(1, 3): "1 to 3", (29.999, 30.001): "30"}
+    assert {bounds: describe_bounds(bounds) for bounds in told} == told

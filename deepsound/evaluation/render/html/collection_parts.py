@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from deepsound.console import to_plain_number
 from deepsound.evaluation.coverage import COVERAGES, CoverageCurve
 from deepsound.evaluation.detection import Detection
-from deepsound.evaluation.drift import DriftReport, QuantityDrift
+from deepsound.evaluation.drift import DriftReport, QuantityDrift, describe_bounds
 from deepsound.evaluation.quantification import Quantification
 from deepsound.evaluation.render.figures import Bar, draw_coverage, draw_distances, draw_paired_bars
 from deepsound.evaluation.render.html.inline_svg import to_inline_svg
@@ -226,23 +225,8 @@ def _drift_row(quantity: QuantityDrift) -> tuple[str, ...]:
         figure(quantity.psi, None),
         "under 0.001" if quantity.p_value < 0.001 else f"{quantity.p_value:.3f}",
         "-" if quantity.tilt is None else percent(quantity.tilt),
-        _say_bounds(quantity.median),
-        _say_bounds(quantity.median_before),
-    )
-
-
-def _say_bounds(bounds: tuple[float, float] | None) -> str:
-    if bounds is None or not any(map(math.isfinite, bounds)):
-        return "-"
-    low, high = bounds
-    if low == high:
-        return to_plain_number(low, digits=4)
-    if math.isinf(low):
-        return f"up to {to_plain_number(high, digits=4)}"
-    return (
-        f"over {to_plain_number(low, digits=4)}"
-        if math.isinf(high)
-        else f"{to_plain_number(low, digits=4)} to {to_plain_number(high, digits=4)}"
+        describe_bounds(quantity.median),
+        describe_bounds(quantity.median_before),
     )
 
 
