@@ -67,6 +67,21 @@ def test_a_session_ends_with_its_block(started, raised, expected):
     assert started.is_stopped
 
 
+def test_a_call_that_was_cut_off_leaves_a_connection_that_fails_once(monkeypatch, started):
+    levels, calls = [], []
+
+    def set_level(level):
+        calls.append(level)
+        if len(calls) == 1:
+            raise Py4JNetworkError("Answer from Java side is empty")
+        levels.append(level)
+
+    monkeypatch.setattr(started, "setLogLevel", set_level)
+    with pytest.raises(KeyboardInterrupt), session.open_session("test"):
+        raise KeyboardInterrupt
+    assert (levels, started.is_stopped) == (["OFF"], True)
+
+
 def test_without_java_no_session(monkeypatch):
     monkeypatch.setattr(session, "find_java_home", lambda _: (None, "no java"))
     with pytest.raises(JavaMissingError, match="no java"):
