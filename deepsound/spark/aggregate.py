@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from deepsound.evaluation.counts import CELL_KEYS, Counts, count_cells
-from deepsound.evaluation.spread import Spread, compute_shares, spread_from_squares
+from deepsound.evaluation.spread import MACROS, N_OVERALL, Spread, compute_shares, spread_from_squares
 
 
 def count_predictions(predictions: DataFrame, *, genres: Sequence[str]) -> Counts:
@@ -47,6 +47,14 @@ def labelled_of(predictions: DataFrame) -> DataFrame:
 
 def _measure_spread(predictions: DataFrame, confusion: np.ndarray, genres: Sequence[str]) -> Spread:
     """As :func:`deepsound.evaluation.spread.measure_spread`: two passes over the keys."""
+    if not confusion.any():
+        # A collection without labels, which may be the largest, is not gone through for them.
+        return spread_from_squares(
+            np.zeros(N_OVERALL + len(MACROS) * len(genres)),
+            n_units=np.zeros((len(genres), 3), np.int64),
+            n_all=0,
+            n_artists=0,
+        )
     rows = labelled_of(predictions)
     n_all, n_artists, n_units = _count_units(rows, genres)
     shares = compute_shares(confusion, n_units=n_units)

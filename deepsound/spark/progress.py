@@ -60,16 +60,16 @@ class ExtractProgress:
 
         thread = threading.Thread(target=tick, name="deepsound-progress", daemon=True)
         thread.start()
-        is_over = True
+        is_cut_off = False
         try:
             yield
         except KeyboardInterrupt:
-            is_over = False  # what is said of that is the last word
+            is_cut_off = True  # what is said of that is the last word
             raise
         finally:
             done.set()
             thread.join()
-            if is_over:
+            if not is_cut_off:
                 show("\n")
 
 

@@ -9,8 +9,8 @@ import json
 import os
 import pathlib
 import signal
+import tempfile
 import threading
-import warnings
 from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any, NoReturn
@@ -23,6 +23,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
 import deepsound
 from deepsound.credentials import hide_credentials, without_credentials
 from deepsound.errors import TerminatedError, TrackingError
+from deepsound.evaluation.render.chart_style import save_figure
 from deepsound.settings import flatten
 from deepsound.training import open_runs
 from deepsound.training.mlflow_manners import short_patience, without_progress_bar
@@ -123,10 +124,10 @@ def log_params(params: Mapping[str, Any]) -> None:
 
 def log_figure(figure: Figure, name: str) -> None:
     """A picture, as PNG, of the current run."""
-    with tracking_errors("the artifacts of this run"), warnings.catch_warnings():
-        # A letter that the font lacks is a box in the picture, and nothing to be told about.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        mlflow.log_figure(figure, name)
+    with tracking_errors("the artifacts of this run"), tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / name
+        path.write_bytes(save_figure(figure, kind="png"))
+        mlflow.log_artifact(str(path))
 
 
 def log_files(folder: pathlib.Path) -> None:

@@ -138,8 +138,7 @@ def draw_reliability(reliabilities: Mapping[str, Reliability]) -> Figure:
     n_squares = len(reliabilities)
     figure = new_figure(height=250 if n_squares == 1 else WIDTH / n_squares + 30)
     # So that the last number below one square is none of the next one's.
-    figure.set_layout_engine("constrained", wspace=0.12)
-    all_axes = figure.subplots(1, n_squares, squeeze=False, sharey=True)[0]
+    all_axes = figure.subplots(1, n_squares, squeeze=False, sharey=True, gridspec_kw={"wspace": 0.12})[0]
     for axes, (name, reliability) in zip(all_axes, reliabilities.items(), strict=True):
         axes.plot([0, 1], [0, 1], color=Colour.QUIET, linewidth=1, linestyle="dashed")
         for part in reliability.bins:

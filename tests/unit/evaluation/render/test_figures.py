@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import deepsound.evaluation.render.html
+from deepsound.console import to_printable
 from deepsound.evaluation.coverage import compute_coverage
 from deepsound.evaluation.reliability import compute_reliability
 from deepsound.evaluation.render.chart_style import TITLE, WIDTH, Colour, save_figure, shorten
@@ -143,7 +144,8 @@ def test_names_stay_as_they_are_and_give_no_warning(name):
 @pytest.mark.parametrize("name", ["a\x00b", "a\nb", "a\ud800b", ""])
 def test_names_that_no_xml_can_hold_are_written_otherwise(name):
     for kind in ("bars", "confusion", "predicted genres", "learning curves"):
-        to_svg(draw(kind, name))
+        told = [words or "" for words in words_of(to_svg(draw(kind, name)))]
+        assert to_printable(name) in " ".join(told), kind
 
 
 def test_long_names_are_shortened_but_not_in_the_title():
