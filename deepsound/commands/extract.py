@@ -1,4 +1,4 @@
-"""``extract``: a folder of audio to a FEATURES folder."""
+"""``extract``: a source of audio to a FEATURES folder."""
 
 import argparse
 import functools
@@ -8,6 +8,7 @@ from deepsound.commands.networks import prepare_networks
 from deepsound.commands.running import add_settings_options, reports_errors
 from deepsound.config import ExtractSettings
 from deepsound.console import say
+from deepsound.data.early import check_input, check_label_csv
 from deepsound.errors import ParameterError
 from deepsound.features.registry import check_feature_names
 from deepsound.settings import read_settings
@@ -15,9 +16,12 @@ from deepsound.settings import read_settings
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="extract", description="Turn a folder of audio into features (Parquet).")
+    parser = argparse.ArgumentParser(prog="extract", description="Turn audio into features (Parquet).")
     parser.add_argument(
-        "--input", required=True, metavar="PATH", help="folder of audio, on any Hadoop file system"
+        "--input",
+        required=True,
+        metavar="SOURCE",
+        help="folder of audio, manifest (.csv, .tsv, .jsonl, .parquet), Parquet table of audio, or .tar shards",
     )
     parser.add_argument("--output", required=True, metavar="FEATURES", help="folder to write features to")
     parser.add_argument("--retry-failed", action="store_true", help="try the tracks again that failed before")
@@ -45,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ParameterError(f"--watch is {args.watch:g}; wanted seconds above 0")
     settings = read_settings(ExtractSettings, section="extract", path=args.config, overrides=args.overrides)
     check_feature_names(settings.features)
+    check_input(args.input, what="a folder with audio files, a manifest, a Parquet table of audio or tar shards")
+    check_label_csv(settings.labels.csv)
     # Spark is imported only once the settings are right: a typing error should not cost its start.
     from deepsound.spark.extract import ExtractResult, RerunPolicy, extract, watch
     from deepsound.spark.session import open_session

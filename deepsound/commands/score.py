@@ -8,6 +8,7 @@ from deepsound.commands.networks import prepare_networks
 from deepsound.commands.running import add_settings_options, reports_errors
 from deepsound.config import ScoreSettings
 from deepsound.console import say, show
+from deepsound.data.early import check_input, check_label_csv, check_label_map
 from deepsound.errors import TooManyFailuresError
 from deepsound.settings import read_settings
 
@@ -19,7 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="score", description="Score a collection with a trained genre model.")
     parser.add_argument(
-        "--input", required=True, metavar="FEATURES_OR_AUDIO", help="features, or a folder of audio"
+        "--input", required=True, metavar="FEATURES_OR_AUDIO", help="features, or a source of audio as of extract"
     )
     parser.add_argument(
         "--model",
@@ -43,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     overrides = [*args.overrides, *(["segments=true"] if args.segments else [])]
     settings = read_settings(ScoreSettings, section="score", path=args.config, overrides=overrides)
+    check_input(args.input, what="a FEATURES folder or a source of audio")
+    check_label_csv(settings.labels.csv)
+    check_label_map(settings.labels.map)
     from deepsound.spark.score import score
     from deepsound.spark.score_input import name_models
     from deepsound.spark.session import open_session

@@ -4,7 +4,7 @@ Units stand in the names. A checked, frozen object is all that the rest of the c
 read from YAML and ``--set`` is :mod:`deepsound.settings`.
 """
 
-from deepsound.config.extract import DEFAULT_VGGISH, NORMALIZATIONS, ExtractSettings
+from deepsound.config.extract import DEFAULT_VGGISH, NORMALIZATIONS, ExtractSettings, SourceSettings
 from deepsound.config.finetune import VGGISH_BLOCKS, FinetuneSettings
 from deepsound.config.labels import LABEL_SOURCES, LabelSettings
 from deepsound.config.networks import (
@@ -55,6 +55,7 @@ __all__ = [
     "OodSettings",
     "ScoreSettings",
     "SearchSettings",
+    "SourceSettings",
     "SplitFiles",
     "SplitSettings",
     "TrainSettings",

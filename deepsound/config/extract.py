@@ -11,6 +11,14 @@ NORMALIZATIONS = ("peak", "rms", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceSettings:
+    """Which columns of a Parquet table of audio to take; None for the only one, and the first one of labels."""
+
+    audio: str | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExtractSettings:
     """What ``jobs/extract.py`` does to every file."""
 
@@ -32,6 +40,7 @@ class ExtractSettings:
     # Files that are committed together: what a killed driver loses at most. None for what suits the cores.
     shard_files: int | None = None
     max_failure_fraction: float = 0.25
+    source: SourceSettings = field(default_factory=SourceSettings)
     labels: LabelSettings = field(default_factory=LabelSettings)
 
     def __post_init__(self) -> None:

@@ -5,16 +5,17 @@ from dataclasses import dataclass, field
 from deepsound.config.check import check_setting
 from deepsound.errors import ConfigError
 
-LABEL_SOURCES = ("parent_dir", "filename_prefix", "csv", "tags", "none")
+LABEL_SOURCES = ("parent_dir", "top_dir", "filename_prefix", "csv", "tags", "source", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSettings:
     """Where genre, artist and split of a track come from.
 
-    ``from: parent_dir`` is GTZAN's layout (``blues/blues.00000.wav``), ``filename_prefix`` reads
-    ``hiphop_3.wav``, ``csv`` reads a table (columns path, genre, artist, split), ``tags`` what the files say of
-    themselves (ID3, Vorbis comments and their like), ``none`` leaves all null.
+    ``from: parent_dir`` is GTZAN's layout (``blues/blues.00000.wav``), ``top_dir`` takes the first folder of
+    genre/artist/album trees, ``filename_prefix`` reads ``hiphop_3.wav``, ``csv`` reads a table (columns path,
+    genre, artist, split), ``tags`` what the files say of themselves (ID3, Vorbis comments and their like),
+    ``source`` what the manifest, table or tar that they are from says of them, ``none`` leaves all null.
 
     ``map`` names a label map (built in, or the path of a file), by which a collection is scored; extraction keeps
     labels as they are.

@@ -6,8 +6,8 @@ import posixpath
 import re
 import stat
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 # Files with these endings are inputs, whether the decoder knows them or not: what it does not know is a failed
 # row. Anything else in a music folder (covers, playlists, manifests) is no track.
@@ -42,24 +42,38 @@ class ListedFile:
     problem: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """The files of a folder that are no inputs.
+    """The files of a folder that are no inputs, counted one by one, by their paths below the root.
 
     Attributes
     ----------
-    by_ending : mapping of str to int
-        ``.jpg`` and the like, in lower case, to how many there are; '' for names without one.
+    by_ending : Counter of str
+        ``.jpg`` and the like, in lower case; '' for names without one.
     n_hidden : int
         Files that are hidden, or lie in a hidden folder, whatever their ending.
-    example, hidden_example : str or None
-        One of each, as a track_id; of the hidden ones an audio file, if any is.
     """
 
-    by_ending: Mapping[str, int] = field(default_factory=dict)
-    n_hidden: int = 0
-    example: str | None = None
-    hidden_example: str | None = None
+    def __init__(self, track_ids: Iterable[str] = ()) -> None:
+        self.by_ending: Counter[str] = Counter()
+        self.n_hidden = 0
+        # One of each, of the hidden ones an audio file if any is.
+        self._example: str | None = None
+        self._hidden_example: str | None = None
+        for track_id in track_ids:
+            self.add(track_id)
+
+    def add(self, track_id: str) -> None:
+        """Count a file."""
+        if any(map(is_hidden, track_id.split("/"))):
+            self.n_hidden += 1
+            if self._hidden_example is None or (
+                is_audio_name(track_id) and not is_audio_name(self._hidden_example)
+            ):
+                self._hidden_example = track_id
+        else:
+            found = _ENDING.search(track_id)
+            self.by_ending[found[0].lower() if found else ""] += 1
+            self._example = self._example or track_id
 
     def counts(self) -> dict[str, int]:
         """``left_out`` of ``extract.json``: the most frequent ending first, ``hidden`` last."""
@@ -77,17 +91,9 @@ class LeftOut:
         told += [f"{self.n_hidden} hidden"] if self.n_hidden else []
         if not told:
             return None
-        examples = ", ".join(repr(name) for name in (self.hidden_example, self.example) if name is not None)
+        examples = ", ".join(repr(name) for name in (self._hidden_example, self._example) if name is not None)
         n_files = sum(endings.values()) + self.n_hidden
         return f"{n_files} files left out: {', '.join(told)}" + (f" (e.g. {examples})" if examples else "")
-
-
-@dataclass(frozen=True, kw_only=True)
-class FolderListing:
-    """The inputs below a folder, by track_id, and what else lies there."""
-
-    files: list[ListedFile]
-    left_out: LeftOut
 
 
 def is_hidden(name: str) -> bool:
@@ -100,25 +106,8 @@ def is_audio_name(name: str) -> bool:
     return name.rpartition(".")[2].lower() in AUDIO_EXTENSIONS and "." in name
 
 
-def count_left_out(track_ids: Iterable[str]) -> LeftOut:
-    """Count files that are no inputs, by their paths below the root."""
-    by_ending: Counter[str] = Counter()
-    n_hidden = 0
-    example = hidden = hidden_audio = None
-    for track_id in track_ids:
-        if any(map(is_hidden, track_id.split("/"))):
-            n_hidden += 1
-            hidden = hidden or track_id
-            hidden_audio = hidden_audio or (track_id if is_audio_name(track_id) else None)
-        else:
-            found = _ENDING.search(track_id)
-            by_ending[found[0].lower() if found else ""] += 1
-            example = example or track_id
-    return LeftOut(by_ending=by_ending, n_hidden=n_hidden, example=example, hidden_example=hidden_audio or hidden)
-
-
-def list_folder(root: str) -> FolderListing:
-    """All audio files below a folder, by track_id, and a count of the others.
+def walk_folder(root: str, *, left_out: LeftOut) -> Iterator[ListedFile]:
+    """All audio files below a folder, folder by folder; the others are counted.
 
     Links are followed. A folder that can be reached in several ways is read once, by its own path rather than by
     a link's, so that loops of links end. What stands in the way of a file or of a whole folder becomes its
@@ -128,14 +117,14 @@ def list_folder(root: str) -> FolderListing:
     ----------
     root : str
         An absolute path.
+    left_out : LeftOut
+        Counts what is no input.
 
     Raises
     ------
     OSError
         If the root itself cannot be listed.
     """
-    files: list[ListedFile] = []
-    others: list[str] = []
     plain: deque[tuple[str, str]] = deque([(root, "")])
     linked: deque[tuple[str, str]] = deque()
     hidden: list[tuple[str, str]] = []
@@ -150,22 +139,25 @@ def list_folder(root: str) -> FolderListing:
         except OSError as exc:
             if not track_id:
                 raise
-            files.append(_problem(folder, track_id, f"the folder cannot be listed: {exc.strerror}"))
+            yield _problem(folder, track_id, f"the folder cannot be listed: {exc.strerror}")
             continue
         for entry in entries:
             below = posixpath.join(track_id, entry.name)
             if is_hidden(entry.name):
-                hidden.append((entry.path, below))
+                if entry.is_dir(follow_symlinks=False):
+                    hidden.append((entry.path, below))
+                else:
+                    left_out.add(_printable(below))
             elif _is_folder(entry):
                 (linked if entry.is_symlink() else plain).append((entry.path, below))
             elif is_audio_name(entry.name):
-                files.append(_look_at(entry.path, below))
+                yield _look_at(entry.path, below)
             else:
-                others.append(_printable(below))
+                left_out.add(_printable(below))
     # Last: a link may lead into a hidden folder, whose files are then none that are left out.
-    others.extend(name for place in hidden for name in _files_below(*place, visited))
-    files.sort(key=lambda file: file.track_id)
-    return FolderListing(files=files, left_out=count_left_out(others))
+    for place in hidden:
+        for name in _files_below(*place, visited):
+            left_out.add(name)
 
 
 def _is_first_visit(folder: str, visited: set[tuple[int, int]]) -> bool:
@@ -176,10 +168,7 @@ def _is_first_visit(folder: str, visited: set[tuple[int, int]]) -> bool:
 
 
 def _files_below(path: str, track_id: str, visited: set[tuple[int, int]]) -> Iterator[str]:
-    """A file, or all files below a folder; no link is followed, and what cannot be listed is passed over."""
-    if pathlib.Path(path).is_symlink() or not pathlib.Path(path).is_dir():
-        yield _printable(track_id)
-        return
+    """All files below a folder; no link is followed, and what cannot be listed is passed over."""
     for folder, folders, names in os.walk(path):
         if not _is_first_visit(folder, visited):
             folders.clear()

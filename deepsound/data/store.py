@@ -5,7 +5,6 @@ Every read holds the rows against ``extract.json`` and against each other: see :
 
 import posixpath
 import urllib.parse
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -100,23 +99,6 @@ def read_known_tracks(features: str, *, columns: Sequence[str]) -> pa.Table:
     """
     table = _read_tracks(features, (), optional=columns)
     return table.select(["track_id", *(name for name in columns if name in table.column_names)])
-
-
-def read_given_splits(features: str) -> dict[str, frozenset[str]]:
-    """Every split that ``tracks/`` or ``segments/`` names of a track: one each, where the collection is sound.
-
-    Labels are at home in ``tracks/``; earlier versions copied them to ``segments/``.
-    """
-    named: dict[str, set[str]] = defaultdict(set)
-    for table in ("tracks", "segments"):
-        rows = _read_table(features, table, ["track_id"], optional=["split"])
-        if "split" not in rows.column_names:
-            continue
-        pairs = rows.group_by(["track_id", "split"]).aggregate([])
-        for track_id, split in zip(pairs["track_id"].to_pylist(), pairs["split"].to_pylist(), strict=True):
-            if split is not None:
-                named[track_id].add(split)
-    return {track_id: frozenset(splits) for track_id, splits in named.items()}
 
 
 def read_segments(features: str, *, feature: str, track_ids: Collection[str] | None = None) -> SegmentTable:

@@ -1,52 +1,14 @@
 """What a check is: one line, and never a traceback."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any
 
 from deepsound.console import show
 from deepsound.errors import DeepsoundError
 
 OK, WARN, FAIL = "ok", "warn", "fail"
-_NAME_WIDTH = 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One finding.
-
-    Attributes
-    ----------
-    status : str
-        ``ok``, ``warn`` (jobs run, but not as they should) or ``fail`` (jobs fail).
-    name, found, advice : str
-        What was looked at, what was found, and what to do about it; no advice where all is well.
-    """
-
-    status: str
-    name: str
-    found: str
-    advice: str = ""
-
-    @property
-    def line(self) -> str:
-        """``status  name  found  advice``, two spaces or more between them and none inside."""
-        columns = (" ".join(text.split()) for text in (self.found, self.advice))
-        return f"{self.status:<4}  {self.name:<{_NAME_WIDTH}}  {'  '.join(columns)}".rstrip()
-
-
-def guard(name: str, look: Callable[[], Check]) -> Check:
-    """The finding of a check; one that breaks has found a failure."""
-    try:
-        return look()
-    except DeepsoundError as exc:
-        return Check(status=FAIL, name=name, found=str(exc))
-    except Exception as exc:
-        return Check(
-            status=FAIL,
-            name=name,
-            found=f"the check itself broke: {type(exc).__name__}: {str(exc)[:300]}",
-            advice="report it together with the lines above",
-        )
+# A status (with a warning jobs run, but not as they should), what was found, and what to do where all is not well.
+Check = tuple[str, ...]
 
 
 class Findings:
@@ -55,12 +17,19 @@ class Findings:
     def __init__(self) -> None:
         self.failed: set[str] = set()
 
-    def add(self, check: Check) -> None:
-        """Print a finding."""
-        show([check.line])
-        if check.status == FAIL:
-            self.failed.add(check.name)
-
-    def look(self, name: str, look: Callable[[], Check]) -> None:
-        """Make a check, whatever comes of it."""
-        self.add(guard(name, look))
+    def look(self, name: str, *, look: Callable[[], Any], tell: Callable[[Any], Check] = tuple) -> Any:
+        """What is seen, which ``tell`` makes a check of; None where the look breaks, which is a failure."""
+        seen = None
+        try:
+            seen = look()
+            status, *texts = tell(seen)
+        except DeepsoundError as exc:
+            status, texts = FAIL, [str(exc)]
+        except Exception as exc:
+            broken = f"the check itself broke: {type(exc).__name__}: {str(exc)[:300]}"
+            status, texts = FAIL, [broken, "report it together with the lines above"]
+        self.failed |= {name} if status == FAIL else set()
+        # Two spaces or more between columns, and none inside.
+        columns = (" ".join(text.split()) for text in texts[: 1 if status == OK else 2])
+        show(["  ".join((f"{status:<4}", f"{name:<20}", *columns))])
+        return seen

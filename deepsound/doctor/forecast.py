@@ -1,195 +1,253 @@
-"""The way to a prediction: list the input, choose a sample, time its files, lay them out for a real extraction."""
+"""What an extraction takes: a pilot of files, extracted as jobs of their own, and a line laid through these."""
 
-import collections
-import contextlib
+import io
+import itertools
+import math
+import os
+import pathlib
+import re
+import resource
+import subprocess
+import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
 
+import numpy as np
 from pyspark.sql import SparkSession
 
-from deepsound.config import ExtractSettings
-from deepsound.data.ledger import cut_into_shards
+from deepsound.children import child_command, child_environment
+from deepsound.config import ExtractSettings, SourceSettings
+from deepsound.console import to_plain_number
 from deepsound.doctor.check import OK, WARN, Check
-from deepsound.doctor.executors import count_tasks
-from deepsound.doctor.prediction import Prediction, predict
-from deepsound.doctor.sampling import AudioFile, SamplePlan, plan_sample
-from deepsound.doctor.shards import ASSUMED, ShardCosts, measure_shards
-from deepsound.doctor.timing import Timings, time_files
-from deepsound.doctor.trial import Trial, copy_sample
+from deepsound.errors import EngineError
+from deepsound.features.registry import load_extractors
+from deepsound.features.track import extract_track
 from deepsound.networks.engine import NetworkFile
-from deepsound.spark.extract_job import shard_limits
-from deepsound.spark.inputs import AudioListing, check_not_empty, list_audio
-from deepsound.spark.shard_job import to_sources
+from deepsound.spark.hadoop import HadoopPath
+from deepsound.spark.networks import ship_networks
+from deepsound.spark.session import open_session
+from deepsound.spark.sources import open_source
+from deepsound.spark.tables import read_files, read_table
 
-N_FILES = 20
-_QUICK_S = 10.0
+N_FILES = 24
+# By so much two runs of one job differ where others use the machine, and a pilot differs from its collection.
+NOISE = 0.15
+Networks = tuple[NetworkFile, ...]
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class AudioFile:
+    """A file that an extraction would decode; ``native`` is its path for ``open``, where there is one."""
+
+    ending: str
+    size_bytes: int
+    path: str
+    native: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listing:
-    """The files that an extraction would decode, out of ``n_files``, and how long it took to find them all."""
+class Pilot:
+    """Chosen ``files`` of all that are ``decodable``, and the number of all there are."""
 
-    audio: AudioListing
-    files: tuple[AudioFile, ...]
-    seconds: float
+    files: Sequence[AudioFile]
+    decodable: Sequence[AudioFile]
+    n_files: int
 
-    @property
-    def n_files(self) -> int:
-        """All of them, those that will not be decoded included."""
-        return len(self.audio.files)
+    def check(self) -> Check:
+        """How many files there are, by format."""
+        n_bytes, n_left = sum(file.size_bytes for file in self.decodable), self.n_files - len(self.decodable)
+        counts = Counter(file.ending for file in self.decodable).most_common()
+        by_ending = ", ".join(f"{n} {ending}" for ending, n in counts)
+        found = f"{self.n_files} files, {n_bytes / 1e6:.1f} MB: {by_ending or 'none'}"
+        left = f"; {n_left} that will not be decoded, empty or larger than max_bytes or not to be read"
+        return (WARN, found + left, "they will be failed rows of tracks/") if n_left else (OK, found)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
-    """What was seen of a sample, all but its extraction in a process of its own.
+class Trial:
+    """Seconds by number of files extracted; of the pilot bytes written and, by file, seconds of audio, errors."""
 
-    Attributes
-    ----------
-    sizes : sequence of int
-        Bytes of all files of the collection, in the order in which they are extracted.
-    n_cores : int
-        Tasks at a time.
-    trial_input : str or None
-        Where copies of the files lie; None without a folder that executors reach.
-    more_listing_s : float
-        How much longer it takes to list the collection than the sample.
-    """
-
-    plan: SamplePlan
-    timings: Timings
-    shard_costs: ShardCosts
-    sizes: Sequence[int]
     n_cores: int
-    trial_input: str | None
-    more_listing_s: float
+    wall_s: Mapping[int, float]
+    worker_bytes: int
+    output_bytes: int
+    audio_s: Sequence[float]
+    error_codes: Sequence[str | None]
 
-
-def list_input(spark: SparkSession, input_path: str, *, settings: ExtractSettings) -> Listing:
-    """The collection.
-
-    Raises
-    ------
-    InputError
-        As an extraction of it would.
-    """
-    listing, seconds = _time_listing(spark, input_path)
-    check_not_empty(listing)
-    if seconds < _QUICK_S:
-        # The first query of a session pays for all later ones; what counts is how the time grows.
-        listing, seconds = _time_listing(spark, input_path)
-    files = listing.files
-    is_decodable = (
-        files["problem"].isna() & (files["size_bytes"] > 0) & (files["size_bytes"] <= settings.max_bytes)
-    )
-    decodable = files[is_decodable]
-    pairs = zip(decodable["track_id"].tolist(), decodable["size_bytes"].tolist(), strict=True)
-    return Listing(
-        audio=listing,
-        files=tuple(AudioFile(track_id=track_id, size_bytes=size) for track_id, size in pairs),
-        seconds=seconds,
-    )
-
-
-def check_input(listing: Listing, input_path: str) -> Check:
-    """How many files there are, by format."""
-    formats = collections.Counter(file.format for file in listing.files)
-    by_format = ", ".join(f"{n} {name}" for name, n in formats.most_common())
-    found = f"{listing.n_files} files, {listing.audio.n_bytes / 1e6:.1f} MB in {input_path}: {by_format or 'none'}"
-    n_left = listing.n_files - len(listing.files)
-    if n_left:
-        found = f"{found}; {n_left} that will not be decoded, empty or larger than max_bytes or not to be read"
-        return Check(status=WARN, name="input", found=found, advice="they will be failed rows of tracks/")
-    return Check(status=OK, name="input", found=found)
-
-
-def check_sample(measured: Measured) -> Check:
-    """How many of the sample cannot be used."""
-    codes = collections.Counter(cost.error_code for cost in measured.timings.costs if cost.error_code)
-    n_files = len(measured.plan.files)
-    if codes:
-        by_code = ", ".join(f"{n} {code}" for code, n in codes.most_common())
+    def check(self) -> Check:
+        """How many of the files cannot be used."""
+        codes = Counter(filter(None, self.error_codes)).most_common()
         advice = "they will be failed rows of tracks/; 'deepsound tracks' lists them after an extraction"
-        return Check(status=WARN, name="sample", found=f"of {n_files} files, {by_code}", advice=advice)
-    return Check(status=OK, name="sample", found=f"{n_files} files give features")
+        failed = f"of {len(self.audio_s)} files, {', '.join(f'{n} {code}' for code, n in codes)}"
+        return (WARN, failed, advice) if codes else (OK, f"{len(self.audio_s)} files give features")
 
 
-def measure_sample(
-    spark: SparkSession,
-    listing: Listing,
+def draw_pilot(spark: SparkSession, input_path: str, *, max_bytes: int, seed: int) -> Pilot:
+    """List the input, which fails as an extraction of it would, and choose the pilot."""
+    with tempfile.TemporaryDirectory(prefix="deepsound-doctor-") as scratch:
+        source = open_source(spark, input_path, SourceSettings(), scratch=HadoopPath(spark, scratch))
+        source.check_not_empty()
+        usable = source.rows.where(
+            f"problem is null and container is null and size_bytes between 1 and {max_bytes}"
+        )
+        rows = usable.select("path", "size_bytes", "native").collect()
+    files = [
+        AudioFile(
+            ending=row["path"].rpartition(".")[2].lower(),
+            size_bytes=row["size_bytes"],
+            path=row["path"],
+            native=None if row["native"] is None else bytes(row["native"]),
+        )
+        for row in rows
+    ]
+    return Pilot(files=choose_files(files, seed=seed), decodable=files, n_files=source.n_files)
+
+
+def choose_files(files: Sequence[AudioFile], *, seed: int) -> list[AudioFile]:
+    """About ``N_FILES``, of each ending its share, in equal steps along the sizes; every fourth comes first."""
+    rng, chosen = np.random.default_rng(seed), list[AudioFile]()
+    for _, some in itertools.groupby(sorted(files), key=lambda file: file.ending):
+        group = list(some)
+        n = min(len(group), max(2, round(N_FILES * len(group) / len(files))))
+        start = int(rng.integers(len(group)))
+        chosen += [group[(i * len(group) + start) // n] for i in range(n)]
+    return [file for first in range(4) for file in chosen[first::4]]
+
+
+def run_trial(
+    pilot: Pilot,
     *,
     settings: ExtractSettings,
-    networks: tuple[NetworkFile, ...],
+    networks: Networks,
+    n_cores: int,
     scratch: str | None,
-    seed: int,
-) -> Measured:
-    """Choose files, time each of them, and lay copies of them out for their extraction.
-
-    Parameters
-    ----------
-    scratch : str, optional
-        A folder that all executors reach.
-    """
-    n_cores = count_tasks(spark)
-    plan = plan_sample(listing.files, n_files=N_FILES, seed=seed)
-    by_id = {file.track_id: file for file in to_sources(listing.audio, [file.track_id for file in plan.files])}
-    sources = [by_id[file.track_id] for file in plan.files]
-    timings = time_files(spark, sources, settings=settings, networks=networks, n_cores=n_cores)
-    trial_input, more_listing_s, shard_costs = None, 0.0, ASSUMED
-    if scratch is not None:
-        trial_input = copy_sample(spark, sources, scratch=scratch)
-        _, sample_listing_s = _time_listing(spark, trial_input)
-        more_listing_s = max(listing.seconds - sample_listing_s, 0.0)
-        shard_costs = measure_shards(
-            spark, trial_input, scratch=scratch, n_files=len(sources), settings=settings, networks=networks
-        )
-    return Measured(
-        plan=plan,
-        timings=timings,
-        shard_costs=shard_costs,
-        sizes=listing.audio.files["size_bytes"].tolist(),
+    arguments: Sequence[str],
+) -> Trial:
+    """Extract a quarter of the pilot, all of it, and over and over again until this stands out from the start."""
+    folder = f"{scratch or pathlib.Path(tempfile.gettempdir()).as_uri()}/deepsound-doctor-{uuid.uuid4().hex[:8]}"
+    # With fewer files than cores, a run would tell nothing of how fast these are.
+    small, wall_s = max(math.ceil(len(pilot.files) / 4), n_cores), dict[int, float]()
+    whole = max(len(pilot.files), 2 * small)
+    try:
+        for n in (small, whole, 8 * whole, 64 * whole):
+            with open_session("deepsound doctor") as spark:
+                _lay_out(spark, pilot.files, folder=f"{folder}/input", numbers=range(max(wall_s, default=0), n))
+            wall_s[n] = _run_extraction(f"{folder}/input", output_path=f"{folder}/{n}", arguments=arguments)
+            if n >= whole and (n >= pilot.n_files or wall_s[n] >= 2 * wall_s[small]):
+                break
+        with open_session("deepsound doctor") as spark:
+            written = (
+                read_files(spark, [f"{folder}/{whole}"], recursiveFileLookup="true").select("length").collect()
+            )
+            tracks = (
+                read_table(spark, f"{folder}/{whole}/tracks").orderBy("track_id").collect()[: len(pilot.files)]
+            )
+            worker_bytes = _measure_worker(spark, pilot, settings=settings, networks=networks)
+    finally:
+        with open_session("deepsound doctor") as spark:
+            HadoopPath(spark, folder).delete()
+    return Trial(
         n_cores=n_cores,
-        trial_input=trial_input,
-        more_listing_s=more_listing_s,
+        wall_s=wall_s,
+        worker_bytes=worker_bytes,
+        output_bytes=sum(row.length for row in written),
+        audio_s=[0.0 if row.error_code else row.duration_s for row in tracks],
+        error_codes=[row.error_code for row in tracks],
     )
 
 
-def conclude(
-    measured: Measured, *, settings: ExtractSettings, trial: Trial | None, n_cores: int | None
-) -> Prediction:
-    """The prediction for ``n_cores`` cores, or for as many as were there."""
-    n_cores = n_cores or measured.n_cores
-    shards = cut_into_shards(measured.sizes, measured.sizes, limits=shard_limits(settings, n_cores=n_cores))
-    return predict(
-        measured.plan,
-        measured.timings,
-        trial=trial,
-        shard_costs=measured.shard_costs,
-        n_shards=sum(1 for _ in shards),
-        n_files=len(measured.sizes),
-        n_trial_cores=measured.n_cores,
-        n_cores=n_cores,
-        more_listing_s=measured.more_listing_s,
-    )
+def _measure_worker(spark: SparkSession, pilot: Pilot, *, settings: ExtractSettings, networks: Networks) -> int:
+    """The most memory, in bytes, of a Python worker that has extracted the pilot's largest files."""
+    shipped = ship_networks(spark, networks)
+
+    def extract(opened: BinaryIO) -> int:
+        here, n_threads = shipped.on_this_machine(), shipped.n_threads
+        extractors = load_extractors(settings.features, networks=here, n_threads=n_threads)
+        extract_track(opened, extractors=extractors, settings=settings)
+        # In kilobytes, but on macOS.
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+    largest = sorted(pilot.files, key=lambda file: file.size_bytes)[-4:]
+    if all(file.native for file in largest):
+        paths = spark.sparkContext.parallelize([os.fsdecode(file.native or b"") for file in largest], 1)
+        return paths.map(lambda path: extract(pathlib.Path(path).open("rb"))).max()
+    contents = read_files(spark, [file.path for file in largest]).select("content").rdd
+    return contents.map(lambda row: extract(io.BytesIO(row.content))).max()
 
 
-@contextlib.contextmanager
-def scratch_folder(asked: str | None, *, is_local: bool) -> Iterator[str | None]:
-    """A folder for the sample: below the one asked for, or on a local Spark one of this machine, then removed.
+def _lay_out(spark: SparkSession, files: Sequence[AudioFile], *, folder: str, numbers: range) -> None:
+    """Link or copy files, over and over, under numbers, as files of two folders may share a name."""
+    for number in numbers:
+        file = files[number % len(files)]
+        target = HadoopPath(spark, f"{folder}/{number:05d}.{file.ending}")
+        if file.native is not None and target.uri.startswith("file:"):
+            # Not through Java, which cannot open every name that the system can.
+            path = pathlib.Path(target.uri.removeprefix("file:"))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(os.fsdecode(file.native))
+        else:
+            HadoopPath(spark, file.path).copy_to(target)
 
-    None where executors on other machines would have to reach it and none was named.
-    """
-    if asked is not None:
-        yield f"{asked.rstrip('/')}/deepsound-doctor-{uuid.uuid4().hex[:8]}"
-    elif is_local:
-        with tempfile.TemporaryDirectory(prefix="deepsound-doctor-") as folder:
-            yield f"{folder}/sample"
-    else:
-        yield None
 
-
-def _time_listing(spark: SparkSession, path: str) -> tuple[AudioListing, float]:
+def _run_extraction(input_path: str, *, output_path: str, arguments: Sequence[str]) -> float:
+    """Seconds that an extraction takes, from the start of its process to its end."""
+    # Labels do not matter to what it costs, and a table of labels names the files where they really lie.
+    plain = ("labels={from: none}", "duplicates=keep", "max_failure_fraction=1")
+    words = (*arguments, *(word for override in plain for word in ("--set", override)))
+    command = child_command("deepsound.cli", "extract", "--input", input_path, "--output", output_path, *words)
+    # What a spark-submit around this process put there belongs to this process alone.
+    ours = {key: value for key, value in child_environment().items() if not key.startswith("PYSPARK_GATEWAY_")}
     started = time.monotonic()
-    return list_audio(spark, path), time.monotonic() - started
+    done = subprocess.run(command, env=ours, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = re.findall(r"^deepsound: error.*", done.stderr, re.MULTILINE) or done.stderr.strip().splitlines()
+        raise EngineError((said or ["it said nothing"])[-1][:300])
+    return time.monotonic() - started
+
+
+def estimate_audio(pilot: Pilot, *, audio_s: Sequence[float]) -> float:
+    """Seconds of audio to decode: a byte of MP3 holds ten times the music of one of WAV, and music takes time."""
+    seconds = dict.fromkeys((file.ending for file in pilot.files), 0.0)
+    n_bytes = Counter[str]()
+    for file, file_s in zip(pilot.files, audio_s, strict=True):
+        seconds[file.ending] += file_s
+        n_bytes[file.ending] += file.size_bytes
+    return sum(file.size_bytes * seconds[file.ending] / n_bytes[file.ending] for file in pilot.decodable)
+
+
+def follow_line(points: Sequence[tuple[float, float]], *, to: float, share: float) -> tuple[float, float, float]:
+    """Value, half the range, and start at x = 0, of the line through the first and the last point, at x = ``to``.
+
+    Its steepness is multiplied by ``share``. What the points may be wrong by grows with the distance beyond them.
+    """
+    (x1, y1), (x2, y2) = points[0], points[-1]
+    # Where nothing of the pilot can be decoded, nothing of the collection is, and x is 0 throughout.
+    width = max(x2 - x1, 1e-9)
+    slope = max(y2 - y1, 0.0) / width
+    start, beyond = max(y2 - slope * x2, 0.0), share * max(to - x2, 0.0) / width
+    value = start + slope * share * to
+    return value, NOISE * math.hypot(value, beyond * y1, beyond * y2), start
+
+
+def format_forecast(pilot: Pilot, trial: Trial, *, n_cores: int) -> Iterator[str]:
+    """A line a figure: the figure, and where it may well lie."""
+    audio_s, n_pilot = estimate_audio(pilot, audio_s=trial.audio_s), len(pilot.files)
+    laid_s = {n: sum(trial.audio_s[i % n_pilot] for i in range(n)) for n in trial.wall_s}
+    points = [(laid_s[n], seconds) for n, seconds in trial.wall_s.items()]
+    wall_s, half_s, start_s = follow_line(points, to=audio_s, share=trial.n_cores / n_cores)
+    n_bytes = trial.output_bytes * audio_s / (points[1][0] or 1.0)
+    yield f"prediction for {pilot.n_files} files, {audio_s / 3600:.2f} hours of audio, on {n_cores} cores:"
+    for name, value, half, unit in (
+        ("wall time", wall_s / 3600, half_s / 3600, "hours"),
+        ("output", n_bytes / 1e9, NOISE * n_bytes / 1e9, "GB"),
+        ("worker memory", trial.worker_bytes / 1e9, NOISE * trial.worker_bytes / 1e9, "GB"),
+    ):
+        figures = [to_plain_number(number, digits=3) for number in (value, max(value - half, 0.0), value + half)]
+        yield f"  {name:<13}  {figures[0]:>9} {unit:<5}  {figures[1]} to {figures[2]} {unit}"
+    runs = ", ".join(f"{n} files in {seconds:.0f} s" for n, seconds in trial.wall_s.items())
+    yield f"  from {runs} on {trial.n_cores} cores, {start_s:.0f} s of it start-up; two runs may differ by 15 %"

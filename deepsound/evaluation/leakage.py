@@ -8,11 +8,10 @@ from typing import Any
 from deepsound.errors import LeakageError
 from deepsound.evaluation.near_duplicates import NearDuplicate
 
-REASONS = ("track", "content", "artist", "near-duplicate")
+REASONS = ("content", "artist", "near-duplicate")
 _MAX_NAMED = 3
 _MAX_NAMED_TRACKS = 4
 _ADVICE = {
-    "track": "mend the split column",
     "content": "take copies out of the collection (extract: duplicates=drop), split by artist (split.by=artist), "
     "which keeps them together, or mend the split column",
     "artist": "split by artist (split.by=artist) or mend the split column",
@@ -22,12 +21,11 @@ _ADVICE = {
 
 @dataclass(frozen=True, kw_only=True)
 class TrackIdentity:
-    """Who and what a track is; null where unknown. ``given_splits`` are all that its rows name."""
+    """Who and what a track is; null where unknown."""
 
     track_id: str
     artist: str | None
     content_sha256: str | None
-    given_splits: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,16 +78,7 @@ def find_leaks(
     near_duplicates : sequence of NearDuplicate
         Positions in ``tracks``. A pair with the same content is told as that alone.
     """
-    leaks = [
-        Leak(
-            reason="track",
-            shared=track.track_id,
-            track_ids=(track.track_id,) * len(track.given_splits),
-            splits=tuple(sorted(track.given_splits)),
-        )
-        for track in tracks
-        if len(track.given_splits) > 1 and track.track_id in splits
-    ]
+    leaks: list[Leak] = []
     for reason in ("content", "artist"):
         leaks += _shared_leaks(tracks, splits, reason)
     for pair in near_duplicates:

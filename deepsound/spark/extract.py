@@ -1,4 +1,4 @@
-"""Extraction as a Spark job: once over a folder, or again and again over one that music lands in."""
+"""Extraction as a Spark job: once over a source, or again and again over one that music lands in."""
 
 import time
 from collections.abc import Callable
@@ -7,11 +7,17 @@ from pyspark.sql import SparkSession
 
 from deepsound.config import ExtractSettings
 from deepsound.errors import LabelError
+from deepsound.features.fingerprint import declare_features, fingerprint_of
+from deepsound.features.registry import check_segment_length, load_extractors
 from deepsound.networks.engine import NetworkFile
+from deepsound.settings import to_plain
 from deepsound.spark.extract_job import ExtractJob, Report, RerunPolicy
-from deepsound.spark.hadoop import HadoopPath
-from deepsound.spark.inputs import ExtractInput, check_not_empty, load_input
+from deepsound.spark.listing import Source
+from deepsound.spark.output import Extraction, OutputFolder, open_output
+from deepsound.spark.session import check_is_classic
+from deepsound.spark.sources import check_source, open_source
 from deepsound.spark.summary import ExtractResult
+from deepsound.spark.track_labels import label_tracks
 
 __all__ = ["ExtractResult", "RerunPolicy", "extract", "watch"]
 
@@ -50,14 +56,54 @@ def extract(
     UnknownFeatureError, ConfigError, LabelError
         From the settings.
     """
-    # Before the job: with overwrite, that removes what is there, and a label CSV may be refused.
-    found = load_input(spark, input_path, settings.labels)
-    check_not_empty(found.listing)
     policy = policy or RerunPolicy()
-    job = ExtractJob(
-        spark, found.listing.root, output_path, settings=settings, networks=networks, policy=policy, report=report
+    output = _open_output(spark, input_path, output_path, settings, networks, policy, report)
+    try:
+        # With overwrite, what is there is removed only after all of the input has been found right.
+        source, remarks = load_source(spark, input_path, settings, output)
+        source.check_not_empty()
+    except BaseException:
+        output.abandon()
+        raise
+    if policy.overwrite:
+        output.clear()
+    for line in (*source.describe(), *remarks):
+        report(line)
+    job = ExtractJob(spark, output, settings=settings, networks=networks, policy=policy, report=report)
+    return job.run(source, output_path=output_path)
+
+
+def load_source(
+    spark: SparkSession, input_path: str, settings: ExtractSettings, output: OutputFolder
+) -> tuple[Source, tuple[str, ...]]:
+    """The tracks of a source with their labels, and lines for people about these."""
+    source = open_source(spark, input_path, settings.source, scratch=output.staging)
+    return label_tracks(spark, source, settings.labels, scratch=output.staging)
+
+
+def _open_output(
+    spark: SparkSession,
+    input_path: str,
+    output_path: str,
+    settings: ExtractSettings,
+    networks: tuple[NetworkFile, ...],
+    policy: RerunPolicy,
+    report: Report,
+) -> OutputFolder:
+    check_is_classic(spark, work="an extraction")
+    check_source(spark, input_path)
+    extractors = load_extractors(settings.features, networks=networks)
+    check_segment_length(extractors, settings=settings)
+    declared = declare_features(extractors, settings=settings)
+    extraction = Extraction(fingerprint=fingerprint_of(declared), features=declared, settings=to_plain(settings))
+    return open_output(
+        spark,
+        output_path,
+        input_path=input_path,
+        extraction=extraction,
+        overwrite=policy.overwrite,
+        report=report,
     )
-    return job.run(found)
 
 
 def watch(
@@ -83,29 +129,34 @@ def watch(
     ExtractResult or None
         Of the last look that found something to do.
     """
-    look: ExtractInput | None = load_input(spark, input_path, settings.labels)
-    job = ExtractJob(
-        *(spark, HadoopPath(spark, input_path), output_path),
-        settings=settings,
-        networks=networks,
-        policy=policy or RerunPolicy(),
-        report=report,
-    )
-    report(f"watching {input_path}, every {every_s:g} s; interrupt to end")
-    result, refusal = None, ""
+    policy = policy or RerunPolicy()
+    output = _open_output(spark, input_path, output_path, settings, networks, policy, report)
+    job = ExtractJob(spark, output, settings=settings, networks=networks, policy=policy, report=report)
+    result, refusal, is_first = None, "", True
     try:
         while True:
-            if look and not look.listing.files.empty and (result is None or job.has_work(look)):
-                result = job.run(look)
+            try:
+                source, remarks = load_source(spark, input_path, settings, output)
+            except LabelError as exc:
+                if is_first:
+                    raise
+                if refusal != (refusal := str(exc)):
+                    report(f"waiting, as {refusal}")
+            else:
+                if is_first:
+                    report(f"watching {input_path}, every {every_s:g} s; interrupt to end")
+                    if policy.overwrite:
+                        output.clear()
+                if source.n_files and (result is None or job.has_work(source)):
+                    for line in (*source.describe(), *remarks):
+                        report(line)
+                    result = job.run(source, output_path=output_path)
+            is_first = False
             if is_over():
                 return result
             time.sleep(every_s)
-            try:
-                look = load_input(spark, input_path, settings.labels)
-            except LabelError as exc:
-                look = None
-                if refusal != (refusal := str(exc)):
-                    report(f"waiting, as {refusal}")
     except KeyboardInterrupt:
         report("stopped watching")
         return result
+    finally:
+        output.abandon()

@@ -1,7 +1,7 @@
 """Extraction as a Spark job that may be cut off at any moment and goes on where it was.
 
 The work is committed shard by shard (:mod:`deepsound.spark.shards`); what is still to be done is told from the
-files that are there and the rows that were committed (:mod:`deepsound.data.ledger`), by no other record.
+files that are there and the rows that were committed (:mod:`deepsound.spark.plan`), by no other record.
 
 Spark's own bookkeeping, Structured Streaming over ``binaryFile``, was weighed and left: its checkpoint knows a
 file by its path alone, so that a changed file is not read again; it leaves out files older than ``maxFileAge``
@@ -9,43 +9,35 @@ before the newest, and those of 0 bytes; and a failed track cannot be asked for 
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import pandas as pd
-from pyspark.sql import SparkSession
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, SparkSession
 
 from deepsound.config import ExtractSettings
-from deepsound.data.labels import Labeller, TrackLabels
-from deepsound.data.ledger import (
-    LABEL_COLUMNS,
-    ShardLimits,
-    changed_among,
-    cut_into_shards,
-    plan_copies,
-    plan_work,
-)
-from deepsound.features.fingerprint import declare_features, fingerprint_of
-from deepsound.features.registry import check_segment_length, load_extractors
+from deepsound.data.shard_limits import ShardLimits, cut_into_shards
 from deepsound.networks.engine import NetworkFile
-from deepsound.settings import to_plain
-from deepsound.spark.file_labels import read_file_labels
-from deepsound.spark.hadoop import HadoopPath
-from deepsound.spark.hashes import hash_contents
-from deepsound.spark.inputs import AudioListing, ExtractInput
+from deepsound.spark.changes import leave_out_copies, update_tracks
+from deepsound.spark.contents import SourceFile, map_files
+from deepsound.spark.file_facts import HASH_SCHEMA, TAG_SCHEMA, hash_file, read_file_tags
+from deepsound.spark.listing import Source
 from deepsound.spark.networks import ship_networks
 from deepsound.spark.outcomes import OutcomeWriter
-from deepsound.spark.output import Extraction, open_output
+from deepsound.spark.output import OutputFolder
+from deepsound.spark.plan import TO_EXTRACT, TO_UPDATE, WorkPlan, plan_copies, plan_work
 from deepsound.spark.progress import ExtractProgress
-from deepsound.spark.relabelling import compare_rows
-from deepsound.spark.rewrite import RowChanges, rewrite_shards
+from deepsound.spark.schemas import outcome_schema
 from deepsound.spark.session import count_cores
-from deepsound.spark.shard_job import extracted
 from deepsound.spark.shards import ShardStore
+from deepsound.spark.stretches import Scratch
 from deepsound.spark.summary import ExtractResult, count_tracks, library_versions
 
 Report = Callable[[str], None]
 
+# What Spark says when the process that ran our code is gone, whatever killed it.
+_WORKER_LOST = ("Python worker exited unexpectedly", "Python worker keeps failing", "ExecutorLostFailure")
 # Files committed together, where shard_files is left open. A commit takes about a second: with fewer files, short
 # ones would wait for it longer than a tenth of their own time. So many a core keep it busy to the end of a shard.
 _SHARD_FILES_A_CORE = 32
@@ -54,14 +46,6 @@ _MIN_SHARD_FILES = 1024
 # a core minutes.
 _SHARD_BYTES_A_CORE = 256 << 20
 _MIN_SHARD_BYTES = 1 << 30
-
-
-def shard_limits(settings: ExtractSettings, *, n_cores: int) -> ShardLimits:
-    """What is committed together."""
-    return ShardLimits(
-        n_files=settings.shard_files or max(_MIN_SHARD_FILES, _SHARD_FILES_A_CORE * n_cores),
-        n_bytes=max(_MIN_SHARD_BYTES, _SHARD_BYTES_A_CORE * n_cores),
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,197 +67,174 @@ class RerunPolicy:
     prune: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Work:
-    """What a run is to do: change committed rows, then extract; in words, why."""
-
-    changes: RowChanges
-    to_extract: list[str]
-    n_new: int
-    n_changed: int
-    n_again: int
-    n_gone: int
-    n_lost_labels: Mapping[str, int]
-    has_copies: bool
-
-    def is_nothing(self) -> bool:
-        return not self.to_extract and self.changes.is_nothing() and not self.has_copies
-
-    def describe(self) -> Iterator[str]:
-        if self.is_nothing():
-            yield "nothing to do: every file has its row"
-            return
-        parts = [
-            f"{n} {what}"
-            for n, what in (
-                (self.n_new, "new"),
-                (self.n_changed, "changed"),
-                (self.n_again, "to be tried again"),
-                (len(self.changes.updates), "with new labels or a new time only"),
-                (len(self.changes.leave) - self.n_changed - self.n_again, "to be removed"),
-            )
-            if n
-        ]
-        yield "to do: " + (", ".join(parts) or "to leave out copies")
-        if self.n_lost_labels:
-            lost = ", ".join(f"{name} of {n} tracks" for name, n in self.n_lost_labels.items())
-            yield f"labels that stood there before and are lost, as there are no new ones: {lost}"
-
-
 class ExtractJob:
-    """An extraction into one folder, which may be run many times.
-
-    Raises
-    ------
-    OutputError, UnknownFeatureError, ConfigError
-        See :func:`deepsound.spark.extract.extract`.
-    """
+    """An extraction into one folder, which may be run many times."""
 
     def __init__(
         self,
         spark: SparkSession,
-        root: HadoopPath,
-        output_path: str,
+        output: OutputFolder,
         *,
         settings: ExtractSettings,
         networks: tuple[NetworkFile, ...],
         policy: RerunPolicy,
         report: Report,
     ) -> None:
-        self._spark, self._settings, self._report = spark, settings, report
-        self._output_path, self._policy, self._networks = output_path, policy, networks
-        extractors = load_extractors(settings.features, networks=networks)
-        check_segment_length(extractors, settings=settings)
-        declared = declare_features(extractors, settings=settings)
-        self._extraction = Extraction(
-            fingerprint=fingerprint_of(declared), features=declared, settings=to_plain(settings)
-        )
-        self._output = open_output(
-            spark,
-            output_path,
-            root=root,
-            extraction=self._extraction,
-            overwrite=policy.overwrite,
-            report=report,
-        )
-        self._store = ShardStore(spark, self._output)
+        self._spark, self._output, self._settings = spark, output, settings
+        self._networks, self._policy, self._report = networks, policy, report
+        self._store = ShardStore(spark, output)
+        self._scratch = Scratch(output.staging)
+        self._read = functools.partial(self._scratch.read_contents, max_bytes=settings.max_bytes)
 
-    def run(self, found: ExtractInput) -> ExtractResult:
-        """Bring the output up to date with the files there are and their labels."""
-        listing, labeller = found.listing, found.labeller
-        for line in found.describe():
-            self._report(line)
+    def run(self, source: Source, *, output_path: str) -> ExtractResult:
+        """Bring the output up to date with the tracks there are and their labels."""
         # From here on no other run writes, so that what is planned is what there is.
         self._output.begin()
         self._store.recover()
-        ledger = self._store.read_ledger()
-        work = self._plan(listing, labeller, ledger)
-        for line in work.describe():
+        plan = self._plan(source)
+        has_copies = self._has_copies(source)
+        for line in plan.describe(has_copies=has_copies, prunes=self._policy.prune):
             self._report(line)
-        if not work.is_nothing():
+        n_to_do = plan.count(*TO_EXTRACT, *TO_UPDATE, *(("gone",) if self._policy.prune else ()))
+        if n_to_do or has_copies:
             self._output.reopen()
-            self._do(work, listing, labeller, ledger)
+            self._do(plan, source)
         self._output.mark_labelled()
         # What was tried again is not tried once more by the next run over a folder that is watched.
         self._policy = replace(self._policy, retry_failed=False)
         result = count_tracks(
             self._store.read_tracks(),
-            fingerprint=self._extraction.fingerprint,
-            n_extracted=len(work.to_extract),
-            n_gone=work.n_gone,
+            fingerprint=self._output.extraction.fingerprint,
+            n_extracted=plan.count(*TO_EXTRACT),
+            n_gone=0 if self._policy.prune else plan.count("gone"),
         )
         summary = {
             "versions": library_versions(),
             "counts": result.counts(),
-            "left_out": listing.left_out.counts(),
+            "left_out": source.left_out.counts(),
         }
         self._output.finish(summary)
-        for line in result.describe(self._output_path):
+        for line in result.describe(output_path):
             self._report(line)
         return result
 
-    def has_work(self, found: ExtractInput) -> bool:
-        """Whether :meth:`run` would find something to do. Writes nothing."""
-        return not self._plan(found.listing, found.labeller, self._store.read_ledger()).is_nothing()
+    def has_work(self, source: Source) -> bool:
+        """Whether :meth:`run` would find something to do. Writes nothing that counts."""
+        plan = self._plan(source)
+        states = (*TO_EXTRACT, *TO_UPDATE, *(("gone",) if self._policy.prune else ()))
+        return bool(plan.count(*states)) or self._has_copies(source)
 
-    def _plan(self, listing: AudioListing, labeller: Labeller, ledger: pd.DataFrame) -> _Work:
+    def _has_copies(self, source: Source) -> bool:
         drops = self._settings.duplicates == "drop"
-        plan = plan_work(listing.files, ledger, retry_failed=self._policy.retry_failed, drop_copies=drops)
-        max_bytes = self._settings.max_bytes
-        hashes = hash_contents(self._spark, listing, plan.suspects, max_bytes=max_bytes) if plan.suspects else {}
-        changed = changed_among(plan.suspects, ledger, hashes=hashes)
-        to_extract = sorted([*plan.missing, *changed, *plan.again])
-        leave = {*changed, *plan.again, *(plan.gone if self._policy.prune else ())}
-        stay = ledger[~ledger["track_id"].isin({*to_extract, *leave})]
-        labels_now = self._labels_now(listing, stay, labeller)
-        # Where labels stand in the files, those of files to be extracted are not known yet.
-        compared = compare_rows(listing.files, stay if labeller.reads_files else ledger, labels_now)
-        return _Work(
-            changes=RowChanges(leave=leave, updates=compared.updates_of(stay["track_id"])),
-            to_extract=to_extract,
-            n_new=len(plan.missing),
-            n_changed=len(changed),
-            n_again=len(plan.again),
-            n_gone=0 if self._policy.prune else len(plan.gone),
-            n_lost_labels=compared.count_lost_labels(),
-            has_copies=drops and not plan_copies(ledger, there=listing.files["track_id"]).is_nothing(),
+        return drops and not plan_copies(self._store.read_tracks(), source.rows).isEmpty()
+
+    def _plan(self, source: Source) -> WorkPlan:
+        reads_files = self._settings.labels.source == "tags"
+        is_labelled = self._output.labels_from == self._settings.labels.source
+        return plan_work(
+            source.rows,
+            self._store.read_tracks(),
+            retry_failed=self._policy.retry_failed,
+            drop_copies=self._settings.duplicates == "drop",
+            keeps_labels=reads_files and is_labelled,
+            hash_files=self._hash_files,
+            read_labels=self._read_labels if reads_files and not is_labelled else None,
+            stage=self._scratch.stage,
         )
 
-    def _labels_now(
-        self, listing: AudioListing, stay: pd.DataFrame, labeller: Labeller
-    ) -> Callable[[str], TrackLabels]:
-        """The labels that rows of unchanged files should have."""
-        if not labeller.reads_files:
-            return labeller.labels_of
-        if self._output.labels_from == labeller.source:  # then they have them
-            rows = zip(stay["track_id"], *(stay[name] for name in LABEL_COLUMNS), strict=True)
-            known = {
-                track_id: TrackLabels(genre=genre, artist=artist, split=split)
-                for track_id, genre, artist, split in rows
-            }
-        else:
-            self._report(f"reading the tags of {len(stay)} files, whose labels are from elsewhere")
-            max_bytes = self._settings.max_bytes
-            known = read_file_labels(
-                self._spark, listing, stay["track_id"].tolist(), labeller=labeller, max_bytes=max_bytes
-            )
-        return lambda track_id: known.get(track_id, TrackLabels())
+    def _hash_files(self, rows: DataFrame, n_rows: int) -> DataFrame:
+        return self._read(rows, "suspects", hash_file, HASH_SCHEMA, n_rows=n_rows)
 
-    def _do(self, work: _Work, listing: AudioListing, labeller: Labeller, ledger: pd.DataFrame) -> None:
+    def _read_labels(self, rows: DataFrame, n_rows: int) -> DataFrame:
+        if n_rows:
+            self._report(f"reading the tags of {n_rows} files, whose labels are from elsewhere")
+        return self._read(rows, "tags", read_file_tags, TAG_SCHEMA, n_rows=n_rows)
+
+    def _do(self, plan: WorkPlan, source: Source) -> None:
+        removed = (*TO_EXTRACT[1:], *(("gone",) if self._policy.prune else ()))
+        if plan.count(*TO_UPDATE, *removed):
+            update_tracks(self._store, plan.rows.where(plan.rows["state"].isin(*TO_UPDATE, *removed)))
+        self._output.mark_labelled()
         writer = OutcomeWriter(
             settings=self._settings,
             networks=ship_networks(self._spark, self._networks),
-            fingerprint=self._extraction.fingerprint,
-            labeller=self._spark.sparkContext.broadcast(labeller),
+            fingerprint=self._output.extraction.fingerprint,
             progress=ExtractProgress(self._spark.sparkContext),
         )
-        rewrite_shards(self._spark, self._store, ledger, work.changes)
-        self._output.mark_labelled()
-        n_files = len(work.to_extract)
+        n_files = plan.count(*TO_EXTRACT)
         with writer.progress.shown(n_files=n_files) if n_files else contextlib.nullcontext():
-            self._extract(listing, work.to_extract, writer)
+            if n_files:
+                self._extract(plan.rows.where(plan.rows["state"].isin(*TO_EXTRACT)), n_files, writer)
             if self._settings.duplicates == "drop":
-                self._settle_copies(listing, writer)
+                self._settle_copies(source, writer)
 
-    def _extract(self, listing: AudioListing, track_ids: list[str], writer: OutcomeWriter) -> None:
-        n_cores = count_cores(self._spark)
-        limits = shard_limits(self._settings, n_cores=n_cores)
-        files = listing.files.set_index("track_id").loc[track_ids]
-        segment_bytes = sum(4 * spec["shape"][0] * spec["shape"][1] for spec in self._extraction.features.values())
-        revision = self._store.next_shard()
-        for some in cut_into_shards(track_ids, files["size_bytes"].tolist(), limits=limits):
-            with extracted(self._spark, listing, some, writer=writer, report=self._report) as rows:
-                n_bytes = segment_bytes * rows.n_segments
-                self._store.commit(revision, tracks=rows.tracks, segments=rows.segments, segment_bytes=n_bytes)
-            revision = revision.next_shard()
+    def _extract(self, rows: DataFrame, n_rows: int, writer: OutcomeWriter) -> None:
+        limits = _shard_limits(self._settings, n_cores=count_cores(self._spark))
+        for files in self._scratch.in_stretches(rows, "to-extract", n_rows=n_rows):
+            sizes = [file.size_bytes or 0 for file in files]
+            for some in cut_into_shards(files, sizes, limits=limits):
+                self._extract_shard(some, writer)
 
-    def _settle_copies(self, listing: AudioListing, writer: OutcomeWriter) -> None:
+    def _extract_shard(self, files: Sequence[SourceFile], writer: OutcomeWriter) -> None:
+        segment_bytes = sum(
+            4 * spec["shape"][0] * spec["shape"][1] for spec in self._output.extraction.features.values()
+        )
+        with self._extracted(files, writer) as (outcomes, n_rows):
+            tracks = outcomes.where("track is not null").select("track.*")
+            if any(file.native is None for file in files):
+                tracks = tracks.unionByName(self._unread(files, tracks, writer))
+            segments = outcomes.where("segment is not null").select("segment.*")
+            # A row of outcomes is a track or a segment: the segments need not be counted by a job of their own.
+            n_bytes = segment_bytes * (n_rows - len(files))
+            self._store.commit(tracks=tracks, segments=segments, segment_bytes=n_bytes)
+
+    @contextlib.contextmanager
+    def _extracted(self, files: Sequence[SourceFile], writer: OutcomeWriter) -> Iterator[tuple[DataFrame, int]]:
+        """Outcomes of files, and how many rows they are; they are there for as long as the block.
+
+        Decoding is the expensive part and both tables need it, so they are kept on the executors' disks. Where a
+        worker is lost again and again, so that Spark gives up, all is done once more with care: every decoder
+        proves itself on a file in a process of its own, and the file that kills it fails alone.
+        """
+        schema, limit = outcome_schema(self._settings.features), self._settings.max_bytes
+        outcomes = map_files(self._spark, files, writer, schema, max_bytes=limit).persist(StorageLevel.DISK_ONLY)
+        try:
+            try:
+                n_rows = outcomes.count()
+            except Exception as exc:
+                if writer.is_careful or not any(sign in str(exc) for sign in _WORKER_LOST):
+                    raise
+            else:
+                yield outcomes, n_rows
+                return
+        finally:
+            outcomes.unpersist()
+        self._report("a worker was lost several times over the same files: trying them one by one, each with care")
+        with self._extracted(files, replace(writer, is_careful=True)) as found:
+            yield found
+
+    def _unread(self, files: Sequence[SourceFile], tracks: DataFrame, writer: OutcomeWriter) -> DataFrame:
+        """Rows of the files that gave none, as the storage did not give their content."""
+        read = {row["track_id"] for row in tracks.select("track_id").collect()}
+        batches = [batch for file in files if file.track_id not in read for batch in writer(file, None, None)]
+        rows = [row["track"] for batch in batches for row in batch.to_pylist()]
+        return self._spark.createDataFrame(rows, tracks.schema)
+
+    def _settle_copies(self, source: Source, writer: OutcomeWriter) -> None:
         """Leave out all copies; what is none any more is extracted, and may have copies in its turn."""
         while True:
-            ledger = self._store.read_ledger()
-            copies = plan_copies(ledger, there=listing.files["track_id"])
-            if copies.is_nothing():
+            copies = self._scratch.stage(plan_copies(self._store.read_tracks(), source.rows), "copies")
+            if copies.isEmpty():
                 return
-            changes = RowChanges(leave=copies.to_extract, originals=copies.originals)
-            rewrite_shards(self._spark, self._store, ledger, changes)
-            self._extract(listing, copies.to_extract, writer)
+            leave_out_copies(self._store, copies)
+            firsts = source.rows.join(copies.where("original is null"), "track_id", "left_semi")
+            if n_firsts := firsts.count():
+                self._extract(firsts, n_firsts, writer)
+
+
+def _shard_limits(settings: ExtractSettings, *, n_cores: int) -> ShardLimits:
+    """What is committed together."""
+    return ShardLimits(
+        n_files=settings.shard_files or max(_MIN_SHARD_FILES, _SHARD_FILES_A_CORE * n_cores),
+        n_bytes=max(_MIN_SHARD_BYTES, _SHARD_BYTES_A_CORE * n_cores),
+    )

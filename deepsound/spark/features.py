@@ -1,12 +1,9 @@
 """A FEATURES folder opened by Spark, its rows held against ``extract.json`` and against each other."""
 
 import contextlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
@@ -24,9 +21,9 @@ from deepsound.data.contract import (
     describe_wrong_segments,
     parse_summary,
 )
-from deepsound.errors import InputError, SchemaMismatchError, first_line
+from deepsound.errors import InputError, SchemaMismatchError
 from deepsound.spark.hadoop import HadoopPath
-from deepsound.spark.tables import read_table
+from deepsound.spark.tables import read_table, table_errors
 
 _TRACK_COLUMNS = ("track_id", "status", "error_code", "genre", "n_segments")
 # More segments than any track has; a list of their numbers is made for each track.
@@ -90,10 +87,10 @@ def read_features(spark: SparkSession, path: str) -> FeatureFrames:
     file = folder.child(SUMMARY_NAME)
     text = file.read_text()
     summary = parse_summary(text, where=path)
-    with _table_errors(path):
+    with table_errors(f"cannot read the tables of {path}", kind=SchemaMismatchError):
         tracks, segments = (read_table(spark, folder.child(name).uri) for name in ("tracks", "segments"))
     frames = FeatureFrames(summary=summary, tracks=tracks, segments=segments, where=path, file=file, text=text)
-    with frames.unchanged(), _table_errors(path):
+    with frames.unchanged(), table_errors(f"cannot read the tables of {path}", kind=SchemaMismatchError):
         _check_schemas(tracks, segments, summary, where=path)
         _check_rows(tracks, segments, summary, where=path)
     return frames
@@ -110,7 +107,7 @@ def read_fingerprints(spark: SparkSession, folder: HadoopPath) -> set[str | None
     tracks = folder.child("tracks")
     if not tracks.is_folder() or not any(name.endswith(".parquet") for name in tracks.names()):
         return set()
-    with _table_errors(folder.uri):
+    with table_errors(f"cannot read the tables of {folder.uri}", kind=SchemaMismatchError):
         rows = read_table(spark, tracks.uri)
         if "fingerprint" not in rows.columns:
             return {None}
@@ -197,15 +194,3 @@ def _check_each_track(tracks: DataFrame, segments: DataFrame, *, where: str) -> 
     if row is not None:
         counts = {name: int(row[name]) for name in ("n", "n_distinct", "n_expected")}
         raise SchemaMismatchError(describe_wrong_segments(where, row["track_id"], **counts))
-
-
-@contextlib.contextmanager
-def _table_errors(path: str) -> Iterator[None]:
-    """Turn what Spark says of a table that it cannot read into one line."""
-    try:
-        yield
-    except (PySparkException, Py4JJavaError) as exc:
-        # Of an error in Java, the line that says it comes second.
-        said = re.search(r"\[[A-Z0-9_.]+\] [^\n]+", str(exc))
-        detail = said[0][:300] if said else first_line(exc)
-        raise SchemaMismatchError(f"cannot read the tables of {path}: {detail}") from exc

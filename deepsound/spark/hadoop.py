@@ -4,21 +4,27 @@ pyspark offers no public API for single files, so this module goes through its g
 """
 
 import contextlib
+import pathlib
 import re
+import tempfile
 import time
+import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from py4j.java_gateway import is_instance_of
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import IllegalArgumentException
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from deepsound.errors import InputError, OutputError
 from deepsound.spark.engine_errors import find_io_error
 
 # What a file is called until it is whole: its own name, a word of its writer, and this.
 PART = ".part"
+_PARQUET_MAGIC = b"PAR1"
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 
 
@@ -32,7 +38,7 @@ class HadoopPath:
     """
 
     def __init__(self, spark: SparkSession, path: str) -> None:
-        self._spark = spark
+        self.spark = spark
         if not path.isascii() and any("\ud800" <= char <= "\udfff" for char in path):
             raise InputError(f"the name {path!a} is not written in UTF-8, so that Java cannot open it; rename it")
         context: Any = spark.sparkContext
@@ -59,13 +65,23 @@ class HadoopPath:
 
     def child(self, name: str) -> "HadoopPath":
         """The entry ``name`` of this folder."""
-        return HadoopPath(self._spark, f"{self.uri}/{name}")
+        return HadoopPath(self.spark, f"{self.uri}/{name}")
 
     @property
     def parent(self) -> "HadoopPath | None":
         """The folder this lies in; None for a root."""
         parent = self._path.getParent()
-        return None if parent is None else HadoopPath(self._spark, parent.toString())
+        return None if parent is None else HadoopPath(self.spark, parent.toString())
+
+    @property
+    def is_on_this_machine(self) -> bool:
+        """Whether the path is of the file system that is mounted where driver and workers run."""
+        return self.uri.startswith("file:")
+
+    @property
+    def local_path(self) -> pathlib.Path:
+        """The path as Python opens it, where :attr:`is_on_this_machine`."""
+        return pathlib.Path(self.uri.removeprefix("file:") or "/")
 
     def exists(self) -> bool:
         """Whether there is a file or folder."""
@@ -122,6 +138,28 @@ class HadoopPath:
             if not self._file_system.rename(self._path, target._path):
                 raise OutputError(f"cannot move {self.uri} to {target.uri}: is the target already there?")
 
+    def replace(self, target: "HadoopPath") -> None:
+        """Give this file the place of another, in one step where the file system has such a thing.
+
+        Raises
+        ------
+        OutputError
+            If the file system refuses.
+        """
+        with storage_errors(f"cannot write {target.uri}"):
+            target._replace_by(self)
+
+    @contextlib.contextmanager
+    def on_this_machine(self) -> Iterator[pathlib.Path]:
+        """The file on a disk of the driver: itself, or for the length of the block a copy."""
+        if self.is_on_this_machine:
+            yield self.local_path
+            return
+        with tempfile.TemporaryDirectory(prefix="deepsound-") as folder:
+            copy = HadoopPath(self.spark, f"file:{folder}").child("copy")
+            self.copy_to(copy)
+            yield pathlib.Path(folder, "copy")
+
     def read_text(self) -> str:
         """The whole file as UTF-8 text.
 
@@ -140,6 +178,15 @@ class HadoopPath:
             detail = _java_message(exc) if isinstance(exc, Py4JJavaError) else str(exc)
             raise InputError(f"cannot read {self.uri}: {detail}") from exc
 
+    def read_tail(self, n_bytes: int) -> bytes:
+        """The last bytes of the file, fewer where it is shorter."""
+        stream = self._plain_file_system().open(self._path)
+        try:
+            stream.seek(max(0, self.size_bytes() - n_bytes))
+            return bytes(self._jvm.org.apache.commons.io.IOUtils.toByteArray(stream))
+        finally:
+            stream.close()
+
     def write_text(self, text: str) -> None:
         """Write UTF-8 text: first beside its place, then moved over what is there.
 
@@ -151,13 +198,13 @@ class HadoopPath:
         OutputError
             If it cannot be written.
         """
-        part = HadoopPath(self._spark, f"{self.uri}.{time.time_ns()}{PART}")
+        part = HadoopPath(self.spark, f"{self.uri}.{time.time_ns()}{PART}")
         with storage_errors(f"cannot write {self.uri}"):
             if self.is_folder():
                 raise OutputError(f"cannot write {self.uri}: a folder of this name is in the way")
             try:
                 part._fill(text)
-                self._replace_by(part, text)
+                self._replace_by(part)
             except Exception:
                 part.delete()
                 raise
@@ -169,8 +216,8 @@ class HadoopPath:
         finally:
             stream.close()
 
-    def _replace_by(self, part: "HadoopPath", text: str) -> None:
-        """Give the file beside this one, which holds the text, its name; in one step where that can be had."""
+    def _replace_by(self, part: "HadoopPath") -> None:
+        """Give another file of the file system the name of this one; in one step where that can be had."""
         hadoop = self._jvm.org.apache.hadoop.fs
         plain = self._plain_file_system()
         if plain is not self._file_system:
@@ -183,8 +230,8 @@ class HadoopPath:
             context = hadoop.FileContext.getFileContext(self._path.toUri(), self._file_system.getConf())
         except Py4JJavaError:
             # A store that has no such thing: most give a file its name when it is complete.
-            self._fill(text)
-            part.delete()
+            self.delete()
+            part.move_to(self)
             return
         overwrite = self._gateway.new_array(hadoop.Options.Rename, 1)
         overwrite[0] = hadoop.Options.Rename.OVERWRITE
@@ -194,6 +241,26 @@ class HadoopPath:
         """The file system; that of this machine without the checksums, which are files of their own."""
         is_local = is_instance_of(self._gateway, self._file_system, "org.apache.hadoop.fs.LocalFileSystem")
         return self._file_system.getRawFileSystem() if is_local else self._file_system
+
+
+def list_input_files(scan: DataFrame) -> list[str]:
+    """The paths of the files behind a DataFrame, those without a byte too, as ``binaryFile`` writes them."""
+    # In one piece: py4j fetches the entries of a Java array one by one, which takes minutes for a million.
+    jvm: Any = scan.sparkSession.sparkContext._jvm
+    joined = str(jvm.org.apache.hadoop.util.StringUtils.join("\0", scan._jdf.inputFiles()))
+    return [plain_path(uri) for uri in joined.split("\0")] if joined else []
+
+
+def plain_path(uri: str) -> str:
+    """The path as ``binaryFile`` writes it: not percent-encoded, and ``file:/`` with one slash."""
+    path = urllib.parse.unquote(uri)
+    return path.replace("file:///", "file:/", 1) if path.startswith("file:///") else path
+
+
+def read_parquet_schema(file: HadoopPath) -> pa.Schema:
+    """The schema that stands at the end of a Parquet file, with what its writer added; no more of it is read."""
+    n_bytes = int.from_bytes(file.read_tail(8)[:4], "little")
+    return pq.read_schema(pa.BufferReader(_PARQUET_MAGIC + file.read_tail(n_bytes + 8)))
 
 
 @contextlib.contextmanager

@@ -53,20 +53,42 @@ class OutputFolder:
     ----------
     labels_from : str or None
         Where the labels of all rows are from: this run's ``labels.from``, or None until it has seen to that.
+    was_cut_off : bool
+        Whether a run before this one did not come to its end.
     """
 
     def __init__(self, path: HadoopPath, extraction: Extraction) -> None:
         self.path = path
         self.extraction = extraction
+        self._was_there = path.exists()
         # Rows of another source, and of a run cut off between two, will get new labels; if that is cut off, too,
         # the next run must not take them for either.
         self.labels_from = extraction.label_source if _are_labelled(path, extraction) else None
+        self.was_cut_off = path.child(STATE).exists()
         self._lease = Lease(path, STATE, work="extraction")
 
     @property
     def staging(self) -> HadoopPath:
         """Where this run, and no other, puts what is not finished yet."""
         return self.path.child(STAGING).child(self._lease.token)
+
+    def clear(self) -> None:
+        """Remove an extraction. Cut off here, it has not finished, and is still of its old fingerprint."""
+        if self.path.child(SUMMARY).exists() and not self.path.child(STATE).exists():
+            self.path.child(SUMMARY).move_to(self.path.child(STATE))
+        for name in (SUMMARY, *TABLES, STATE):
+            self.path.child(name).delete()
+        self.labels_from = self.extraction.label_source
+        self.was_cut_off = False
+
+    def abandon(self) -> None:
+        """Leave the folder as it was found, before anything of this run counted."""
+        self.staging.delete()
+        staging = self.path.child(STAGING)
+        if staging.exists() and not staging.names():
+            staging.delete()
+        if not self._was_there and self.path.exists() and not self.path.names():
+            self.path.delete()
 
     def begin(self) -> None:
         """Say that this run is at work here; from now on any run before it may write no more."""
@@ -110,7 +132,7 @@ def open_output(
     spark: SparkSession,
     output_path: str,
     *,
-    root: HadoopPath,
+    input_path: str,
     extraction: Extraction,
     overwrite: bool,
     report: Callable[[str], None],
@@ -120,7 +142,7 @@ def open_output(
     Parameters
     ----------
     overwrite : bool
-        Whether an earlier extraction of another definition makes way, with all that it wrote.
+        Whether an earlier extraction may be of another definition, as it is going to make way.
     report : callable
         Gets the settings side by side, a line each, where they differ.
 
@@ -132,24 +154,14 @@ def open_output(
         It holds rows that cannot be read.
     """
     path = HadoopPath(spark, output_path)
-    if path.uri == root.uri:
+    if path.uri == HadoopPath(spark, input_path).uri:
         raise OutputError(f"the output {output_path} is the input folder; give features a folder of their own")
     if path.exists():
         check_holds_only(path, _OURS, output_path=output_path)
-        if overwrite:
-            _remove_all(path)
-        else:
+        if not overwrite:
             _check_same(path, output_path, extraction, report)
             _check_rows(spark, path, output_path, extraction)
     return OutputFolder(path, extraction)
-
-
-def _remove_all(path: HadoopPath) -> None:
-    """Remove an extraction. Cut off here, it is one that has not finished, and still of its old fingerprint."""
-    if path.child(SUMMARY).exists() and not path.child(STATE).exists():
-        path.child(SUMMARY).move_to(path.child(STATE))
-    for name in (SUMMARY, *TABLES, STAGING, STATE):
-        path.child(name).delete()
 
 
 def _check_same(path: HadoopPath, output_path: str, extraction: Extraction, report: Callable[[str], None]) -> None:

@@ -33,8 +33,27 @@ SEGMENT_KEY_FIELDS = [
     pa.field("segment_index", _COUNT),
     pa.field("start_s", _NUMBER),
     pa.field("duration_s", _NUMBER),
+]
+
+# An input of an extraction, wherever it is from. What is unknown before its content is read is null.
+LISTING_FIELDS = [
+    pa.field("track_id", _TEXT),
+    pa.field("path", _TEXT),
+    pa.field("size_bytes", pa.int64()),
+    pa.field("modified_ms", pa.int64()),
+    # The path for open(), where the workers have the file system mounted.
+    pa.field("native", pa.binary()),
+    # Of a content that is but a part of a file: that file, and where it stands there. In a tar that is a byte, in
+    # a Parquet table a row, and the name of the column follows behind a '#'.
+    pa.field("container", _TEXT),
+    pa.field("offset", pa.int64()),
+    # Why it cannot be read, as is known from the listing already.
+    pa.field("problem", _TEXT),
     *LABEL_FIELDS,
 ]
+
+
+TRACKS_SCHEMA = pa.schema(TRACK_FIELDS)
 
 
 def segment_fields(features: tuple[str, ...]) -> list[pa.Field]:

@@ -20,7 +20,7 @@ from deepsound.spark.hadoop import HadoopPath
 
 NetworkPreparer = Callable[[ExtractSettings], tuple[NetworkFile, ...]]
 # Settings of a model's extraction that are not those of the numbers in its feature.
-_NOT_COMPARED = ("features", "network", "labels", "duplicates", "shard_files", "max_failure_fraction")
+_NOT_COMPARED = ("features", "network", "source", "labels", "duplicates", "shard_files", "max_failure_fraction")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +111,7 @@ def own_settings(models: Sequence[NamedModel], settings: ScoreSettings) -> Extra
     features = list(dict.fromkeys(model.bundle.feature for model in models))
     own = {**first.bundle.extract_settings, "features": features, "labels": to_plain(labels)}
     own["duplicates"] = "keep"  # whoever asks for a score gets one
+    own["source"] = {}
     network = next((m.bundle.extract_settings["network"] for m in models if m.bundle.network), None)
     if (settings.network or network) is not None:
         own["network"] = settings.network or network

@@ -35,6 +35,15 @@ def count_cores(spark: SparkSession) -> int:
     return max(1, spark.sparkContext.defaultParallelism)
 
 
+def check_is_classic(spark: SparkSession, *, work: str) -> None:
+    """Refuse a Spark Connect session for work that reaches into Spark's Java. Raises EngineError."""
+    if not hasattr(spark, "_jsc"):
+        raise EngineError(
+            f"{work} moves files through Spark's own Java, which a Spark Connect session does not reach; run it "
+            "with spark-submit or on a classic session. Features are scored on Connect by deepsound.genre_udf"
+        )
+
+
 @contextlib.contextmanager
 def open_session(app_name: str) -> Iterator[SparkSession]:
     """A session for the length of one job.

@@ -1,11 +1,16 @@
 """Tables and files as Spark reads and writes them here: by their literal names, whatever the session is set to."""
 
+import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
+
+from deepsound.errors import DeepsoundError, first_line
 
 # What makes Spark take a path for a pattern.
 _SPECIAL = re.compile(r"[\\{}\[\]*?]")
@@ -14,12 +19,23 @@ _SPECIAL = re.compile(r"[\\{}\[\]*?]")
 def read_table(spark: SparkSession, *paths: str, schema: StructType | None = None, **options: Any) -> DataFrame:
     """The rows of Parquet files or folders; a file that is damaged or gone is an error, never fewer rows."""
     reader = spark.read.options(ignoreCorruptFiles="false", ignoreMissingFiles="false", **options)
-    return (reader if schema is None else reader.schema(schema)).parquet(*map(_as_pattern, paths))
+    return (reader if schema is None else reader.schema(schema)).parquet(*map(as_pattern, paths))
 
 
 def read_files(spark: SparkSession, paths: Iterable[str], **options: Any) -> DataFrame:
     """Whole files, or all of folders: path, modificationTime, length, content."""
-    return spark.read.format("binaryFile").options(**options).load([_as_pattern(path) for path in paths])
+    return spark.read.format("binaryFile").options(**options).load([as_pattern(path) for path in paths])
+
+
+@contextlib.contextmanager
+def table_errors(what: str, *, kind: type[DeepsoundError]) -> Iterator[None]:
+    """Turn what Spark says of a table that it cannot read into one line, which begins with ``what``."""
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as exc:
+        # Of an error in Java, the line that says it comes second.
+        said = re.search(r"\[[A-Z0-9_.]+\] [^\n]+", str(exc))
+        raise kind(f"{what}: {said[0][:300] if said else first_line(exc)}") from exc
 
 
 def write_table(rows: DataFrame, path: str) -> None:
@@ -27,7 +43,7 @@ def write_table(rows: DataFrame, path: str) -> None:
     rows.write.mode("overwrite").option("maxRecordsPerFile", 0).parquet(path)
 
 
-def _as_pattern(path: str) -> str:
+def as_pattern(path: str) -> str:
     """The pattern that a path alone fits: a folder may be called 'live [1999]'.
 
     Spark can be told to take paths as they are, by ``__globPaths__``; but of n paths it then reads all n once for

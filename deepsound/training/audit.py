@@ -15,9 +15,8 @@ def audit_split(
     *,
     segments: SegmentTable,
     splits: Mapping[str, str],
-    given_splits: Mapping[str, frozenset[str]],
 ) -> LeakAudit:
-    """What stands on both sides of a split: tracks, contents, artists, near-duplicates.
+    """What stands on both sides of a split: contents, artists, near-duplicates.
 
     Near-duplicates are looked for among all tracks that have segments: the more there are, the better is known
     how far apart different recordings lie.
@@ -28,8 +27,6 @@ def audit_split(
         Rows of ``tracks/``.
     splits : mapping
         track_id to split.
-    given_splits : mapping
-        track_id to all the splits that its rows name; see :func:`~deepsound.data.store.read_given_splits`.
     """
     track_ids, track_indices = np.unique(segments.track_ids.astype(str), return_inverse=True)
     by_id = {str(row["track_id"]): row for row in rows}
@@ -38,7 +35,6 @@ def audit_split(
             track_id=track_id,
             artist=by_id[track_id]["artist"] if track_id in by_id else None,
             content_sha256=by_id[track_id]["content_sha256"] if track_id in by_id else None,
-            given_splits=given_splits.get(track_id, frozenset()),
         )
         for track_id in track_ids.tolist()
     ]

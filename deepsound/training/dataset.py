@@ -15,7 +15,6 @@ from deepsound.data.split_files import match_split_lists, read_split_list
 from deepsound.data.splits import split_tracks
 from deepsound.data.store import (
     SegmentTable,
-    read_given_splits,
     read_segments,
     read_summary,
     read_tracks,
@@ -186,8 +185,7 @@ def load_dataset(
         rows = _split_by_lists(rows, settings.split_lists, report)
     splits = split_tracks([_labelled(row) for row in rows], settings=settings.split, seed=settings.seed)
     segments = read_segments(features, feature=settings.feature)
-    given_splits = {} if settings.split_lists else read_given_splits(features)
-    audit = audit_split(readable, segments=segments, splits=splits, given_splits=given_splits)
+    audit = audit_split(readable, segments=segments, splits=splits)
     refuse_leaks(audit.leaks, is_allowed=settings.allow_leaks, report=report)
     rows = [row for row in rows if row["track_id"] in splits]
     sizes = _sizes_of_groups(rows)

@@ -170,7 +170,7 @@ def _audit_folds(dataset: Dataset, settings: TrainSettings, report: Report) -> N
         return
     folds = grouped_folds(dataset.tracks, n_folds=settings.folds, by=settings.split.by, seed=settings.seed)
     places = {track_id: f"fold {fold + 1}" for track_id, fold in folds.items()}
-    leaks = [leak for leak in dataset.audit.across(places) if leak.reason != "track"]
+    leaks = dataset.audit.across(places)
     refuse_leaks(leaks, is_allowed=settings.allow_leaks, report=report)
 
 

@@ -2,13 +2,14 @@
 
 import sys
 
-from tests.bench import coverage, doctor, extraction, growth, memory, networks, scoring
+from tests.bench import coverage, doctor, extraction, growth, memory, networks, planning, scoring
 
 _BENCHES = {
     "networks": networks.run,
     "extraction": extraction.run,
     "growth": growth.run,
     "memory": memory.run,
+    "planning": planning.run,
     "doctor": doctor.run,
     "scoring": scoring.run,
     "coverage": coverage.run,

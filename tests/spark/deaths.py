@@ -9,7 +9,7 @@ class _Killed(BaseException):
     """What a kill would do: nothing behind it is run."""
 
 
-def outlives(n, run, *args, changes=("move_to", "write_text", "delete"), **kwargs):
+def outlives(n, run, *args, changes=("move_to", "replace", "write_text", "delete"), **kwargs):
     """Run something that dies right behind its n-th change of the storage; whether it was over before."""
     n_changes = iter(range(1, 10_000))
 

@@ -14,12 +14,12 @@ from deepsound.config import ExtractSettings, LabelSettings
 from deepsound.errors import InputError, LabelError, OutputError, TooManyFailuresError, UnknownFeatureError
 from deepsound.features.registry import load_extractors
 from deepsound.features.track import extract_track
-from deepsound.spark import inputs as inputs_module
+from deepsound.spark import extract as extract_module
+from deepsound.spark.contents import SourceFile, deal_by_size
 from deepsound.spark.extract import extract
-from deepsound.spark.inputs import list_audio
-from deepsound.spark.outcomes import OutcomeWriter, SourceFile
+from deepsound.spark.outcomes import OutcomeWriter
 from deepsound.spark.schemas import TRACK_FIELDS, segment_fields
-from deepsound.spark.shard_job import deal_by_size
+from deepsound.spark.sources import open_source
 
 SETTINGS = ExtractSettings(segment_s=1.0, max_bytes=400_000)
 
@@ -139,12 +139,12 @@ def test_a_file_that_disappears_after_listing_is_a_failed_row(spark, music, tmp_
     root = tmp_path / "music"
     shutil.copytree(music / "high", root / "high")
 
-    def list_then_lose(*args):
-        listing = list_audio(*args)
+    def list_then_lose(*args, **kwargs):
+        listing = open_source(*args, **kwargs)
         (root / "high" / "high.00003.wav").unlink()
         return listing
 
-    monkeypatch.setattr(inputs_module, "list_audio", list_then_lose)
+    monkeypatch.setattr(extract_module, "open_source", list_then_lose)
     extract(spark, str(root), str(tmp_path / "f"), settings=ExtractSettings(segment_s=1.0), report=silent)
     rows = {r["track_id"]: r for r in pq.read_table(tmp_path / "f" / "tracks").to_pylist()}
     assert len(rows) == 8

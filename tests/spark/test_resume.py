@@ -5,6 +5,7 @@ import os
 import shutil
 from dataclasses import replace
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
@@ -136,6 +137,7 @@ def test_a_file_that_is_gone_keeps_its_row_until_pruned(run, collection, tmp_pat
 def test_new_labels_need_no_new_extraction(run, collection, tmp_path):
     output = tmp_path / "f"
     run(output)
+    segments = {path: path.stat().st_mtime_ns for path in (output / "segments").glob("*.parquet")}
     table = collection / "labels.csv"
     table.write_text("path,genre,artist,split\nhigh/high.wav,treble,,train\nlow/low.wav,low,Bass & Sons,test\n")
     relabelled = replace(SETTINGS, labels=LabelSettings(source="csv", csv=str(table)))
@@ -145,7 +147,8 @@ def test_new_labels_need_no_new_extraction(run, collection, tmp_path):
     assert "1 files left out: 1 .csv (e.g. 'labels.csv')" in said
     assert "labels that stood there before and are lost, as there are no new ones: genre of 2 tracks" in said
     check_whole(output, run, tmp_path, relabelled)
-    assert {row["genre"] for row in rows_of(output)["segments"]} == {"treble", "low", None}
+    assert {row["genre"] for row in rows_of(output)["tracks"]} == {"treble", "low", None}
+    assert {path: path.stat().st_mtime_ns for path in (output / "segments").glob("*.parquet")} == segments
 
 
 def test_a_label_csv_that_labels_nothing_is_refused_before_anything_is_written(run, collection, tmp_path):
@@ -167,22 +170,46 @@ def test_a_label_csv_that_labels_nothing_is_refused_before_anything_is_written(r
     assert not fresh.exists()
 
 
-def test_of_two_revisions_the_later_counts(run, collection, tmp_path):
-    """As a run leaves them that is killed between the commit of the one and the removal of the other."""
-    output, before = tmp_path / "f", tmp_path / "before"
+def as_first_edition(output):
+    """Files as the first edition wrote them: labels in every segment, a number for each writing."""
+    labels = {row["track_id"]: row for row in pq.read_table(output / "tracks").to_pylist()}
+    for file in [*output.rglob("*/shard-*.parquet")]:
+        first, shard, *part = file.name.removesuffix(".parquet").split("-")
+        table = pq.read_table(file)
+        if file.parent.name == "segments":
+            for name in ("genre", "artist", "split"):
+                values = [labels[track_id][name] for track_id in table["track_id"].to_pylist()]
+                table = table.append_column(name, pa.array(values, pa.string()))
+        for number in (1, 2):
+            pq.write_table(table, file.with_name("-".join([first, shard, f"r{number}", *part]) + ".parquet"))
+        file.unlink()
+    for old in output.glob("*/*-r1*"):
+        # Killed between the commit of the later writing and the removal of the one before, which had no labels.
+        table = pq.read_table(old)
+        nulls = pa.nulls(table.num_rows, pa.string())
+        pq.write_table(table.set_column(table.schema.get_field_index("genre"), "genre", nulls), old)
+
+
+def test_a_folder_of_the_first_edition_is_brought_up_to_date(run, collection, clip, tmp_path):
+    output = tmp_path / "f"
     run(output)
-    shutil.copytree(output, before)
-    (collection / "low").rename(collection / "bass")
-    run(output, prune=True)
-    later = rows_of(output)
-    n_files = len(list(output.rglob("shard-*")))
-    for file in before.rglob("*shard-*"):
-        target = output / file.relative_to(before)
-        assert not target.exists()
-        shutil.copy(file, target)
+    before = rows_of(output)
+    for crc in output.rglob(".*.crc"):
+        crc.unlink()
+    as_first_edition(output)
     assert "nothing to do" in run(output)[1]
-    assert rows_of(output) == later
-    assert len(list(output.rglob("shard-*"))) == n_files
+    assert {file.name.split("-")[2][:2] for file in output.rglob("shard-*")} == {"r2"}
+    assert rows_of(output)["tracks"] == before["tracks"]
+    write_track(collection / "high" / "high.wav", clip("high", 21, duration_s=1.0))
+    (collection / "low" / "low.wav").rename(collection / "noise" / "low.wav")
+    result, _ = run(output, prune=True)
+    assert (result.n_extracted, result.n_tracks) == (2, 4)
+    rows = rows_of(output)
+    for row in rows["segments"]:
+        for name in ("genre", "artist", "split"):
+            row.pop(name, None)
+    run(tmp_path / "undisturbed")
+    assert rows == rows_of(tmp_path / "undisturbed")
 
 
 def test_copies_change_places_with_their_originals(run, collection, tmp_path):
@@ -383,7 +410,7 @@ def test_on_a_file_system_that_is_not_mounted(spark, collection, clip, run, tmp_
 def test_what_an_earlier_version_wrote_is_not_mixed_with(run, tmp_path):
     output = tmp_path / "f"
     run(output)
-    for name, old in (("tracks", "shard-00000-r0.parquet"), ("segments", "shard-00000-r0-part-0.parquet")):
+    for name, old in (("tracks", "shard-00000.parquet"), ("segments", "shard-00000-part-0.parquet")):
         (output / name / old).rename(output / name / "part-00000.parquet")
     with pytest.raises(OutputError, match=r"part-00000\.parquet, which this version of extract does not write"):
         run(output)

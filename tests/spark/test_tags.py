@@ -12,6 +12,7 @@ from mutagen.id3 import ID3, TCON, TPE1, TPE2
 from deepsound.config import ExtractSettings, LabelSettings
 from deepsound.spark import extract_job
 from deepsound.spark.extract import extract
+from deepsound.spark.stretches import Scratch
 from tests.spark.deaths import outlives
 
 TAGS = ExtractSettings(segment_s=1.0, max_failure_fraction=1.0, labels=LabelSettings(source="tags"))
@@ -63,8 +64,9 @@ def run(spark, collection):
     return run_once
 
 
-def labels_of(output, table="tracks"):
-    return {row["track_id"]: (row["genre"], row["artist"]) for row in pq.read_table(output / table).to_pylist()}
+def labels_of(output):
+    rows = pq.read_table(output / "tracks").to_pylist()
+    return {row["track_id"]: (row["genre"], row["artist"]) for row in rows}
 
 
 def folder_labels():
@@ -75,10 +77,8 @@ def test_labels_from_tags_stay_with_their_content(run, collection, tmp_path, mon
     output = tmp_path / "f"
     run(output)
     assert labels_of(output) == EXPECTED
-    playable = {name: EXPECTED[name] for name in ("high/a.mp3", "high/b.flac", "low/c.wav")}
-    assert labels_of(output, "segments") == playable
     # A rerun reads no tags again but those of changed content.
-    monkeypatch.setattr(extract_job, "read_file_labels", None)
+    monkeypatch.setattr(extract_job, "read_file_tags", None)
     n_extracted, said = run(output)
     assert (n_extracted, "nothing to do" in said) == (0, True)
     tag_mp3(collection / "high" / "a.mp3", TCON(encoding=3, text="Reggae"))
@@ -94,7 +94,6 @@ def test_labels_are_exchanged_without_a_new_extraction(run, tmp_path):
     assert (n_extracted, labels_of(output)) == (0, EXPECTED)
     assert "reading the tags of 5 files, whose labels are from elsewhere" in said
     assert "4 with new labels" not in said
-    assert labels_of(output, "segments")["high/a.mp3"] == EXPECTED["high/a.mp3"]
     n_extracted, said = run(output, TAGS)
     assert (n_extracted, "reading the tags" in said) == (0, False)
     n_extracted, _ = run(output, FOLDERS)
@@ -107,12 +106,12 @@ def test_killed_between_two_kinds_of_labels(run, tmp_path):
     """At any moment of the exchange of tags for folders: a run with tags then finds tags again."""
     output, n = tmp_path / "f", 1
     run(output)
-    while not outlives(n, run, output, FOLDERS, changes=("move_to", "write_text")):
+    while not outlives(n, run, output, FOLDERS, changes=("replace", "write_text")):
         run(output, TAGS)
         assert labels_of(output) == EXPECTED, n
         n += 1
-    # It begins, moves segments and tracks into place, notes that, and finishes.
-    assert n == 6
+    # It begins, puts the tracks into place, notes that, and finishes.
+    assert n == 5
     assert labels_of(output) == folder_labels()
 
 
@@ -142,12 +141,12 @@ def test_on_a_file_system_that_is_not_mounted(spark, collection, tmp_path):
 def test_a_file_that_cannot_be_read_any_more_has_no_labels(run, collection, tmp_path, monkeypatch):
     output = tmp_path / "f"
     run(output, FOLDERS)
-    listed = extract_job.read_file_labels
+    read = Scratch.read_contents
 
     def lose_one_first(*args, **kwargs):
         (collection / "high" / "b.flac").unlink()
-        return listed(*args, **kwargs)
+        return read(*args, **kwargs)
 
-    monkeypatch.setattr(extract_job, "read_file_labels", lose_one_first)
+    monkeypatch.setattr(Scratch, "read_contents", lose_one_first)
     assert run(output, TAGS)[0] == 0
     assert labels_of(output) == {**EXPECTED, "high/b.flac": (None, None)}

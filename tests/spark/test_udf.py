@@ -96,6 +96,9 @@ import numpy as np
 from pyspark.sql import SparkSession
 from deepsound.models.bundle import read_bundle
 from deepsound.spark import udf
+from deepsound.config import ExtractSettings
+from deepsound.errors import EngineError
+from deepsound.spark.extract import extract
 from deepsound.spark.udf import genre_udf, register_udf
 import pathlib
 
@@ -110,7 +113,11 @@ frame.createOrReplaceTempView("segments")
 by_sql = spark.sql("select i, genre_of(feature) as g from segments order by i").select("i", "g.*").collect()
 scored = frame.withColumn("g", genre_udf(bundle)("feature")).orderBy("i").select("i", "g.*").collect()
 assert by_sql == scored
-print(json.dumps([type(spark).__module__, [row.asDict() for row in scored]]))
+try:
+    extract(spark, "music", "features", settings=ExtractSettings(), report=print)
+except EngineError as exc:
+    refusal = str(exc)
+print(json.dumps([type(spark).__module__, [row.asDict() for row in scored], refusal]))
 spark.stop()
 """
 
@@ -125,8 +132,9 @@ def test_on_spark_connect():
     environment.pop("SPARK_REMOTE", None)
     ended = subprocess.run(script, env=environment, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr[-3000:]
-    module, found = json.loads(ended.stdout.splitlines()[-1])
+    module, found, refusal = json.loads(ended.stdout.splitlines()[-1])
     assert "connect" in module
+    assert refusal.startswith("an extraction moves files through Spark's own Java, which a Spark Connect session")
     bundle = read_bundle(BUNDLE)
     n_values = bundle.head.spec.shape[0] * bundle.head.spec.shape[1]
     values = np.random.default_rng(3).normal(size=(5, n_values)).astype(np.float32)

@@ -6,8 +6,7 @@ import sys
 import pytest
 
 from deepsound.commands import doctor
-from deepsound.doctor import checklist, driver, machine
-from deepsound.doctor.check import Check
+from deepsound.doctor import driver, machine
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +100,7 @@ def test_a_check_that_breaks_is_one_line(capsys, monkeypatch):
     def fail():
         raise ZeroDivisionError("division by\nzero")
 
-    monkeypatch.setattr(checklist, "check_store", fail)
+    monkeypatch.setattr(driver, "check_store", fail)
     code, lines = run(capsys)
     assert code == 2
     assert lines["mlflow"][1].startswith("the check itself broke: ZeroDivisionError: division by zero")
@@ -124,10 +123,9 @@ def test_what_cannot_be_meant_is_refused(capsys, arguments, words):
 
 
 def test_a_master_that_does_not_answer(capsys, monkeypatch):
-    well = Check(status="ok", name="java", found="one")
-    monkeypatch.setattr(driver, "check_java", lambda: well)
+    monkeypatch.setattr(driver, "check_java", lambda: ("ok", "one"))
     # Spark itself would keep trying for a minute; it is not asked.
-    monkeypatch.setitem(sys.modules, "deepsound.commands.doctor_spark", None)
+    monkeypatch.setitem(sys.modules, "deepsound.doctor.executors", None)
     code, lines = run(capsys, "--master", "spark://127.0.0.1:1")
     assert code == 2
     assert lines["master"][0] == "fail"

@@ -8,11 +8,17 @@ import sys
 
 import pytest
 
-from deepsound.data.listing import LeftOut, list_folder
+from deepsound.data.listing import LeftOut, walk_folder
+
+
+def look(root):
+    """The inputs of a folder, by name, and what was left out."""
+    left_out = LeftOut()
+    return sorted(walk_folder(str(root), left_out=left_out), key=lambda file: file.track_id), left_out
 
 
 def names_and_problems(root):
-    return {file.track_id: file.problem for file in list_folder(str(root)).files}
+    return {file.track_id: file.problem for file in look(root)[0]}
 
 
 def put(path, content=b"x"):
@@ -27,7 +33,7 @@ def test_audio_by_name_in_all_folders_with_size_and_time(tmp_path):
     for name in ("cover.jpg", "wav", "_hidden.wav", ".hidden.wav", "_folder/x.wav", ".folder/x.wav"):
         put(tmp_path / name)
     os.utime(tmp_path / "b" / "two.MP3", ns=(0, 1_234_567_891_234_567))
-    one, two = list_folder(str(tmp_path)).files
+    one, two = look(tmp_path)[0]
     assert (one.track_id, two.track_id) == ("a/deep/one.flac", "b/two.MP3")
     assert (two.size_bytes, two.modified_ms, two.problem) == (5, 1_234_567_891, None)
     assert os.fsdecode(two.native) == str(tmp_path / "b" / "two.MP3")
@@ -66,15 +72,15 @@ def test_names_of_every_kind(tmp_path):
     raw = os.fsencode(tmp_path) + b"/latin-\xe9.wav"
     with pathlib.Path(os.fsdecode(raw)).open("wb"):
         pass
-    files = {file.track_id: file.native for file in list_folder(str(tmp_path)).files}
+    files = {file.track_id: file.native for file in look(tmp_path)[0]}
     assert set(files) == {*names, "latin-\\xe9.wav"}
     assert files["latin-\\xe9.wav"] == raw
 
 
 _LIST = """
 import sys
-from deepsound.data.listing import list_folder
-for file in list_folder(sys.argv[1]).files:
+from deepsound.data.listing import LeftOut, walk_folder
+for file in sorted(walk_folder(sys.argv[1], left_out=LeftOut()), key=lambda file: file.track_id):
     print(file.track_id, "|", file.problem)
 """
 
@@ -100,7 +106,7 @@ def test_a_folder_that_may_not_be_entered_is_seen(tmp_path):
 
 def test_a_root_that_cannot_be_listed_is_an_error(tmp_path):
     with pytest.raises(OSError, match="No such file"):
-        list_folder(str(tmp_path / "none"))
+        look(tmp_path / "none")
 
 
 def test_what_is_left_out_is_counted_by_ending_and_named(tmp_path):
@@ -117,22 +123,21 @@ def test_what_is_left_out_is_counted_by_ending_and_named(tmp_path):
     ):
         put(tmp_path / name)
     (tmp_path / ".self").symlink_to(tmp_path, target_is_directory=True)
-    listing = list_folder(str(tmp_path))
-    assert [file.track_id for file in listing.files] == ["rock/song.wav"]
+    files, left_out = look(tmp_path)
+    assert [file.track_id for file in files] == ["rock/song.wav"]
     counts = {".jpg": 2, "without an ending": 2, ".csv": 1, ".m3u8": 1, "hidden": 7}
-    assert listing.left_out.counts() == counts
-    assert list(listing.left_out.counts()) == ["without an ending", ".jpg", ".csv", ".m3u8", "hidden"]
-    assert listing.left_out.describe() == (
-        "13 files left out: 2 without an ending, 2 .jpg, 1 .csv, 1 .m3u8, 7 hidden "
-        "(e.g. '...And Justice for All/01.flac', 'README')"
+    assert left_out.counts() == counts
+    assert list(left_out.counts()) == ["without an ending", ".jpg", ".csv", ".m3u8", "hidden"]
+    assert left_out.describe() == (
+        "13 files left out: 2 without an ending, 2 .jpg, 1 .csv, 1 .m3u8, 7 hidden (e.g. '_intro.wav', 'README')"
     )
 
 
 def test_a_few_endings_are_told_and_nothing_where_nothing_was_left_out(tmp_path):
     put(tmp_path / "song.wav")
-    assert list_folder(str(tmp_path)).left_out == LeftOut()
+    assert look(tmp_path)[1].counts() == {}
     assert LeftOut().describe() is None
-    many = LeftOut(by_ending={f".e{i}": 9 - i for i in range(8)}, example="a/x.e0")
+    many = LeftOut(f"a/x.e{i}" for i in range(8) for _ in range(9 - i))
     assert many.describe() == "44 files left out: 9 .e0, 8 .e1, 7 .e2, 6 .e3, 5 .e4, 9 others (e.g. 'a/x.e0')"
 
 
@@ -140,15 +145,15 @@ def test_what_a_link_leads_to_in_a_hidden_folder_is_not_left_out(tmp_path):
     put(tmp_path / "_store" / "y.wav")
     put(tmp_path / "_store" / "_deeper" / "z.wav")
     (tmp_path / "link").symlink_to(tmp_path / "_store", target_is_directory=True)
-    listing = list_folder(str(tmp_path))
-    assert [file.track_id for file in listing.files] == ["link/y.wav"]
-    assert listing.left_out == LeftOut(n_hidden=1, hidden_example="link/_deeper/z.wav")
+    files, left_out = look(tmp_path)
+    assert [file.track_id for file in files] == ["link/y.wav"]
+    assert left_out.describe() == "1 files left out: 1 hidden (e.g. 'link/_deeper/z.wav')"
 
 
 def test_two_hundred_folders_deep(tmp_path):
     deep = "/".join(f"folder {i:03d}" for i in range(200))
     put(tmp_path / deep / "x.wav")
     put(tmp_path / ".hidden" / deep / "y.wav")
-    listing = list_folder(str(tmp_path))
-    assert [(file.track_id, file.problem) for file in listing.files] == [(f"{deep}/x.wav", None)]
-    assert listing.left_out.n_hidden == 1
+    files, left_out = look(tmp_path)
+    assert [(file.track_id, file.problem) for file in files] == [(f"{deep}/x.wav", None)]
+    assert left_out.n_hidden == 1

@@ -1,37 +1,45 @@
 import re
 
-from deepsound.doctor.check import FAIL, OK, WARN, Check, Findings, guard
+import pytest
+
+from deepsound.doctor.check import FAIL, OK, WARN, Findings
 from deepsound.errors import NetworkUnavailableError
 
 
-def test_a_line_has_its_columns_apart():
-    line = Check(status=WARN, name="threads", found="2 cores,\n  no  limit", advice="set one").line
-    assert re.split(r" {2,}", line) == ["warn", "threads", "2 cores, no limit", "set one"]
-    assert Check(status=OK, name="java", found="Java 17").line == "ok    java                  Java 17"
+@pytest.fixture
+def say(capsys):
+    """A function that makes a check and gives its line's columns."""
+
+    def make(look, **told):
+        findings = Findings()
+        seen = findings.look("java", look=look, **told)
+        return seen, findings.failed, re.split(r" {2,}", capsys.readouterr().out.rstrip("\n"))
+
+    return make
 
 
-def test_an_error_of_ours_is_a_failure_in_its_own_words():
+def test_a_line_has_its_columns_apart(say):
+    check = (WARN, "2 cores,\n  no  limit", "set one")
+    assert say(lambda: check) == (check, set(), ["warn", "java", "2 cores, no limit", "set one"])
+
+
+def test_there_is_no_advice_where_all_is_well(say):
+    assert say(lambda: (OK, "Java 17", "install it"))[2] == ["ok", "java", "Java 17"]
+
+
+def test_what_is_seen_is_told_and_given_back(say):
+    assert say(lambda: 7, tell=lambda seen: (FAIL, f"saw {seen}")) == (7, {"java"}, ["fail", "java", "saw 7"])
+
+
+def test_an_error_of_ours_is_a_failure_in_its_own_words(say):
     def look():
         raise NetworkUnavailableError("no weights. Do this")
 
-    check = guard("network vggish", look)
-    assert (check.status, check.name, check.found) == (FAIL, "network vggish", "no weights. Do this")
+    assert say(look) == (None, {"java"}, ["fail", "java", "no weights. Do this"])
 
 
-def test_a_check_that_breaks_is_a_failure_and_no_traceback():
-    check = guard("java", lambda: 1 / 0)
-    assert check.status == FAIL
-    assert check.found == "the check itself broke: ZeroDivisionError: division by zero"
-    assert "report" in check.advice
-
-
-def test_findings_are_printed_at_once_and_failures_remembered(capsys):
-    findings = Findings()
-    for name, status in (("a", OK), ("b", FAIL), ("c", WARN)):
-        findings.look(name, lambda name=name, status=status: Check(status=status, name=name, found="seen"))
-    assert findings.failed == {"b"}
-    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
-        ["ok", "a", "seen"],
-        ["fail", "b", "seen"],
-        ["warn", "c", "seen"],
-    ]
+def test_a_check_that_breaks_is_a_failure_and_no_traceback(say):
+    seen, failed, (*_, found, advice) = say(lambda: 1 / 0)
+    assert (seen, failed) == (None, {"java"})
+    assert found == "the check itself broke: ZeroDivisionError: division by zero"
+    assert "report" in advice

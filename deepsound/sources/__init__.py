@@ -1,0 +1,1 @@
+"""Collections that are no folders: tar shards, Parquet tables of audio, manifests; without Spark."""

@@ -1,0 +1,109 @@
+"""The inputs of an extraction as one DataFrame, wherever they are from."""
+
+import pathlib
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from deepsound.data.listing import AUDIO_EXTENSIONS, LeftOut
+from deepsound.errors import InputError
+from deepsound.spark.hadoop import HadoopPath
+from deepsound.spark.schemas import LISTING_FIELDS
+from deepsound.spark.tables import read_table, write_table
+
+LISTING_SCHEMA = pa.schema(LISTING_FIELDS)
+# Rows that are held at a time, while a table is written on the driver.
+ROWS_A_BATCH = 65_536
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What an extraction starts from.
+
+    Attributes
+    ----------
+    root : HadoopPath
+        The folder that its tracks are named below.
+    rows : DataFrame
+        :data:`~deepsound.spark.schemas.LISTING_FIELDS`, a row a track; labels where the source has its own.
+    n_files, n_bytes : int
+    left_out : LeftOut
+        What lies there and is no input.
+    """
+
+    root: HadoopPath
+    rows: DataFrame
+    n_files: int
+    n_bytes: int
+    left_out: LeftOut
+
+    def describe(self) -> Iterator[str]:
+        """Lines for people."""
+        yield f"{self.n_files} files, {self.n_bytes / 1e6:.1f} MB in {self.root.uri}"
+        left_out = self.left_out.describe()
+        if left_out:
+            yield left_out
+
+    def check_not_empty(self) -> None:
+        """Raise :class:`InputError` where there is no track."""
+        if not self.n_files:
+            left_out = self.left_out.describe()
+            raise InputError(
+                f"{self.root.uri} holds no audio file; looked for names ending in {', '.join(AUDIO_EXTENSIONS)}"
+                + (f"; {left_out}" if left_out else "")
+            )
+
+
+def write_rows(
+    spark: SparkSession, tables: Iterable[pa.Table], schema: pa.Schema, target: HadoopPath
+) -> DataFrame:
+    """Rows that come up on the driver, through a file that executors reach: few are in memory at a time."""
+    with tempfile.TemporaryDirectory(prefix="deepsound-") as folder:
+        written = pathlib.Path(folder, "rows.parquet")
+        with pq.ParquetWriter(written, schema) as writer:
+            for table in tables:
+                writer.write_table(table)
+        target.delete()
+        HadoopPath(spark, f"file:{written}").copy_to(target)
+    return read_table(spark, target.uri, schema=from_arrow_schema(schema))
+
+
+def as_listing(rows: DataFrame) -> DataFrame:
+    """The columns of a listing, null where a source does not have them."""
+    fields = from_arrow_schema(LISTING_SCHEMA).fields
+    return rows.select(
+        *(
+            (F.col(f.name) if f.name in rows.columns else F.lit(None)).cast(f.dataType).alias(f.name)
+            for f in fields
+        )
+    )
+
+
+def stage_listing(rows: DataFrame, root: HadoopPath, scratch: HadoopPath, *, left_out: LeftOut) -> Source:
+    """Rows of a listing as a source: gone through once, and read from where they are then.
+
+    Raises
+    ------
+    InputError
+        Two tracks have one name.
+    """
+    target = scratch.child("listing")
+    write_table(as_listing(rows), target.uri)
+    staged = read_table(rows.sparkSession, target.uri, schema=from_arrow_schema(LISTING_SCHEMA))
+    totals = staged.agg(
+        F.count("*").alias("n_files"), F.coalesce(F.sum("size_bytes"), F.lit(0)).alias("n_bytes")
+    ).collect()[0]
+    names = staged.groupBy("track_id").agg(F.count("*").alias("n"), F.min("path"), F.max("path"))
+    twice = names.where("n > 1").orderBy("track_id").first()
+    if twice is not None:
+        raise InputError(
+            f"{root.uri} names {twice[1]} tracks {twice[0]!r}, such as {twice[2]} and {twice[3]}: each needs a "
+            "name of its own"
+        )
+    return Source(root=root, rows=staged, n_files=totals["n_files"], n_bytes=totals["n_bytes"], left_out=left_out)
