@@ -21,6 +21,7 @@ EXECUTOR = [
     "soxr>=0.3.7",
     "onnxruntime>=1.17",
     "mutagen>=1.47",  # ID3, Vorbis and MP4 tags
+    "fsspec>=2024.2",  # URIs that Hadoop does not know
 ]
 SPARK = ["pyspark>=4.0,<5"]
 TRAIN = [

@@ -21,7 +21,7 @@ from deepsound.features.track import extract_track
 # The distributions that setup.py lists under EXECUTOR.
 LIBRARIES = (
     *("numpy", "scipy", "pandas", "pyarrow", "PyYAML", "pydantic"),
-    *("soundfile", "av", "soxr", "onnxruntime", "mutagen"),
+    *("soundfile", "av", "soxr", "onnxruntime", "mutagen", "fsspec"),
 )
 FORMATS = ("wav", "flac", "ogg", "mp3", "m4a")
 HOW_TO_PACK = (

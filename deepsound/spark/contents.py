@@ -16,8 +16,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from deepsound.errors import first_line
 from deepsound.sources.section import FileSection
-from deepsound.spark.hadoop import plain_path
+from deepsound.spark.hadoop import plain_path, serves
 from deepsound.spark.session import count_cores
 from deepsound.spark.tables import read_files, read_table
 
@@ -64,8 +65,9 @@ def map_files(
 ) -> DataFrame:
     """What a function makes of each file, in one lazy DataFrame.
 
-    A file that the workers have mounted is opened there. Any other is read by Spark, through Hadoop, where it is
-    not larger than ``max_bytes``; one that the storage does not give is not among the rows.
+    A file that the workers have mounted is opened there. One of a file system that Hadoop knows, and a row of a
+    Parquet table, is read by Spark, where it is not larger than ``max_bytes``; one that the storage does not give
+    is not among the rows. Any other URI is opened by the workers through fsspec, with credentials of their own.
 
     Parameters
     ----------
@@ -75,8 +77,11 @@ def map_files(
         Whether each file gets a task of its own.
     """
     spark_schema = from_arrow_schema(schema)
-    opened = [file for file in files if file.native is not None or not _is_readable(file, max_bytes)]
-    read = [file for file in files if file.native is None and _is_readable(file, max_bytes)]
+    by_hadoop = {scheme: serves(spark, scheme) for scheme in {_scheme_of(file) for file in files}}
+    is_read = [_is_readable(file, max_bytes) and by_hadoop[_scheme_of(file)] for file in files]
+    opened, read = (
+        [file for file, is_it in zip(files, is_read, strict=True) if is_it is want] for want in (False, True)
+    )
     parts = []
     if opened:
         n_chunks = len(opened) if one_by_one else _count_chunks(opened, n_cores=count_cores(spark))
@@ -101,6 +106,11 @@ def _count_chunks(files: Sequence[SourceFile], *, n_cores: int) -> int:
     return min(len(files), max(_TASKS_A_CORE * n_cores, n_bytes // _TASK_BYTES))
 
 
+def _scheme_of(file: SourceFile) -> str:
+    """Whose the content is to read: '' of a file that the workers have mounted."""
+    return "" if file.native is not None else file.path.partition(":")[0]
+
+
 def _is_readable(file: SourceFile, max_bytes: int) -> bool:
     return file.problem is None and (file.size_bytes is None or 0 < file.size_bytes <= max_bytes)
 
@@ -119,11 +129,17 @@ def _over_opened(
                     continue
                 with contextlib.ExitStack() as stack:
                     try:
-                        content = stack.enter_context(_open(file))
+                        content: BinaryIO | None = stack.enter_context(_open(file))
                     except OSError as exc:
-                        yield from function(file, None, f"the storage does not give it: {exc.strerror}")
+                        reason = exc.strerror or first_line(exc)
+                        yield from function(file, None, f"the storage does not give it: {reason}")
                         continue
-                    yield from function(file, content, None)
+                    if file.size_bytes is None and content is not None:
+                        sized = replace(file, size_bytes=content.seek(0, io.SEEK_END))
+                        content.seek(0)
+                        yield from function(sized, content if _is_readable(sized, max_bytes) else None, None)
+                    else:
+                        yield from function(file, content, None)
 
 
 def _over_contents(
@@ -147,13 +163,34 @@ def _over_contents(
 
 @contextlib.contextmanager
 def _open(file: SourceFile) -> Iterator[BinaryIO]:
-    """A file of a mounted file system. Does not wait for the other end of what has become a pipe meanwhile."""
+    """A file of a mounted file system, or of any that fsspec knows.
+
+    Does not wait for the other end of what has become a pipe meanwhile.
+    """
+    if file.native is None:
+        with _open_uri(file.path) as opened:
+            yield opened
+        return
     descriptor = os.open(os.fsdecode(file.native or b""), os.O_RDONLY | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as opened:
         if file.offset is None:
             yield opened
         else:
             yield io.BufferedReader(FileSection(opened, offset=file.offset, size_bytes=file.size_bytes or 0))
+
+
+def _open_uri(uri: str) -> BinaryIO:
+    """A file by its URI; whatever its file system says of it is an OSError."""
+    # Only here: most collections need no fsspec.
+    import fsspec
+
+    try:
+        # Not fsspec.open, to which a name with brackets is a pattern.
+        file_system, path = fsspec.url_to_fs(uri)
+        opened: BinaryIO = file_system.open(path, "rb")
+    except Exception as exc:
+        raise OSError(f"{type(exc).__name__}: {exc}") from exc
+    return opened
 
 
 def _read_contents(spark: SparkSession, files: Sequence[SourceFile]) -> Iterator[DataFrame]:

@@ -243,6 +243,19 @@ class HadoopPath:
         return self._file_system.getRawFileSystem() if is_local else self._file_system
 
 
+def serves(spark: SparkSession, scheme: str) -> bool:
+    """Whether Spark's Hadoop reads files of a URI's scheme; '' is none."""
+    context: Any = spark.sparkContext
+    # Hadoop has a file system for these that cannot say how large a file is.
+    if scheme in ("", "http", "https"):
+        return False
+    try:
+        context._jvm.org.apache.hadoop.fs.FileSystem.getFileSystemClass(scheme, context._jsc.hadoopConfiguration())
+    except Py4JJavaError:
+        return False
+    return True
+
+
 def list_input_files(scan: DataFrame) -> list[str]:
     """The paths of the files behind a DataFrame, those without a byte too, as ``binaryFile`` writes them."""
     # In one piece: py4j fetches the entries of a Java array one by one, which takes minutes for a million.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
@@ -93,17 +93,32 @@ def stage_listing(rows: DataFrame, root: HadoopPath, scratch: HadoopPath, *, lef
     InputError
         Two tracks have one name.
     """
-    target = scratch.child("listing")
-    write_table(as_listing(rows), target.uri)
-    staged = read_table(rows.sparkSession, target.uri, schema=from_arrow_schema(LISTING_SCHEMA))
+    staged = _stage(rows, scratch.child("listing"))
+    if _find_twice(staged) is not None:
+        # The same to the letter is one.
+        staged = _stage(staged.distinct(), scratch.child("listing-once"))
+        twice = _find_twice(staged)
+        if twice is not None:
+            raise InputError(
+                f"{root.uri} names {twice['n']} tracks {twice['track_id']!r}, such as {twice['first']} and "
+                f"{twice['last']}: each needs a name of its own"
+            )
     totals = staged.agg(
         F.count("*").alias("n_files"), F.coalesce(F.sum("size_bytes"), F.lit(0)).alias("n_bytes")
     ).collect()[0]
-    names = staged.groupBy("track_id").agg(F.count("*").alias("n"), F.min("path"), F.max("path"))
-    twice = names.where("n > 1").orderBy("track_id").first()
-    if twice is not None:
-        raise InputError(
-            f"{root.uri} names {twice[1]} tracks {twice[0]!r}, such as {twice[2]} and {twice[3]}: each needs a "
-            "name of its own"
-        )
     return Source(root=root, rows=staged, n_files=totals["n_files"], n_bytes=totals["n_bytes"], left_out=left_out)
+
+
+def _stage(rows: DataFrame, target: HadoopPath) -> DataFrame:
+    write_table(as_listing(rows), target.uri)
+    return read_table(rows.sparkSession, target.uri, schema=from_arrow_schema(LISTING_SCHEMA))
+
+
+def _find_twice(rows: DataFrame) -> Row | None:
+    """The first track_id that several rows have, if there is one."""
+    names = rows.groupBy("track_id").agg(F.count("*").alias("n")).where("n > 1")
+    first = names.orderBy("track_id").first()
+    if first is None:
+        return None
+    places = rows.where(F.col("track_id") == first["track_id"]).agg(F.min("path"), F.max("path")).collect()[0]
+    return Row(track_id=first["track_id"], n=first["n"], first=places[0], last=places[1])

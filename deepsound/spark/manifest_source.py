@@ -40,7 +40,7 @@ def list_manifest(spark: SparkSession, file: HadoopPath, *, scratch: HadoopPath)
         "path is not null and path != ''"
     )
     base = folder.uri if folder else where
-    listed = rows.distinct().mapInArrow(lambda batches: _look_up(batches, base), from_arrow_schema(LISTING_SCHEMA))
+    listed = rows.mapInArrow(lambda batches: _look_up(batches, base), from_arrow_schema(LISTING_SCHEMA))
     with table_errors(f"cannot read {where}", kind=InputError):
         return stage_listing(listed, folder or file, scratch, left_out=LeftOut())
 

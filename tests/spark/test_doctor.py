@@ -117,6 +117,7 @@ def test_no_network_no_prediction(spark, apart, music, capsys):  # noqa: ARG001
     )
 
 
+@pytest.mark.soak
 def test_a_prediction(spark, apart, music, capsys):  # noqa: ARG001
     """Twenty-four tracks and three that are none; the sample is extracted by a process of its own."""
     folder = apart / "music"

@@ -1,5 +1,6 @@
 """Four kinds of sources over the same music: one set of rows, whatever it came from."""
 
+import dataclasses
 import json
 import shutil
 import tarfile
@@ -114,6 +115,22 @@ def test_what_a_manifest_names_and_is_not_there_is_a_failed_row(run, folder, tmp
         "nowhere.wav": "it cannot be looked at: No such file or directory",
         str(folder).lstrip("/"): "no file",
     }
+
+
+def test_uris_that_hadoop_does_not_know_are_opened_by_the_workers(run, folder, tmp_path):
+    """Through fsspec, of whose file systems that of this machine goes by 'local', too."""
+    manifest = tmp_path / "list.csv"
+    uris = {name: f"local://{folder}/{name}" for name in ("high/high-0.wav", "low/text.wav", "gone.wav")}
+    manifest.write_text("\n".join(["uri", *uris.values(), "nothing://host/x.wav", ""]))
+    rows, segments, _, _ = run(manifest)
+    assert {segment["track_id"] for segment in segments} == {uris["high/high-0.wav"]}
+    assert rows[uris["high/high-0.wav"]]["size_bytes"] == (folder / "high" / "high-0.wav").stat().st_size
+    assert rows[uris["low/text.wav"]]["error_code"] == "unsupported_format"
+    assert "No such file" in rows[uris["gone.wav"]]["error_detail"]
+    assert "Protocol not known: nothing" in rows["nothing://host/x.wav"]["error_detail"]
+    assert "nothing to do" in run(manifest)[3]
+    small = dataclasses.replace(SETTINGS, max_bytes=1000)
+    assert run(manifest, small, "small")[0][uris["high/high-0.wav"]]["error_code"] == "too_large"
 
 
 def test_a_table_of_audio(run, files, expected, tmp_path):
