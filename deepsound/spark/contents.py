@@ -6,6 +6,7 @@ import heapq
 import io
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import BinaryIO
@@ -18,13 +19,14 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from deepsound.errors import first_line
 from deepsound.sources.section import FileSection
-from deepsound.spark.hadoop import plain_path, serves
+from deepsound.spark.hadoop import HadoopPath, plain_path, serves
 from deepsound.spark.session import count_cores
 from deepsound.spark.tables import read_files, read_table
 
 _OPEN_COST_BYTES = 256 * 1024
 _TASKS_A_CORE = 8
 _TASK_BYTES = 4 << 20
+_NO_HOST = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]*:/(?!/)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +93,7 @@ def map_files(
             numbers.mapInArrow(lambda batches: _over_opened(batches, chunks, function, max_bytes), spark_schema)
         )
     if read:
-        by_path = spark.sparkContext.broadcast({file.path: file for file in read})
+        by_path = spark.sparkContext.broadcast({_read_path(spark, file): file for file in read})
         for contents in _read_contents(spark, read):
             over = functools.partial(_over_contents, files=by_path, function=function, max_bytes=max_bytes)
             parts.append(contents.mapInArrow(over, spark_schema))
@@ -109,6 +111,11 @@ def _count_chunks(files: Sequence[SourceFile], *, n_cores: int) -> int:
 def _scheme_of(file: SourceFile) -> str:
     """Whose the content is to read: '' of a file that the workers have mounted."""
     return "" if file.native is not None else file.path.partition(":")[0]
+
+
+def _read_path(spark: SparkSession, file: SourceFile) -> str:
+    """The path as Spark will call it: with the host that a URI such as ``hdfs:///x`` leaves out."""
+    return HadoopPath(spark, file.path).uri if _NO_HOST.match(file.path) else file.path
 
 
 def _is_readable(file: SourceFile, max_bytes: int) -> bool:
@@ -150,7 +157,9 @@ def _over_contents(
 ) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         for path, content in zip(batch.column(0), batch.column(1), strict=True):
-            file = files.value[path.as_py()]
+            file = files.value.get(path.as_py())
+            if file is None:  # the storage has another spelling for it; it is told as one that was not given
+                continue
             buffer = content.as_buffer()
             if buffer is None:
                 yield from function(file, None, "the table holds no bytes of it")

@@ -1,5 +1,6 @@
 """Extraction as a Spark job: once over a source, or again and again over one that music lands in."""
 
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -63,7 +64,7 @@ def extract(
         source, remarks = load_source(spark, input_path, settings, output)
         source.check_not_empty()
     except BaseException:
-        output.abandon()
+        _abandon(output)
         raise
     if policy.overwrite:
         output.clear()
@@ -159,4 +160,10 @@ def watch(
         report("stopped watching")
         return result
     finally:
+        _abandon(output)
+
+
+def _abandon(output: OutputFolder) -> None:
+    """Leave no listing behind; where what ended the work has ended the way to the storage, too, it stays."""
+    with contextlib.suppress(Exception):
         output.abandon()

@@ -45,7 +45,7 @@ class ExtractProgress:
         """
         out = stream or sys.stderr
         is_terminal = out.isatty()
-        period_s = every_s if is_terminal else every_s * 5
+        period_s = every_s if is_terminal else every_s * 2.5
         started = time.monotonic()
         done = threading.Event()
 

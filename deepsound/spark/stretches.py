@@ -47,5 +47,5 @@ class Scratch:
         parts.delete()
         for number, files in enumerate(self.in_stretches(rows, name, n_rows=n_rows)):
             found = map_files(spark, files, function, schema, max_bytes=max_bytes)
-            write_table(found.coalesce(1), parts.child(f"part={number}").uri)
-        return read_table(spark, parts.uri, schema=from_arrow_schema(schema))
+            write_table(found.coalesce(1), parts.child(f"{number:06d}").uri)
+        return read_table(spark, parts.uri, schema=from_arrow_schema(schema), recursiveFileLookup="true")

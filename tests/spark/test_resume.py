@@ -12,6 +12,7 @@ import soundfile
 
 from deepsound.config import ExtractSettings, LabelSettings
 from deepsound.errors import LabelError, OutputError
+from deepsound.spark import stretches
 from deepsound.spark.extract import RerunPolicy, extract, watch
 from deepsound.spark.shards import ShardStore
 from tests.spark.deaths import outlives
@@ -298,6 +299,20 @@ def test_a_killed_run_loses_at_most_a_shard(run, tmp_path):
         n += 1
     result, _ = run(tmp_path / f"f{n - 1}", one)
     assert (result.n_tracks, result.n_extracted) == (4, 1)
+
+
+def test_more_tracks_than_the_driver_looks_at_at_a_time(run, collection, clip, tmp_path, monkeypatch):
+    monkeypatch.setattr(stretches, "_ROWS_A_STRETCH", 2)
+    write_track(collection / "high" / "a.wav", clip("high", 31, duration_s=1.0))
+    output = tmp_path / "f"
+    assert run(output)[0].n_extracted == 5
+    check_whole(output, run, tmp_path)
+    for path in collection.rglob("*.wav"):
+        os.utime(path, ns=(0, 2_000_000_000_000))
+    write_track(collection / "high" / "a.wav", clip("high", 32, duration_s=1.0))
+    result, said = run(output)
+    assert (result.n_extracted, "1 changed, 4 with new labels or a new time only" in said) == (1, True)
+    check_whole(output, run, tmp_path)
 
 
 def test_two_runs_in_the_same_folder_do_not_mix(run, monkeypatch, tmp_path):
