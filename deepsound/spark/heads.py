@@ -1,6 +1,8 @@
 """A head on its way to the executors: a broadcast where it is small, a Spark file where it is a whole network."""
 
+import functools
 import pathlib
+import tempfile
 from dataclasses import dataclass
 
 from pyspark import Broadcast, SparkFiles
@@ -33,9 +35,15 @@ def ship_head(spark: SparkSession, head: PackedHead) -> ShippedHead:
     """Hand a head to Spark, which brings it to each executor once."""
     if len(head.onnx_bytes) <= _MAX_BROADCAST_BYTES:
         return ShippedHead(spec=head.spec, packed=spark.sparkContext.broadcast(head))
-    # Executors fetch it from there when they start a task, so it stays until the session ends.
-    path = pathlib.Path(spark.sparkContext._temp_dir) / f"head-{head.digest[:32]}.onnx"
+    path = pathlib.Path(_shipped_files().name) / f"head-{head.digest[:32]}.onnx"
     if not path.exists():
         path.write_bytes(head.onnx_bytes)
-        spark.sparkContext.addFile(str(path))
+    # Each context anew; what it has already, it does not take again.
+    spark.sparkContext.addFile(str(path))
     return ShippedHead(spec=head.spec, file_name=path.name, ood_bytes=head.ood_bytes)
+
+
+@functools.cache
+def _shipped_files() -> "tempfile.TemporaryDirectory[str]":
+    """Where executors fetch files from when they start a task: there until this process ends."""
+    return tempfile.TemporaryDirectory(prefix="deepsound-heads-")

@@ -62,6 +62,8 @@ def score(
     InputError, OutputError, SchemaMismatchError, SplitError, ConfigError, LabelMapError
         From the paths and the settings.
     """
+    # A session of its own: what suits the work is no matter of the user's.
+    spark = spark.newSession()
     maps = [load_label_map(spark, settings.labels, taxonomy=model.bundle.taxonomy) for model in models]
     output = open_scores(spark, output_path, input_path=input_path)
     frames = open_input(
@@ -77,9 +79,9 @@ def score(
         report(maps[0].describe(models[0].bundle.taxonomy))
     scoring = [ScoringModel(named=model, label_map=m) for model, m in zip(models, maps, strict=True)]
     picked = pick_frames(spark, frames, models=models, subset=settings.subset)
-    configured = _configured(spark, frames, batch_size=settings.batch_size)
+    _configure(spark, frames, batch_size=settings.batch_size)
     # Nothing that the user asked for is refused from here on.
-    with output.at_work(), picked.unchanged(), _reading_errors(input_path), configured:
+    with output.at_work(), picked.unchanged(), _reading_errors(input_path):
         result = _score(spark, picked, output, scoring, settings=settings, input_path=input_path, draw=draw)
     first = result.models[0].report
     report(f"{first.n_scored} of {first.n_tracks} tracks scored, {first.n_failed} failed -> {output_path}")
@@ -123,27 +125,15 @@ def _score(
     return ScoreResult(models=tuple(concluded), pairs=pairs)
 
 
-@contextlib.contextmanager
-def _configured(spark: SparkSession, frames: FeatureFrames, *, batch_size: int) -> Iterator[None]:
-    """Spark with what suits the work, for the length of the block.
+def _configure(session: SparkSession, frames: FeatureFrames, *, batch_size: int) -> None:
+    """Set a session up for the work.
 
     Rows come to a worker so many at a time: ten thousand of a large feature would be gigabytes. And tracks are few
     beside their segments: shuffled in Spark's 200 pieces, they take a fifth longer.
     """
-    n_cores = count_cores(spark)
-    n_pieces = max(n_cores, int(frames.summary.counts.get("segments", 0)) // _SEGMENTS_A_PIECE)
-    wanted = {
-        "spark.sql.execution.arrow.maxRecordsPerBatch": batch_size,
-        "spark.sql.shuffle.partitions": n_pieces,
-    }
-    before = {key: spark.conf.get(key) for key in wanted}
-    for key, value in wanted.items():
-        spark.conf.set(key, str(value))
-    try:
-        yield
-    finally:
-        for key, old in before.items():
-            spark.conf.set(key, str(old))
+    n_pieces = int(frames.summary.counts.get("segments", 0)) // _SEGMENTS_A_PIECE
+    session.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(batch_size))
+    session.conf.set("spark.sql.shuffle.partitions", str(max(count_cores(session), n_pieces)))
 
 
 @contextlib.contextmanager
