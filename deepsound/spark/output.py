@@ -54,7 +54,7 @@ class OutputFolder:
     labels_from : str or None
         Where the labels of all rows are from: this run's ``labels.from``, or None until it has seen to that.
     was_cut_off : bool
-        Whether a run before this one did not come to its end.
+        Whether a run before this one, when it began, had not come to its end.
     """
 
     def __init__(self, path: HadoopPath, extraction: Extraction) -> None:
@@ -64,7 +64,7 @@ class OutputFolder:
         # Rows of another source, and of a run cut off between two, will get new labels; if that is cut off, too,
         # the next run must not take them for either.
         self.labels_from = extraction.label_source if _are_labelled(path, extraction) else None
-        self.was_cut_off = path.child(STATE).exists()
+        self.was_cut_off = False
         self._lease = Lease(path, STATE, work="extraction")
 
     @property
@@ -79,7 +79,6 @@ class OutputFolder:
         for name in (SUMMARY, *TABLES, STATE):
             self.path.child(name).delete()
         self.labels_from = self.extraction.label_source
-        self.was_cut_off = False
 
     def abandon(self) -> None:
         """Leave the folder as it was found, before anything of this run counted."""
@@ -92,6 +91,7 @@ class OutputFolder:
 
     def begin(self) -> None:
         """Say that this run is at work here; from now on any run before it may write no more."""
+        self.was_cut_off = self.path.child(STATE).exists()
         self._lease.make(self._plain())
 
     def mark_labelled(self) -> None:
@@ -99,7 +99,7 @@ class OutputFolder:
         if self.labels_from is None:
             self.check_ours()
             self.labels_from = self.extraction.label_source
-            self.begin()
+            self._lease.make(self._plain())
 
     def reopen(self) -> None:
         """Take away the sign of a finished extraction, as its tables are about to change."""

@@ -18,7 +18,7 @@ import math
 import re
 from collections.abc import Collection
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
@@ -80,8 +80,7 @@ class ShardStore:
             files = [self._tracks.uri] if committed else []
         if not files:
             return self._spark.createDataFrame([], from_arrow_schema(TRACKS_SCHEMA)).withColumn("shard", F.lit(""))
-        shard = F.regexp_extract(F.col("_metadata.file_name"), _NAME.pattern, 1)
-        return read_table(self._spark, *files).withColumn("shard", shard)
+        return read_table(self._spark, *files).withColumn("shard", _shard_column())
 
     def commit(self, *, tracks: DataFrame, segments: DataFrame, segment_bytes: int) -> None:
         """Write a new shard and make it count.
@@ -142,10 +141,12 @@ class ShardStore:
         """Remove the segments of tracks that are gone or failed, file by file."""
         if not self.committed() or not _parquet_names(self._segments):
             return
-        counted = self.read_tracks().where("status = 'ok'").select("track_id")
+        counted = self.read_tracks().where("status = 'ok'").select("track_id", "shard")
         segments = read_table(self._spark, self._segments.uri)
-        keys = segments.select("track_id", F.col("_metadata.file_name").alias("file"))
-        files = keys.join(counted, "track_id", "left_anti").select("file").distinct().collect()
+        keys = segments.select(
+            "track_id", _shard_column().alias("shard"), F.col("_metadata.file_name").alias("file")
+        )
+        files = keys.join(counted, ["track_id", "shard"], "left_anti").select("file").distinct().collect()
         for name in sorted(row["file"] for row in files):
             staged = self._output.staging.child("kept")
             own = read_table(self._spark, self._tracks.child(f"{_shard_of(name, self._segments)}.parquet").uri)
@@ -170,6 +171,10 @@ class ShardStore:
         while (file := self._segments.child(f"{shard}-part-{number}.parquet")).exists():
             file.delete()
             number += 1
+
+
+def _shard_column() -> Column:
+    return F.regexp_extract(F.col("_metadata.file_name"), _NAME.pattern, 1)
 
 
 def _parquet_names(folder: HadoopPath) -> Collection[str]:
