@@ -8,7 +8,7 @@ from deepsound.commands.networks import prepare_networks
 from deepsound.commands.running import add_settings_options, reports_errors
 from deepsound.config import ScoreSettings
 from deepsound.console import say, show
-from deepsound.data.early import check_input, check_label_csv, check_label_map
+from deepsound.data.early import check_input, check_label_csv, check_label_map, check_model
 from deepsound.errors import TooManyFailuresError
 from deepsound.settings import read_settings
 
@@ -47,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_input(args.input, what="a FEATURES folder or a source of audio")
     check_label_csv(settings.labels.csv)
     check_label_map(settings.labels.map)
+    for model in args.models:
+        check_model(model)
     from deepsound.spark.score import score
     from deepsound.spark.score_input import name_models
     from deepsound.spark.session import open_session

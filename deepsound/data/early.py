@@ -3,7 +3,7 @@
 import pathlib
 import re
 
-from deepsound.errors import InputError, LabelError, LabelMapError
+from deepsound.errors import BundleError, InputError, LabelError, LabelMapError
 from deepsound.label_maps import builtin_label_maps, missing_label_map
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -34,3 +34,17 @@ def check_label_map(name: str | None) -> None:
     """Refuse a label map that is neither built in nor a file that is there. Raises LabelMapError."""
     if name is not None and name not in builtin_label_maps() and is_missing(name):
         raise LabelMapError(missing_label_map(name))
+
+
+def is_mlflow_uri(model: str) -> bool:
+    """Whether a MODEL argument is to be had from MLflow; else it is a folder."""
+    return model.startswith(("models:/", "runs:/", "mlflow-artifacts:/"))
+
+
+def check_model(model: str) -> None:
+    """Refuse a model that is neither a URI of MLflow nor a folder that is there. Raises BundleError."""
+    if not is_mlflow_uri(model) and not pathlib.Path(model).is_dir():
+        raise BundleError(
+            f"there is no model at {model!r}; wanted a bundle directory or an MLflow URI such as "
+            "models:/deepsound-mfcc@champion"
+        )

@@ -16,6 +16,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.types.schema import Schema, TensorSpec
 
 import deepsound
+from deepsound.data.early import check_model, is_mlflow_uri
 from deepsound.errors import BundleError, TrackingError
 from deepsound.models.bundle import Bundle, read_bundle
 from deepsound.training.mlflow_manners import short_patience, without_progress_bar
@@ -140,11 +141,6 @@ def register(folder: pathlib.Path, *, feature: str, shape: tuple[int, int]) -> R
     return RegisteredModel(name=name, version=str(info.registered_model_version))
 
 
-def is_mlflow_uri(model: str) -> bool:
-    """Whether a MODEL argument is to be had from MLflow; else it is a folder."""
-    return model.startswith(("models:/", "runs:/", "mlflow-artifacts:/"))
-
-
 def load_bundle(model: str) -> Bundle:
     """The bundle behind a MODEL argument. No code of the model is run: only its bundle folder is read.
 
@@ -160,12 +156,8 @@ def load_bundle(model: str) -> Bundle:
     TrackingError
         The store or the model cannot be had; where it is only the alias or the name, with those that are known.
     """
+    check_model(model)
     if not is_mlflow_uri(model):
-        if not pathlib.Path(model).is_dir():
-            raise BundleError(
-                f"there is no model at {model!r}; wanted a bundle directory or an MLflow URI such as "
-                "models:/deepsound-mfcc@champion"
-            )
         return read_bundle(pathlib.Path(model))
     look_into_store()
     with tempfile.TemporaryDirectory(prefix="deepsound-") as folder:
