@@ -33,6 +33,8 @@ class Source:
     rows : DataFrame
         :data:`~deepsound.spark.schemas.LISTING_FIELDS`, a row a track; labels where the source has its own.
     n_files, n_bytes : int
+    n_labelled : int
+        Tracks with a genre that the source itself names.
     left_out : LeftOut
         What lies there and is no input.
     """
@@ -42,6 +44,7 @@ class Source:
     n_files: int
     n_bytes: int
     left_out: LeftOut
+    n_labelled: int = 0
 
     def describe(self) -> Iterator[str]:
         """Lines for people."""
@@ -103,10 +106,11 @@ def stage_listing(rows: DataFrame, root: HadoopPath, scratch: HadoopPath, *, lef
                 f"{root.uri} names {twice['n']} tracks {twice['track_id']!r}, such as {twice['first']} and "
                 f"{twice['last']}: each needs a name of its own"
             )
-    totals = staged.agg(
-        F.count("*").alias("n_files"), F.coalesce(F.sum("size_bytes"), F.lit(0)).alias("n_bytes")
-    ).collect()[0]
-    return Source(root=root, rows=staged, n_files=totals["n_files"], n_bytes=totals["n_bytes"], left_out=left_out)
+    totals = staged.agg(F.count("*"), F.coalesce(F.sum("size_bytes"), F.lit(0)), F.count("genre")).collect()[0]
+    n_files, n_bytes, n_labelled = totals
+    return Source(
+        root=root, rows=staged, n_files=n_files, n_bytes=n_bytes, n_labelled=n_labelled, left_out=left_out
+    )
 
 
 def _stage(rows: DataFrame, target: HadoopPath) -> DataFrame:

@@ -16,6 +16,7 @@ from deepsound.errors import LabelError
 from deepsound.sources.audio_table import SPLIT_OF_WORD
 from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.listing import ROWS_A_BATCH, Source, write_rows
+from deepsound.spark.manifest_source import list_manifest
 from deepsound.spark.tables import read_table, write_table
 
 # FMA's whole taxonomy has 161 genres; of those that people sort music by there are fewer.
@@ -42,17 +43,25 @@ def label_tracks(
         The label CSV does not exist, is not what a label table should be, or labels none of the tracks.
     """
     if labels.source == "source":
-        return replace(source, rows=source.rows.withColumn("split", _known_split())), ()
+        own = source if source.n_labelled else _with_metadata(spark, source, scratch)
+        return replace(own, rows=own.rows.withColumn("split", _known_split())), ()
     if labels.source == "csv":
         return _label_by_csv(spark, source, labels.csv or "", scratch)
     genre = genre_in_name(labels.source).cast("string")
     null = F.lit(None).cast("string")
     labelled = replace(source, rows=source.rows.withColumns({"genre": genre, "artist": null, "split": null}))
-    return labelled, tuple(_hint_at_albums(labelled)) if labels.source == "parent_dir" else ()
+    return labelled, tuple(_hints(labelled, labels))
 
 
-def _hint_at_albums(source: Source) -> Iterator[str]:
-    """A line where the folders that tracks lie in are so many that they can hardly be genres."""
+def _hints(source: Source, labels: LabelSettings) -> Iterator[str]:
+    """A line where the source has genres that are passed over, and where folders can hardly be genres."""
+    if source.n_labelled:
+        yield (
+            f"{source.n_labelled} of {source.n_files} tracks have a genre of their own in {source.root.uri}, "
+            f"which labels.from={labels.source} does not read: labels.from=source takes it"
+        )
+    if labels.source != "parent_dir":
+        return
     counts = source.rows.agg(
         F.approx_count_distinct("genre").alias("n"),
         F.approx_count_distinct(genre_in_name("top_dir")).alias("n_top"),
@@ -80,6 +89,18 @@ def genre_in_name(rule: str) -> Column:
         stem.rlike(r"[0-9]\z"), F.regexp_replace(stem, r"[0-9]+\z", "")
     )
     return F.nullif(F.regexp_replace(prefix, r"[ .-]+\z", ""), F.lit(""))
+
+
+def _with_metadata(spark: SparkSession, source: Source, scratch: HadoopPath) -> Source:
+    """A folder's tracks with the labels of a manifest in it that is called as those of AudioFolder are."""
+    for name in ("metadata.csv", "metadata.jsonl") if source.root.is_folder() else ():
+        file = source.root.child(name)
+        if file.exists():
+            told = list_manifest(spark, file, scratch=scratch.child("metadata"))
+            labels = told.rows.select("track_id", *LABEL_NAMES)
+            rows = source.rows.drop(*LABEL_NAMES).join(labels, "track_id", "left")
+            return replace(source, rows=rows.select(source.rows.columns), n_labelled=told.n_labelled)
+    return source
 
 
 def _known_split() -> Column:

@@ -91,6 +91,18 @@ def test_a_manifest(run, folder, files, expected, tmp_path):
     manifest.unlink()
 
 
+def test_a_folder_with_the_metadata_of_audiofolder(run, folder, files, expected):
+    lines = ["file_name,genre,split", *(f"{name},{name.split('/')[0]},dev" for name in files)]
+    (folder / "metadata.csv").write_text("\n".join(lines))
+    try:
+        rows, segments, _, said = run(folder)
+        assert {row.pop("split") for row in rows.values()} == {"validation"}
+        assert rows == {name: {k: v for k, v in row.items() if k != "split"} for name, row in expected[0].items()}
+        assert (segments, "1 files left out: 1 .csv" in said) == (expected[1], True)
+    finally:
+        (folder / "metadata.csv").unlink()
+
+
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 def test_manifests_of_other_kinds(run, folder, files, expected, kind):
     rows = [{"path": name, "genre": name.split("/")[0], "year": 1999} for name in files]
@@ -142,6 +154,8 @@ def test_a_table_of_audio(run, files, expected, tmp_path):
     rows, segments, result, _ = run(root)
     assert {row.pop("split") for row in rows.values()} == {"train"}
     plain = {name: {k: v for k, v in row.items() if k != "split"} for name, row in expected[0].items()}
+    by_folder = dataclasses.replace(SETTINGS, labels=LabelSettings(source="none"))
+    assert "7 of 7 tracks have a genre of their own" in run(root, by_folder, "unlabelled")[3]
     assert (rows, segments) == (plain, expected[1])
     assert "nothing to do" in run(root)[3]
     # One file of it is written anew, with one other row.
