@@ -9,7 +9,6 @@ import numpy as np
 import soundfile
 
 SECONDS = 3.0
-_CHANNELS = {"mono": 1, "stereo": 2, "quad": 4, "5.1": 6}
 
 
 def make_tone(sample_rate_hz, n_channels, *, seconds=SECONDS):
@@ -23,7 +22,7 @@ def make_tone(sample_rate_hz, n_channels, *, seconds=SECONDS):
 def encode(
     container, codec, sample_rate_hz=44100, layout="stereo", *, seconds=SECONDS, options=None, picture_first=False
 ):
-    tone = make_tone(sample_rate_hz, _CHANNELS[layout], seconds=seconds)
+    tone = make_tone(sample_rate_hz, av.AudioLayout(layout).nb_channels, seconds=seconds)
     # A file, as the muxer of MP4 reads what it wrote when it moves the index to the front.
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "sound"
@@ -39,8 +38,9 @@ def _encode(path, tone, container, codec, sample_rate_hz, layout, options, pictu
         for packet in picture.encode(av.VideoFrame(32, 32, "yuvj420p")) if picture else []:
             opened.mux(packet)
         for start in range(0, tone.shape[1], 1024):
-            block = np.ascontiguousarray(tone[:, start : start + 1024])
-            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)
+            # Interleaved, as PyAV reads and writes beyond the planes of a frame with eight or more.
+            block = tone[:, start : start + 1024].T.reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(block, format="flt", layout=layout)
             frame.sample_rate, frame.pts = sample_rate_hz, start
             opened.mux(stream.encode(frame))
         opened.mux(stream.encode(None))

@@ -87,8 +87,8 @@ def _declared_duration_s(opened: "av.container.InputContainer", stream: "av.Audi
 def _float_frames(
     opened: "av.container.InputContainer", stream: "av.AudioStream", demuxer: str, source: AudioSource
 ) -> Iterator["av.AudioFrame"]:
-    """Frames as planar float32."""
-    to_float = av.AudioResampler(format="fltp")
+    """Frames as interleaved float32."""
+    to_float = _Interleaver()
     n_good = n_bad = 0
     with opened, _errors_named(demuxer, source):
         for packet in opened.demux(stream):
@@ -101,9 +101,27 @@ def _float_frames(
                 continue
             n_good += 1
             for frame in decoded:
-                yield from to_float.resample(frame)
+                yield from to_float.convert(frame)
     if n_bad > n_good:
         raise AudioUnreadableError(f"{n_bad} of {n_bad + n_good} {demuxer} packets are damaged")
+
+
+class _Interleaver:
+    """Frames of any format as interleaved float32.
+
+    Not in planes: PyAV looks for their end by a null pointer, and behind the eighth there is none.
+    """
+
+    def __init__(self) -> None:
+        self._setup: tuple[str, str, int] | None = None
+
+    def convert(self, frame: "av.AudioFrame") -> list["av.AudioFrame"]:
+        """The samples as they are; no rate is converted."""
+        setup = frame.format.name, frame.layout.name, frame.sample_rate
+        if setup != self._setup:
+            self._setup, self._resampler = setup, av.AudioResampler(format="flt")
+        converted: list[av.AudioFrame] = self._resampler.resample(frame)
+        return converted
 
 
 def _mono_pieces(
@@ -119,4 +137,4 @@ def _mono_pieces(
                 f"{audio_format.n_channels} channels come {found[0]} Hz and {found[1]}"
             )
         n_read += frame.samples
-        yield downmix.mix(frame.to_ndarray(), axis=0)
+        yield downmix.mix(frame.to_ndarray().reshape(-1, found[1]))

@@ -67,7 +67,7 @@ def _mono_pieces(sound: soundfile.SoundFile, source: AudioSource, downmix: Downm
             if not len(piece):
                 break
             n_read += len(piece)
-            yield downmix.mix(piece, axis=1)
+            yield downmix.mix(piece)
     if not n_read:
         raise AudioEmptyError(f"the {sound.format} container holds no samples")
 

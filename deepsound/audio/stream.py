@@ -30,11 +30,11 @@ class Downmix:
 
     channel_peak: float = 0.0
 
-    def mix(self, piece: np.ndarray, *, axis: int) -> np.ndarray:
-        """The mean over the channels, which lie along ``axis``."""
-        if piece.shape[axis] > 1 and piece.size:
+    def mix(self, piece: np.ndarray) -> np.ndarray:
+        """The mean over the channels of ``[shape=(n_samples, n_channels)]``."""
+        if piece.shape[1] > 1 and piece.size:
             self.channel_peak = max(self.channel_peak, float(piece.max()), -float(piece.min()))
-        mono: np.ndarray = piece.mean(axis=axis, dtype=np.float32)
+        mono: np.ndarray = piece.mean(axis=1, dtype=np.float32)
         return mono
 
 
