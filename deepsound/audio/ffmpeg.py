@@ -44,7 +44,7 @@ def open_ffmpeg(source: AudioSource, container: Container) -> AudioStream:
     demuxer = str(container.demuxer)
     source.begin_at(container.first_byte)
     with source.limits.timed(), _errors_named(demuxer, source):
-        opened = av.open(source, format=demuxer)
+        opened = av.open(source, format=demuxer, metadata_errors="replace")
         if not opened.streams.audio:
             raise AudioEmptyError(f"the {demuxer} container holds no audio stream")
         stream = opened.streams.audio[0]

@@ -61,6 +61,7 @@ def test_of_two_joined_mp3s_both_are_read():
         (make_id3v2(3_000_000, b"APIC" + JUNK), b""),  # a picture
         (make_id3v2(100) + make_id3v2(3000), b""),
         (b"", b"TAG" + bytes(125)),  # ID3v1
+        (b"", b"TAG" + "Möwen".encode("latin-1").ljust(125, b"\0")),
         (b"", make_apev2(200)),
         (b"", make_apev2(300_000) + b"TAG" + bytes(125)),
         (bytes(1), b""),
