@@ -131,6 +131,19 @@ def test_damage_in_a_container_is_not_passed_over():
         decode(m4a[: sound + 5000] + JUNK + m4a[sound + 5000 + len(JUNK) :])
 
 
+@pytest.mark.parametrize("layout", ["mono", "stereo", "5.1"])
+def test_flac_in_ogg(layout):
+    found, expected = (decode(encode(container, "flac", 44100, layout)) for container in ("ogg", "flac"))
+    assert found.format.container == "ogg"
+    np.testing.assert_array_equal(found.waveform, expected.waveform)
+
+
+def test_what_neither_decoder_opens_is_told_by_the_first():
+    ogg = write_pcm("OGG", "VORBIS", 44100, 1)
+    with pytest.raises(AudioUnreadableError, match="a known container, but its content is damaged"):
+        decode(ogg[:28] + bytes(30) + ogg[58:])
+
+
 @pytest.mark.parametrize(("subtype", "rate_hz"), [("VORBIS", 44100), ("OPUS", 48000)])
 def test_all_links_of_a_chained_ogg(subtype, rate_hz):
     first = write_pcm("OGG", subtype, rate_hz, 2, seconds=2)
