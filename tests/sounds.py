@@ -2,6 +2,7 @@
 
 import io
 import pathlib
+import struct
 import tempfile
 
 import av
@@ -121,3 +122,43 @@ class BrokenFile(io.BytesIO):
         if self._healthy_reads < 0 and start + len(data) > self._first_bad:
             raise self._error
         return data
+
+
+def write_flac(samples, *, bits, sample_rate_hz, n_declared=None):
+    """A FLAC of any width, its samples written as they are (RFC 9639: VERBATIM subframes), mono.
+
+    Parameters
+    ----------
+    samples : sequence of int
+        In ``bits`` bits with a sign.
+    n_declared : int or None
+        Samples that the header names; None for as many as there are.
+    """
+    block = 4096
+    n_samples = len(samples) if n_declared is None else n_declared
+    numbers = sample_rate_hz << 44 | (bits - 1) << 36 | n_samples
+    info = struct.pack(">HH", block, block) + bytes(6) + numbers.to_bytes(8, "big") + bytes(16)
+    frames = [
+        _flac_frame(samples[first : first + block], bits, number)
+        for number, first in enumerate(range(0, len(samples), block))
+    ]
+    return b"fLaC\x80\0\0\x22" + info + b"".join(frames)
+
+
+def _flac_frame(samples, bits, number):
+    # Block size in 16 bits at the end; rate and width are those of the header at the beginning. One byte is enough
+    # for the number of a frame up to 127.
+    header = b"\xff\xf8\x70\0" + bytes([number]) + struct.pack(">H", len(samples) - 1)
+    header += bytes([_crc(header, 8, 0x07)])
+    text = "00000010" + "".join(format(int(sample) & (1 << bits) - 1, f"0{bits}b") for sample in samples)
+    body = int(text.ljust(-(-len(text) // 8) * 8, "0"), 2).to_bytes(-(-len(text) // 8), "big")
+    return header + body + _crc(header + body, 16, 0x8005).to_bytes(2, "big")
+
+
+def _crc(content, n_bits, polynomial):
+    crc = 0
+    for byte in content:
+        crc ^= byte << n_bits - 8
+        for _ in range(8):
+            crc = (crc << 1 ^ (polynomial if crc >> n_bits - 1 else 0)) & (1 << n_bits) - 1
+    return crc

@@ -9,12 +9,14 @@ from deepsound.audio.source import AudioSource
 _FFMPEG_MAGIC = {
     bytes.fromhex("3026b2758e66cf11"): "asf",
     bytes.fromhex("1a45dfa3"): "matroska",
+    # libsndfile opens it in 8, 16 and 24 bits only, and believes the count of samples in its header.
+    b"fLaC": "flac",
 }
 # What libsndfile opens, and FFmpeg where it does not. Sources: RFC 3533 (Ogg), the RIFF, AIFF, AU, CAF and W64
 # specifications.
 SNDFILE_MAGIC = {
     **{b"RIFF": "wav", b"RIFX": "wav", b"RF64": "wav", b"riff": "w64"},
-    **{b"OggS": "ogg", b"FORM": "aiff", b".snd": "au", b"caff": "caf", b"fLaC": "flac"},
+    **{b"OggS": "ogg", b"FORM": "aiff", b".snd": "au", b"caff": "caf"},
 }
 _SOUND_FORMS = (b"WAVE", b"AIFF", b"AIFC", b"8SVX", b"16SV")
 _OGG_PAGE_BYTES = 65307
@@ -96,16 +98,23 @@ def _detect_demuxer(head: bytes) -> str | None:
     # ISO 13818-7: twelve bits of sync and layer 0, which MPEG audio (MP3) never has.
     if len(head) > 7 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
         return "aac"
-    # RFC 9639, section 8.2: 36 bits of samples, 0 if unknown, as when it was written to a pipe. libsndfile fails
-    # on the end of such a file.
-    if head.startswith(b"fLaC\0") and len(head) >= 26 and head[21] & 0x0F == 0 and head[22:26] == bytes(4):
-        return "flac"
     return next((demuxer for magic, demuxer in _FFMPEG_MAGIC.items() if head.startswith(magic)), None)
 
 
 def _is_partial_to_sndfile(source: AudioSource, start: int) -> bool:
     """Whether libsndfile would lose sound of a container that it opens."""
-    return source.peek(start, 4) == b"OggS" and _is_chained(source, start)
+    head = source.peek(start, _RIFF_HEAD_BYTES)
+    if head.startswith(b"OggS"):
+        return _is_chained(source, start) or _is_opus_of_another_rate(head)
+    # A recording that was interrupted: the data has a size of 0, and the whole ends where it begins, or has none.
+    data = head.find(b"data" + bytes(4))
+    return head.startswith(b"RIFF") and data > 0 and int.from_bytes(head[4:8], "little") <= data
+
+
+def _is_opus_of_another_rate(head: bytes) -> bool:
+    """Whether its header names what the encoder was given; the sound is of 48 kHz (RFC 7845, section 5.1)."""
+    place = head[:64].find(b"OpusHead")
+    return place > 0 and int.from_bytes(head[place + 12 : place + 16], "little") != 48000
 
 
 def _is_chained(source: AudioSource, start: int) -> bool:

@@ -17,7 +17,7 @@ from deepsound.audio.stream import AudioFormat, AudioStream, Downmix, join_piece
 from deepsound.errors import AudioEmptyError, AudioUnreadableError
 
 # These declare no length, or not that of the whole file; what FFmpeg makes up from the bit rate says little.
-_WITHOUT_LENGTH = ("aac", "mp3", "flac", "ogg")
+_WITHOUT_LENGTH = ("aac", "mp3", "ogg", "wav")
 # Frame after frame without a container: tags and junk in between, or a cut last one, every player passes over.
 _BARE_FRAMES = ("aac", "mp3")
 
@@ -48,7 +48,11 @@ def open_ffmpeg(source: AudioSource, container: Container) -> AudioStream:
         if not opened.streams.audio:
             raise AudioEmptyError(f"the {demuxer} container holds no audio stream")
         stream = opened.streams.audio[0]
-        if demuxer not in _WITHOUT_LENGTH:
+        if demuxer == "flac":
+            source.limits.check_declared(_flac_samples(stream) / stream.rate)
+            # Frames whose checksum is wrong are not decoded as if they were right.
+            stream.codec_context.options = {"err_detect": "crccheck+explode"}
+        elif demuxer not in _WITHOUT_LENGTH:
             source.limits.check_declared(_declared_duration_s(opened, stream))
         frames = _float_frames(opened, stream, demuxer, source)
         # Rate and channels of the sound itself: an AAC header may tell half the rate (SBR) or one channel (PS).
@@ -70,7 +74,7 @@ def open_ffmpeg(source: AudioSource, container: Container) -> AudioStream:
 def _errors_named(demuxer: str, source: AudioSource) -> Iterator[None]:
     try:
         yield
-    except (av.FFmpegError, ValueError, EOFError, OverflowError) as exc:
+    except (av.FFmpegError, ValueError, EOFError, ArithmeticError) as exc:
         source.check()
         detail = " ".join(str(exc).split())[:200]
         raise AudioUnreadableError(f"a known container ({demuxer}), but its content is damaged: {detail}") from exc
@@ -84,12 +88,17 @@ def _declared_duration_s(opened: "av.container.InputContainer", stream: "av.Audi
     return opened.duration / av.time_base if opened.duration else 0.0
 
 
+def _flac_samples(stream: "av.AudioStream") -> int:
+    """Samples by the header, 0 if unknown, as when it was written to a pipe. Source: RFC 9639, section 8.2."""
+    return int.from_bytes((stream.codec_context.extradata or b"")[13:18], "big") & (1 << 36) - 1
+
+
 def _float_frames(
     opened: "av.container.InputContainer", stream: "av.AudioStream", demuxer: str, source: AudioSource
 ) -> Iterator["av.AudioFrame"]:
     """Frames as interleaved float32."""
     to_float = _Interleaver()
-    n_good = n_bad = 0
+    n_good = n_bad = n_samples = 0
     with opened, _errors_named(demuxer, source):
         for packet in opened.demux(stream):
             try:
@@ -101,7 +110,11 @@ def _float_frames(
                 continue
             n_good += 1
             for frame in decoded:
+                n_samples += frame.samples
                 yield from to_float.convert(frame)
+    # More is well, as headers are written first; of fewer, FFmpeg has passed some over.
+    if demuxer == "flac" and n_samples < _flac_samples(stream):
+        raise AudioUnreadableError(f"damaged: {n_samples} of {_flac_samples(stream)} samples are there")
     if n_bad > n_good:
         raise AudioUnreadableError(f"{n_bad} of {n_bad + n_good} {demuxer} packets are damaged")
 

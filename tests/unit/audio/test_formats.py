@@ -90,7 +90,7 @@ _RATES_HZ = (8000, 11025, 16000, 22050, 32000, 44100, 48000, 88200, 96000, 19200
         *(("AU", subtype, 22050, 1) for subtype in ("PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "ULAW")),
         *(("FLAC", subtype, 96000, n) for subtype, n in (("PCM_S8", 1), ("PCM_16", 6), ("PCM_24", 2))),
         *(("OGG", "VORBIS", rate_hz, n) for rate_hz, n in ((8000, 1), (44100, 2), (48000, 6), (192000, 1))),
-        *(("OGG", "OPUS", rate_hz, n) for rate_hz, n in ((8000, 1), (48000, 2), (48000, 6))),
+        *(("OGG", "OPUS", rate_hz, n) for rate_hz, n in ((48000, 1), (48000, 2), (48000, 6))),
         *(("MP3", "MPEG_LAYER_III", rate_hz, n) for rate_hz, n in ((8000, 1), (22050, 2), (44100, 1), (48000, 2))),
     ],
 )
