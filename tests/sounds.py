@@ -162,3 +162,18 @@ def _crc(content, n_bits, polynomial):
         for _ in range(8):
             crc = (crc << 1 ^ (polynomial if crc >> n_bits - 1 else 0)) & (1 << n_bits) - 1
     return crc
+
+
+def write_dsf(n_channels):
+    """A tone in DSD (Sony's DSF 1.01): one bit a sample at 2.8 MHz, blocks of 4,096 bytes for each channel."""
+    rate_hz, block = 2_822_400, 4096
+    tone = make_tone(rate_hz, n_channels)
+    pulses = np.diff(np.floor(np.cumsum((tone.astype(np.float64) + 1) / 2, axis=1)), axis=1, prepend=0)
+    packed = np.packbits(pulses > 0, axis=1, bitorder="little")
+    packed = np.pad(packed, ((0, 0), (0, -packed.shape[1] % block)))
+    sound = packed.reshape(n_channels, -1, block).swapaxes(0, 1).tobytes()
+    fmt = struct.pack(
+        "<4sQIIIIIIQII", b"fmt ", 52, 1, 0, n_channels, n_channels, rate_hz, 1, tone.shape[1], block, 0
+    )
+    data = b"data" + struct.pack("<Q", 12 + len(sound)) + sound
+    return b"DSD " + struct.pack("<QQQ", 28, 28 + len(fmt) + len(data), 0) + fmt + data

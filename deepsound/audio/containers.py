@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from deepsound.audio.mpeg import find_mpeg_audio
 from deepsound.audio.source import AudioSource
 
-# FFmpeg's demuxers by how a file begins. Sources: the ASF specification's header object GUID; RFC 9559 (EBML).
+# FFmpeg's demuxers by how a file begins. Sources: the ASF specification's header object GUID; RFC 9559 (EBML);
+# RFC 4867, section 5 (AMR); ETSI TS 102 114 (DTS); for the others, FFmpeg's libavformat, which probes for these.
 _FFMPEG_MAGIC = {
     bytes.fromhex("3026b2758e66cf11"): "asf",
     bytes.fromhex("1a45dfa3"): "matroska",
     # libsndfile opens it in 8, 16 and 24 bits only, and believes the count of samples in its header.
     b"fLaC": "flac",
+    **{b"wvpk": "wv", b"MAC ": "ape", b"MP+": "mpc", b"MPCK": "mpc8", b"DSD ": "dsf", b"FRM8": "iff"},
+    **{b"TTA1": "tta", b"tBaK": "tak", b"#!AMR": "amr", b"\x7f\xfe\x80\x01": "dts"},
 }
 # What libsndfile opens, and FFmpeg where it does not. Sources: RFC 3533 (Ogg), the RIFF, AIFF, AU, CAF and W64
 # specifications.
@@ -98,6 +101,9 @@ def _detect_demuxer(head: bytes) -> str | None:
     # ISO 13818-7: twelve bits of sync and layer 0, which MPEG audio (MP3) never has.
     if len(head) > 7 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
         return "aac"
+    # ETSI TS 102 366, 5.3 and E.1.2: the identification of the bit stream, up to 10 AC-3, then E-AC-3.
+    if len(head) > 5 and head.startswith(b"\x0b\x77") and head[5] >> 3 <= 16:
+        return "ac3" if head[5] >> 3 <= 10 else "eac3"
     return next((demuxer for magic, demuxer in _FFMPEG_MAGIC.items() if head.startswith(magic)), None)
 
 

@@ -16,10 +16,10 @@ from deepsound.audio.source import AudioSource
 from deepsound.audio.stream import AudioFormat, AudioStream, Downmix, join_pieces
 from deepsound.errors import AudioEmptyError, AudioUnreadableError
 
-# These declare no length, or not that of the whole file; what FFmpeg makes up from the bit rate says little.
-_WITHOUT_LENGTH = ("aac", "mp3", "ogg", "wav")
 # Frame after frame without a container: tags and junk in between, or a cut last one, every player passes over.
-_BARE_FRAMES = ("aac", "mp3")
+_BARE_FRAMES = ("aac", "mp3", "ac3", "eac3", "dts", "amr")
+# These declare no length, or not that of the whole file; what FFmpeg makes up from the bit rate says little.
+_WITHOUT_LENGTH = (*_BARE_FRAMES, "ogg", "wav")
 
 
 def open_ffmpeg(source: AudioSource, container: Container) -> AudioStream:

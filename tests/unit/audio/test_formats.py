@@ -1,5 +1,6 @@
 """Every container and codec that people have, against the waveform that was encoded."""
 
+import contextlib
 import io
 
 import av
@@ -7,7 +8,9 @@ import numpy as np
 import pytest
 
 from deepsound.audio import limits
+from deepsound.audio.containers import identify_container
 from deepsound.audio.decode import decode_audio
+from deepsound.audio.source import AudioSource
 from deepsound.errors import (
     AudioEmptyError,
     AudioTimeoutError,
@@ -15,7 +18,7 @@ from deepsound.errors import (
     AudioUnreadableError,
     TrackError,
 )
-from tests.sounds import SECONDS, encode, make_id3v2, write_pcm
+from tests.sounds import SECONDS, encode, make_id3v2, write_dsf, write_pcm
 
 
 def decode(content, *, max_duration_s=60.0, **limits):
@@ -53,6 +56,14 @@ def check_tone(content, *, container, sample_rate_hz, n_channels, tolerance, sla
         ("webm", "libopus", "matroska", 48000, "stereo", {}),
         ("matroska", "aac", "matroska", 44100, "5.1", {}),
         ("matroska", "flac", "matroska", 44100, "stereo", {"picture_first": True}),
+        *(("mp4", codec, "mp4", 48000, "stereo", {}) for codec in ("flac", "ac3", "eac3", "libopus")),
+        *(("matroska", codec, "matroska", 48000, "stereo", {}) for codec in ("tta", "alac", "ac3", "libmp3lame")),
+        ("mov", "pcm_s16le", "mp4", 48000, "stereo", {}),
+        *(("wv", "wavpack", "wv", rate_hz, "stereo", {}) for rate_hz in (8000, 44100, 192000)),
+        ("wv", "wavpack", "wv", 44100, "hexadecagonal", {}),
+        ("tta", "tta", "tta", 44100, "5.1", {}),
+        *(("ac3", "ac3", "ac3", 48000, layout, {}) for layout in ("mono", "stereo", "5.1")),
+        *(("eac3", "eac3", "eac3", 48000, layout, {}) for layout in ("stereo", "5.1")),
         ("ipod", "aac", "mp4", 48000, "7.1", {}),
         ("webm", "libopus", "matroska", 48000, "7.1", {}),
         *(("matroska", "pcm_s16le", "matroska", 48000, f"{n} channels", {}) for n in (7, 8, 9, 12, 16)),
@@ -73,6 +84,39 @@ def test_where_the_index_of_an_mp4_stands():
     assert behind.index(b"mdat") < behind.index(b"moov")
     assert before.index(b"moov") < before.index(b"mdat")
     np.testing.assert_array_equal(decode(behind).waveform, decode(before).waveform)
+
+
+def test_amr():
+    # A codec for speech: its level of a tone is not that of the tone.
+    audio = decode(encode("amr", "libopencore_amrnb", 8000, "mono"))
+    assert (audio.format.container, audio.format.sample_rate_hz, audio.format.n_channels) == ("amr", 8000, 1)
+    assert audio.duration_s == pytest.approx(SECONDS, abs=0.1)
+    assert np.argmax(np.abs(np.fft.rfft(audio.waveform[8000:16000]))) == 440
+
+
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_dsd(n_channels):
+    # One bit at 2.8 MHz, which FFmpeg filters to an eighth of that rate.
+    content = write_dsf(n_channels)
+    check_tone(content, container="dsf", sample_rate_hz=352800, n_channels=n_channels, tolerance=0.05)
+
+
+@pytest.mark.parametrize(
+    ("magic", "demuxer"),
+    [
+        *((b"MAC \x96\x0f", "ape"), (b"MP+\x07", "mpc"), (b"MPCKSH", "mpc8"), (b"tBaK", "tak")),
+        *((b"FRM8", "iff"), (b"\x7f\xfe\x80\x01", "dts"), (b"#!AMR-WB\n", "amr")),
+    ],
+)
+@pytest.mark.parametrize("tags", [b"", make_id3v2(50)])
+def test_what_nothing_here_encodes_is_given_to_its_decoder(magic, demuxer, tags):
+    assert demuxer in av.formats_available
+    content = tags + magic.ljust(500, b"\1")
+    source = AudioSource(io.BytesIO(content), limits=limits.DecodeLimits(max_duration_s=60, timeout_s=60))
+    found = identify_container(source)
+    assert (found.demuxer, found.by_sndfile, found.first_byte) == (demuxer, False, len(tags))
+    with contextlib.suppress(TrackError):
+        decode(content)
 
 
 _RATES_HZ = (8000, 11025, 16000, 22050, 32000, 44100, 48000, 88200, 96000, 192000)
@@ -150,7 +194,11 @@ def test_a_header_and_nothing_behind_it():
 
 
 @pytest.mark.parametrize(
-    "format_and_codec", [("ipod", "aac"), ("adts", "aac"), ("asf", "wmav2"), ("webm", "libopus")]
+    "format_and_codec",
+    [
+        *(("ipod", "aac"), ("adts", "aac"), ("asf", "wmav2"), ("webm", "libopus"), ("flac", "flac")),
+        *(("ogg", "flac"), ("wv", "wavpack"), ("tta", "tta"), ("ac3", "ac3")),
+    ],
 )
 def test_damage_is_a_track_error_or_music_never_anything_else(format_and_codec):
     content = encode(*format_and_codec, sample_rate_hz=48000)
