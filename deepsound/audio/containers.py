@@ -90,7 +90,8 @@ def _is_known(source: AudioSource, head: bytes) -> bool:
     is_mpeg = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 in (0xE2, 0xE4)
     # As GTZAN's jazz.00054.wav: a WAV without its first bytes, or a file whose beginning was never written.
     is_beheaded = head[8:12] == b"WAVE" or head[12:16] == b"fmt " or head[:16] == bytes(16)
-    return is_tagged or is_mpeg or is_beheaded
+    is_cut = len(head) < 12 and head[:4] in SNDFILE_MAGIC
+    return is_tagged or is_mpeg or is_beheaded or is_cut
 
 
 def _detect_demuxer(head: bytes) -> str | None:

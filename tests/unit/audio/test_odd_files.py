@@ -1,5 +1,6 @@
 """Sound with odd things around it, or with a header that does not tell its length: none of it may be lost."""
 
+import contextlib
 import functools
 import io
 
@@ -122,6 +123,13 @@ def test_a_flac_of_unknown_length(subtype, before):
 def test_tags_before_any_container(container, tags):
     content = write_pcm(container, "PCM_16", 8000, 1)
     np.testing.assert_array_equal(decode(tags + content).waveform, decode(content).waveform)
+
+
+def test_ffmpeg_says_nothing_on_the_standard_error(capfd):
+    for content in (encode("ipod", "aac"), encode("adts", "aac"), encode("flac", "flac"), encode("ogg", "flac")):
+        with contextlib.suppress(TrackError):
+            decode(content[:9000] + JUNK + content[9000 + len(JUNK) :])
+    assert capfd.readouterr().err == ""
 
 
 def test_damage_in_a_container_is_not_passed_over():

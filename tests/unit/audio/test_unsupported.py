@@ -36,6 +36,7 @@ def test_what_is_no_sound(content):
         b"\xff\xfd\x90\x64" + b"x" * 500,
         b"RIFF\x24\0\0\0WAVEfmt " + b"x" * 500,
         b"FORM\0\0\1\0AIFFCOMM" + b"x" * 500,
+        *(b"RIFF", b"RIFF\x24\0\0\0", b"FORM", b"OggS"),
         b"OggS" + b"x" * 500,
         b"fLaC" + b"x" * 500,
     ],
