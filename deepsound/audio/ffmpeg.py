@@ -19,7 +19,7 @@ from deepsound.errors import AudioEmptyError, AudioUnreadableError
 # Frame after frame without a container: tags and junk in between, or a cut last one, every player passes over.
 _BARE_FRAMES = ("aac", "mp3", "ac3", "eac3", "dts", "amr")
 # These declare no length, or not that of the whole file; what FFmpeg makes up from the bit rate says little.
-_WITHOUT_LENGTH = (*_BARE_FRAMES, "ogg", "wav")
+_WITHOUT_LENGTH = (*_BARE_FRAMES, "ogg")
 
 
 def open_ffmpeg(source: AudioSource, container: Container) -> AudioStream:

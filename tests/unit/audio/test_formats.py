@@ -58,6 +58,9 @@ def check_tone(content, *, container, sample_rate_hz, n_channels, tolerance, sla
         ("matroska", "flac", "matroska", 44100, "stereo", {"picture_first": True}),
         *(("mp4", codec, "mp4", 48000, "stereo", {}) for codec in ("flac", "ac3", "eac3", "libopus")),
         *(("matroska", codec, "matroska", 48000, "stereo", {}) for codec in ("tta", "alac", "ac3", "libmp3lame")),
+        # What libsndfile refuses of its own containers.
+        *(("wav", codec, "wav", 44100, "stereo", {}) for codec in ("adpcm_yamaha", "flac", "ac3", "wmav2")),
+        *((name, codec, name, 44100, "stereo", {}) for name, codec in (("caf", "alac"), ("w64", "wmav2"))),
         ("mov", "pcm_s16le", "mp4", 48000, "stereo", {}),
         *(("wv", "wavpack", "wv", rate_hz, "stereo", {}) for rate_hz in (8000, 44100, 192000)),
         ("wv", "wavpack", "wv", 44100, "hexadecagonal", {}),
@@ -157,7 +160,10 @@ def test_an_id3_tag_before_adts_is_passed_over():
     check_tone(make_id3v2(256) + adts, container="aac", sample_rate_hz=48000, n_channels=1, tolerance=0.05)
 
 
-@pytest.mark.parametrize("format_and_codec", [("ipod", "aac"), ("webm", "libopus"), ("asf", "wmav2")])
+@pytest.mark.parametrize(
+    "format_and_codec",
+    [("ipod", "aac"), ("webm", "libopus"), ("asf", "wmav2"), ("wav", "flac"), ("flac", "flac"), ("tta", "tta")],
+)
 def test_longer_than_allowed_by_the_header(format_and_codec):
     with pytest.raises(AudioTooLongError, match=r"the header declares 3 s; max_duration_s is 2"):
         decode(encode(*format_and_codec, sample_rate_hz=48000), max_duration_s=2)

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import io
 
+import av
 import numpy as np
 import pytest
 
@@ -144,6 +145,24 @@ def test_flac_in_ogg(layout):
     found, expected = (decode(encode(container, "flac", 44100, layout)) for container in ("ogg", "flac"))
     assert found.format.container == "ogg"
     np.testing.assert_array_equal(found.waveform, expected.waveform)
+
+
+@pytest.mark.parametrize("codecs", [("flac", "libopus"), ("libopus", "flac")])
+def test_of_an_ogg_with_several_streams_the_first_is_read(codecs):
+    output = io.BytesIO()
+    with av.open(output, "w", format="ogg") as opened:
+        streams = [opened.add_stream(codec, rate=48000, layout="mono") for codec in codecs]
+        for number, block in enumerate(np.split(make_tone(48000, 1), 125, axis=1)):
+            for level, stream in enumerate(streams):
+                frame = av.AudioFrame.from_ndarray(0.5**level * block, format="flt", layout="mono")
+                frame.sample_rate, frame.pts = 48000, 1152 * number
+                opened.mux(stream.encode(frame))
+        for stream in streams:
+            opened.mux(stream.encode(None))
+    audio = decode(output.getvalue())
+    assert (audio.format.container, audio.format.n_channels) == ("ogg", 1)
+    assert audio.duration_s == pytest.approx(3, abs=0.02)
+    assert np.abs(audio.waveform).max() == pytest.approx(0.5, abs=0.05)
 
 
 def test_what_neither_decoder_opens_is_told_by_the_first():
