@@ -1,4 +1,4 @@
-"""WAV, AIFF, AU, CAF, FLAC, Ogg and MP3, through soundfile, whose wheels carry libsndfile."""
+"""WAV, AIFF, AU, CAF, Ogg and MP3, through soundfile, whose wheels carry libsndfile."""
 
 from collections.abc import Iterator
 
