@@ -31,6 +31,8 @@ def make_liars():
             put(wma, wma.index(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")) + 64, "<q", 10**15),
             "too_long",
         ),
+        # WavPack's block header: the samples of the file at byte 12.
+        "wv-2-31.wv": (put(encode("wv", "wavpack"), 12, "<I", 2**31), "too_long"),
         # RFC 9559, 5.1.2.10: ID, length 8, a double in milliseconds.
         "mka-30-years.mka": (put(mka, mka.index(b"\x44\x89\x88") + 3, ">d", 1e12), "too_long"),
         "wav-4-gb.wav": (put(wav, wav.index(b"data") + 4, "<I", 2**32 - 2), None),

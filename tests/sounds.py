@@ -2,6 +2,7 @@
 
 import io
 import pathlib
+import struct
 import tempfile
 
 import av
@@ -9,7 +10,6 @@ import numpy as np
 import soundfile
 
 SECONDS = 3.0
-_CHANNELS = {"mono": 1, "stereo": 2, "quad": 4, "5.1": 6}
 
 
 def make_tone(sample_rate_hz, n_channels, *, seconds=SECONDS):
@@ -23,7 +23,7 @@ def make_tone(sample_rate_hz, n_channels, *, seconds=SECONDS):
 def encode(
     container, codec, sample_rate_hz=44100, layout="stereo", *, seconds=SECONDS, options=None, picture_first=False
 ):
-    tone = make_tone(sample_rate_hz, _CHANNELS[layout], seconds=seconds)
+    tone = make_tone(sample_rate_hz, av.AudioLayout(layout).nb_channels, seconds=seconds)
     # A file, as the muxer of MP4 reads what it wrote when it moves the index to the front.
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "sound"
@@ -39,8 +39,9 @@ def _encode(path, tone, container, codec, sample_rate_hz, layout, options, pictu
         for packet in picture.encode(av.VideoFrame(32, 32, "yuvj420p")) if picture else []:
             opened.mux(packet)
         for start in range(0, tone.shape[1], 1024):
-            block = np.ascontiguousarray(tone[:, start : start + 1024])
-            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)
+            # Interleaved, as PyAV reads and writes beyond the planes of a frame with eight or more.
+            block = tone[:, start : start + 1024].T.reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(block, format="flt", layout=layout)
             frame.sample_rate, frame.pts = sample_rate_hz, start
             opened.mux(stream.encode(frame))
         opened.mux(stream.encode(None))
@@ -121,3 +122,58 @@ class BrokenFile(io.BytesIO):
         if self._healthy_reads < 0 and start + len(data) > self._first_bad:
             raise self._error
         return data
+
+
+def write_flac(samples, *, bits, sample_rate_hz, n_declared=None):
+    """A FLAC of any width, its samples written as they are (RFC 9639: VERBATIM subframes), mono.
+
+    Parameters
+    ----------
+    samples : sequence of int
+        In ``bits`` bits with a sign.
+    n_declared : int or None
+        Samples that the header names; None for as many as there are.
+    """
+    block = 4096
+    n_samples = len(samples) if n_declared is None else n_declared
+    numbers = sample_rate_hz << 44 | (bits - 1) << 36 | n_samples
+    info = struct.pack(">HH", block, block) + bytes(6) + numbers.to_bytes(8, "big") + bytes(16)
+    frames = [
+        _flac_frame(samples[first : first + block], bits, number)
+        for number, first in enumerate(range(0, len(samples), block))
+    ]
+    return b"fLaC\x80\0\0\x22" + info + b"".join(frames)
+
+
+def _flac_frame(samples, bits, number):
+    # Block size in 16 bits at the end; rate and width are those of the header at the beginning. One byte is enough
+    # for the number of a frame up to 127.
+    header = b"\xff\xf8\x70\0" + bytes([number]) + struct.pack(">H", len(samples) - 1)
+    header += bytes([_crc(header, 8, 0x07)])
+    text = "00000010" + "".join(format(int(sample) & (1 << bits) - 1, f"0{bits}b") for sample in samples)
+    body = int(text.ljust(-(-len(text) // 8) * 8, "0"), 2).to_bytes(-(-len(text) // 8), "big")
+    return header + body + _crc(header + body, 16, 0x8005).to_bytes(2, "big")
+
+
+def _crc(content, n_bits, polynomial):
+    crc = 0
+    for byte in content:
+        crc ^= byte << n_bits - 8
+        for _ in range(8):
+            crc = (crc << 1 ^ (polynomial if crc >> n_bits - 1 else 0)) & (1 << n_bits) - 1
+    return crc
+
+
+def write_dsf(n_channels):
+    """A tone in DSD (Sony's DSF 1.01): one bit a sample at 2.8 MHz, blocks of 4,096 bytes for each channel."""
+    rate_hz, block = 2_822_400, 4096
+    tone = make_tone(rate_hz, n_channels)
+    pulses = np.diff(np.floor(np.cumsum((tone.astype(np.float64) + 1) / 2, axis=1)), axis=1, prepend=0)
+    packed = np.packbits(pulses > 0, axis=1, bitorder="little")
+    packed = np.pad(packed, ((0, 0), (0, -packed.shape[1] % block)))
+    sound = packed.reshape(n_channels, -1, block).swapaxes(0, 1).tobytes()
+    fmt = struct.pack(
+        "<4sQIIIIIIQII", b"fmt ", 52, 1, 0, n_channels, n_channels, rate_hz, 1, tone.shape[1], block, 0
+    )
+    data = b"data" + struct.pack("<Q", 12 + len(sound)) + sound
+    return b"DSD " + struct.pack("<QQQ", 28, 28 + len(fmt) + len(data), 0) + fmt + data

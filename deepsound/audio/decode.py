@@ -4,18 +4,21 @@ Sizes that the header declares are checked before a sample is decoded; what arri
 declared.
 """
 
+import contextlib
 import math
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
 
-from deepsound.audio.containers import identify_container
+from deepsound.audio.containers import SNDFILE_MAGIC, Container, identify_container
 from deepsound.audio.limits import DecodeLimits
 from deepsound.audio.sndfile import open_sndfile
 from deepsound.audio.source import AudioSource
 from deepsound.audio.stream import AudioFormat, AudioStream
-from deepsound.errors import AudioEmptyError
+from deepsound.errors import AudioEmptyError, AudioUnreadableError, AudioUnsupportedError
+
+_OF_BOTH = ("mp3", *SNDFILE_MAGIC.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +70,18 @@ def open_audio(source: AudioSource) -> AudioStream:
     if not source.n_bytes:
         raise AudioEmptyError("the file has 0 bytes")
     container = identify_container(source)
-    if container.demuxer is None:
-        return open_sndfile(source, container)
+    first, second = (open_sndfile, _open_ffmpeg) if container.by_sndfile else (_open_ffmpeg, open_sndfile)
+    try:
+        return first(source, container)
+    except (AudioUnreadableError, AudioUnsupportedError):
+        # What they do not open of a container, such as Speex in Ogg, the other may; else the first knows best why.
+        if container.demuxer in _OF_BOTH:
+            with contextlib.suppress(AudioEmptyError, AudioUnreadableError):
+                return second(source, container)
+        raise
+
+
+def _open_ffmpeg(source: AudioSource, container: Container) -> AudioStream:
     # Only here: most collections never need FFmpeg, and its libraries take a while to load.
     from deepsound.audio.ffmpeg import open_ffmpeg
 

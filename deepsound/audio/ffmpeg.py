@@ -16,10 +16,10 @@ from deepsound.audio.source import AudioSource
 from deepsound.audio.stream import AudioFormat, AudioStream, Downmix, join_pieces
 from deepsound.errors import AudioEmptyError, AudioUnreadableError
 
-# These declare no length, or not that of the whole file; what FFmpeg makes up from the bit rate says little.
-_WITHOUT_LENGTH = ("aac", "mp3", "flac", "ogg")
 # Frame after frame without a container: tags and junk in between, or a cut last one, every player passes over.
-_BARE_FRAMES = ("aac", "mp3")
+_BARE_FRAMES = ("aac", "mp3", "ac3", "eac3", "dts", "amr")
+# These declare no length, or not that of the whole file; what FFmpeg makes up from the bit rate says little.
+_WITHOUT_LENGTH = (*_BARE_FRAMES, "ogg")
 
 
 def open_ffmpeg(source: AudioSource, container: Container) -> AudioStream:
@@ -44,11 +44,15 @@ def open_ffmpeg(source: AudioSource, container: Container) -> AudioStream:
     demuxer = str(container.demuxer)
     source.begin_at(container.first_byte)
     with source.limits.timed(), _errors_named(demuxer, source):
-        opened = av.open(source, format=demuxer)
+        opened = av.open(source, format=demuxer, metadata_errors="replace")
         if not opened.streams.audio:
             raise AudioEmptyError(f"the {demuxer} container holds no audio stream")
         stream = opened.streams.audio[0]
-        if demuxer not in _WITHOUT_LENGTH:
+        if demuxer == "flac":
+            source.limits.check_declared(_flac_samples(stream) / stream.rate)
+            # Frames whose checksum is wrong are not decoded as if they were right.
+            stream.codec_context.options = {"err_detect": "crccheck+explode"}
+        elif demuxer not in _WITHOUT_LENGTH:
             source.limits.check_declared(_declared_duration_s(opened, stream))
         frames = _float_frames(opened, stream, demuxer, source)
         # Rate and channels of the sound itself: an AAC header may tell half the rate (SBR) or one channel (PS).
@@ -70,7 +74,7 @@ def open_ffmpeg(source: AudioSource, container: Container) -> AudioStream:
 def _errors_named(demuxer: str, source: AudioSource) -> Iterator[None]:
     try:
         yield
-    except (av.FFmpegError, ValueError, EOFError, OverflowError) as exc:
+    except (av.FFmpegError, ValueError, EOFError, ArithmeticError) as exc:
         source.check()
         detail = " ".join(str(exc).split())[:200]
         raise AudioUnreadableError(f"a known container ({demuxer}), but its content is damaged: {detail}") from exc
@@ -84,12 +88,17 @@ def _declared_duration_s(opened: "av.container.InputContainer", stream: "av.Audi
     return opened.duration / av.time_base if opened.duration else 0.0
 
 
+def _flac_samples(stream: "av.AudioStream") -> int:
+    """Samples by the header, 0 if unknown, as when it was written to a pipe. Source: RFC 9639, section 8.2."""
+    return int.from_bytes((stream.codec_context.extradata or b"")[13:18], "big") & (1 << 36) - 1
+
+
 def _float_frames(
     opened: "av.container.InputContainer", stream: "av.AudioStream", demuxer: str, source: AudioSource
 ) -> Iterator["av.AudioFrame"]:
-    """Frames as planar float32."""
-    to_float = av.AudioResampler(format="fltp")
-    n_good = n_bad = 0
+    """Frames as interleaved float32."""
+    to_float = _Interleaver()
+    n_good = n_bad = n_samples = 0
     with opened, _errors_named(demuxer, source):
         for packet in opened.demux(stream):
             try:
@@ -101,9 +110,31 @@ def _float_frames(
                 continue
             n_good += 1
             for frame in decoded:
-                yield from to_float.resample(frame)
+                n_samples += frame.samples
+                yield from to_float.convert(frame)
+    # More is well, as headers are written first; of fewer, FFmpeg has passed some over.
+    if demuxer == "flac" and n_samples < _flac_samples(stream):
+        raise AudioUnreadableError(f"damaged: {n_samples} of {_flac_samples(stream)} samples are there")
     if n_bad > n_good:
         raise AudioUnreadableError(f"{n_bad} of {n_bad + n_good} {demuxer} packets are damaged")
+
+
+class _Interleaver:
+    """Frames of any format as interleaved float32.
+
+    Not in planes: PyAV looks for their end by a null pointer, and behind the eighth there is none.
+    """
+
+    def __init__(self) -> None:
+        self._setup: tuple[str, str, int] | None = None
+
+    def convert(self, frame: "av.AudioFrame") -> list["av.AudioFrame"]:
+        """The samples as they are; no rate is converted."""
+        setup = frame.format.name, frame.layout.name, frame.sample_rate
+        if setup != self._setup:
+            self._setup, self._resampler = setup, av.AudioResampler(format="flt")
+        converted: list[av.AudioFrame] = self._resampler.resample(frame)
+        return converted
 
 
 def _mono_pieces(
@@ -119,4 +150,4 @@ def _mono_pieces(
                 f"{audio_format.n_channels} channels come {found[0]} Hz and {found[1]}"
             )
         n_read += frame.samples
-        yield downmix.mix(frame.to_ndarray(), axis=0)
+        yield downmix.mix(frame.to_ndarray().reshape(-1, found[1]))

@@ -1,11 +1,11 @@
-"""WAV, AIFF, AU, CAF, FLAC, Ogg and MP3, through soundfile, whose wheels carry libsndfile."""
+"""WAV, AIFF, AU, CAF, Ogg and MP3, through soundfile, whose wheels carry libsndfile."""
 
 from collections.abc import Iterator
 
 import numpy as np
 import soundfile
 
-from deepsound.audio.containers import Container, is_known_container
+from deepsound.audio.containers import Container
 from deepsound.audio.source import AudioSource
 from deepsound.audio.stream import BLOCK_SAMPLES, AudioFormat, AudioStream, Downmix, join_pieces
 from deepsound.errors import AudioEmptyError, AudioUnreadableError, AudioUnsupportedError
@@ -35,8 +35,8 @@ def open_sndfile(source: AudioSource, container: Container) -> AudioStream:
         with source.limits.timed():
             sound = soundfile.SoundFile(source)
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as exc:
-        # Looking at the file again, this also tells a failed storage and the end of the time.
-        if is_known_container(source):
+        source.check()
+        if container.is_known:
             raise AudioUnreadableError(
                 f"a known container, but its content is damaged: {_detail_of(exc)}"
             ) from exc
@@ -67,7 +67,7 @@ def _mono_pieces(sound: soundfile.SoundFile, source: AudioSource, downmix: Downm
             if not len(piece):
                 break
             n_read += len(piece)
-            yield downmix.mix(piece, axis=1)
+            yield downmix.mix(piece)
     if not n_read:
         raise AudioEmptyError(f"the {sound.format} container holds no samples")
 

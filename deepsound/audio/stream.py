@@ -30,11 +30,16 @@ class Downmix:
 
     channel_peak: float = 0.0
 
-    def mix(self, piece: np.ndarray, *, axis: int) -> np.ndarray:
-        """The mean over the channels, which lie along ``axis``."""
-        if piece.shape[axis] > 1 and piece.size:
+    def mix(self, piece: np.ndarray) -> np.ndarray:
+        """The mean over the channels of ``[shape=(n_samples, n_channels)]``."""
+        n_channels = piece.shape[1]
+        if n_channels > 1 and piece.size:
             self.channel_peak = max(self.channel_peak, float(piece.max()), -float(piece.min()))
-        mono: np.ndarray = piece.mean(axis=axis, dtype=np.float32)
+        # Channel by channel: NumPy's mean over so short an axis takes twenty times as long.
+        mono: np.ndarray = piece[:, 0].copy()
+        for channel in range(1, n_channels):
+            mono += piece[:, channel]
+        mono /= np.float32(n_channels)
         return mono
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 AUDIO_EXTENSIONS = (
     *("wav", "wave", "flac", "ogg", "oga", "opus", "mp3", "au", "snd", "aiff", "aif", "aifc"),
     *("m4a", "m4b", "mp4", "aac", "wma", "mka", "webm", "wv", "ape", "mp2", "w64", "rf64", "caf"),
+    *("spx", "weba", "mpc", "tta", "tak", "dsf", "dff", "ac3", "eac3", "ec3", "dts", "amr", "awb", "3gp", "3ga"),
 )
 _ENDING = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 _MAX_ENDINGS_TOLD = 5

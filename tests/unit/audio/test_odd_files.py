@@ -1,8 +1,10 @@
 """Sound with odd things around it, or with a header that does not tell its length: none of it may be lost."""
 
+import contextlib
 import functools
 import io
 
+import av
 import numpy as np
 import pytest
 
@@ -61,6 +63,7 @@ def test_of_two_joined_mp3s_both_are_read():
         (make_id3v2(3_000_000, b"APIC" + JUNK), b""),  # a picture
         (make_id3v2(100) + make_id3v2(3000), b""),
         (b"", b"TAG" + bytes(125)),  # ID3v1
+        (b"", b"TAG" + "Möwen".encode("latin-1").ljust(125, b"\0")),
         (b"", make_apev2(200)),
         (b"", make_apev2(300_000) + b"TAG" + bytes(125)),
         (bytes(1), b""),
@@ -123,11 +126,49 @@ def test_tags_before_any_container(container, tags):
     np.testing.assert_array_equal(decode(tags + content).waveform, decode(content).waveform)
 
 
+def test_ffmpeg_says_nothing_on_the_standard_error(capfd):
+    for content in (encode("ipod", "aac"), encode("adts", "aac"), encode("flac", "flac"), encode("ogg", "flac")):
+        with contextlib.suppress(TrackError):
+            decode(content[:9000] + JUNK + content[9000 + len(JUNK) :])
+    assert capfd.readouterr().err == ""
+
+
 def test_damage_in_a_container_is_not_passed_over():
     m4a = encode("ipod", "aac", 48000)
     sound = m4a.index(b"mdat") + 4
     with pytest.raises(AudioUnreadableError, match=r"a known container \(mp4\), but its content is damaged"):
         decode(m4a[: sound + 5000] + JUNK + m4a[sound + 5000 + len(JUNK) :])
+
+
+@pytest.mark.parametrize("layout", ["mono", "stereo", "5.1"])
+def test_flac_in_ogg(layout):
+    found, expected = (decode(encode(container, "flac", 44100, layout)) for container in ("ogg", "flac"))
+    assert found.format.container == "ogg"
+    np.testing.assert_array_equal(found.waveform, expected.waveform)
+
+
+@pytest.mark.parametrize("codecs", [("flac", "libopus"), ("libopus", "flac")])
+def test_of_an_ogg_with_several_streams_the_first_is_read(codecs):
+    output = io.BytesIO()
+    with av.open(output, "w", format="ogg") as opened:
+        streams = [opened.add_stream(codec, rate=48000, layout="mono") for codec in codecs]
+        for number, block in enumerate(np.split(make_tone(48000, 1), 125, axis=1)):
+            for level, stream in enumerate(streams):
+                frame = av.AudioFrame.from_ndarray(0.5**level * block, format="flt", layout="mono")
+                frame.sample_rate, frame.pts = 48000, 1152 * number
+                opened.mux(stream.encode(frame))
+        for stream in streams:
+            opened.mux(stream.encode(None))
+    audio = decode(output.getvalue())
+    assert (audio.format.container, audio.format.n_channels) == ("ogg", 1)
+    assert audio.duration_s == pytest.approx(3, abs=0.02)
+    assert np.abs(audio.waveform).max() == pytest.approx(0.5, abs=0.05)
+
+
+def test_what_neither_decoder_opens_is_told_by_the_first():
+    ogg = write_pcm("OGG", "VORBIS", 44100, 1)
+    with pytest.raises(AudioUnreadableError, match="a known container, but its content is damaged"):
+        decode(ogg[:28] + bytes(30) + ogg[58:])
 
 
 @pytest.mark.parametrize(("subtype", "rate_hz"), [("VORBIS", 44100), ("OPUS", 48000)])

@@ -118,7 +118,7 @@ _OPENING = 3
     "make",
     [
         lambda: write_pcm("WAV", "PCM_16", 48000, 2),
-        lambda: write_pcm("FLAC", "PCM_16", 48000, 2),
+        lambda: write_pcm("FLAC", "PCM_16", 48000, 2, seconds=30),
         lambda: encode("ipod", "alac", 48000),
         lambda: encode("adts", "aac", 48000, seconds=30),
         lambda: encode("asf", "wmav2", 48000, seconds=30),
