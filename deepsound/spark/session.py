@@ -170,6 +170,11 @@ def _start(app_name: str) -> SparkSession:
         builder = _as_local(builder)
     spark = builder.master(with_retries(master)).getOrCreate()
     _shorten_log(spark)
+    # Java that ends in the middle of a count is told of by the call that waits for it, not by a traceback of the
+    # thread that takes counts.
+    server: Any = getattr(spark.sparkContext, "_accumulatorServer", None)
+    if server is not None:
+        server.handle_error = lambda _request, _address: None
     spark.sparkContext.setLogLevel("ERROR")
     return spark
 
