@@ -11,9 +11,9 @@ from deepsound.config import SourceSettings
 from deepsound.data.listing import LeftOut
 from deepsound.errors import InputError
 from deepsound.sources.audio_table import AudioColumns, find_audio_columns, has_audio, split_of_file
-from deepsound.spark.hadoop import HadoopPath, plain_path, read_parquet_schema
+from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.listing import Source, stage_listing
-from deepsound.spark.tables import read_table, table_errors
+from deepsound.spark.tables import plain_path, read_parquet_schema, read_table, table_errors
 
 _RECURSIVE = {"recursiveFileLookup": "true", "pathGlobFilter": "*.parquet"}
 

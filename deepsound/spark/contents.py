@@ -19,9 +19,9 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from deepsound.errors import first_line
 from deepsound.sources.section import FileSection
-from deepsound.spark.hadoop import HadoopPath, plain_path, serves
+from deepsound.spark.hadoop import HadoopPath, serves
 from deepsound.spark.session import count_cores
-from deepsound.spark.tables import read_files, read_table
+from deepsound.spark.tables import plain_path, read_files, read_table
 
 _OPEN_COST_BYTES = 256 * 1024
 _TASKS_A_CORE = 8

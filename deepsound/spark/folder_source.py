@@ -12,7 +12,7 @@ from deepsound.data.listing import AUDIO_EXTENSIONS, LeftOut, ListedFile, is_aud
 from deepsound.errors import InputError
 from deepsound.spark.hadoop import HadoopPath, list_input_files
 from deepsound.spark.listing import LISTING_SCHEMA, ROWS_A_BATCH, Source, as_listing, write_rows
-from deepsound.spark.tables import read_files
+from deepsound.spark.tables import plain_path, read_files
 
 
 def list_folder(spark: SparkSession, root: HadoopPath, *, scratch: HadoopPath) -> Source:
@@ -68,7 +68,7 @@ def _to_table(files: Iterable[ListedFile], root: str) -> pa.Table:
 def _list_remote(spark: SparkSession, root: HadoopPath) -> Source:
     try:
         scan = read_files(spark, [root.uri], recursiveFileLookup="true")
-        names = list_input_files(scan)
+        names = [plain_path(uri) for uri in list_input_files(scan)]
         found = scan.selectExpr("path", "length as size_bytes", "unix_millis(modificationTime) as modified_ms")
         # Spark leaves files of 0 bytes out of every scan, but not out of the list of files.
         n_found = found.count()

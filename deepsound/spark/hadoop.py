@@ -8,12 +8,9 @@ import pathlib
 import re
 import tempfile
 import time
-import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from py4j.java_gateway import is_instance_of
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import IllegalArgumentException
@@ -24,7 +21,6 @@ from deepsound.spark.engine_errors import find_io_error
 
 # What a file is called until it is whole: its own name, a word of its writer, and this.
 PART = ".part"
-_PARQUET_MAGIC = b"PAR1"
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 
 
@@ -257,23 +253,11 @@ def serves(spark: SparkSession, scheme: str) -> bool:
 
 
 def list_input_files(scan: DataFrame) -> list[str]:
-    """The paths of the files behind a DataFrame, those without a byte too, as ``binaryFile`` writes them."""
+    """The URIs of the files behind a DataFrame, those without a byte too."""
     # In one piece: py4j fetches the entries of a Java array one by one, which takes minutes for a million.
     jvm: Any = scan.sparkSession.sparkContext._jvm
     joined = str(jvm.org.apache.hadoop.util.StringUtils.join("\0", scan._jdf.inputFiles()))
-    return [plain_path(uri) for uri in joined.split("\0")] if joined else []
-
-
-def plain_path(uri: str) -> str:
-    """The path as ``binaryFile`` writes it: not percent-encoded, and ``file:/`` with one slash."""
-    path = urllib.parse.unquote(uri)
-    return path.replace("file:///", "file:/", 1) if path.startswith("file:///") else path
-
-
-def read_parquet_schema(file: HadoopPath) -> pa.Schema:
-    """The schema that stands at the end of a Parquet file, with what its writer added; no more of it is read."""
-    n_bytes = int.from_bytes(file.read_tail(8)[:4], "little")
-    return pq.read_schema(pa.BufferReader(_PARQUET_MAGIC + file.read_tail(n_bytes + 8)))
+    return joined.split("\0") if joined else []
 
 
 @contextlib.contextmanager

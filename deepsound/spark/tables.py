@@ -2,16 +2,21 @@
 
 import contextlib
 import re
+import urllib.parse
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from deepsound.errors import DeepsoundError, first_line
+from deepsound.spark.hadoop import HadoopPath
 
+_PARQUET_MAGIC = b"PAR1"
 # What makes Spark take a path for a pattern.
 _SPECIAL = re.compile(r"[\\{}\[\]*?]")
 
@@ -50,3 +55,15 @@ def as_pattern(path: str) -> str:
     each that looks like a pattern.
     """
     return _SPECIAL.sub(r"\\\g<0>", path)
+
+
+def plain_path(uri: str) -> str:
+    """The path as ``binaryFile`` writes it: not percent-encoded, and ``file:/`` with one slash."""
+    path = urllib.parse.unquote(uri)
+    return path.replace("file:///", "file:/", 1) if path.startswith("file:///") else path
+
+
+def read_parquet_schema(file: HadoopPath) -> pa.Schema:
+    """The schema that stands at the end of a Parquet file, with what its writer added; no more of it is read."""
+    n_bytes = int.from_bytes(file.read_tail(8)[:4], "little")
+    return pq.read_schema(pa.BufferReader(_PARQUET_MAGIC + file.read_tail(n_bytes + 8)))

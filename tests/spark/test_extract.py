@@ -77,7 +77,7 @@ def test_each_failure_says_what_and_where(features):
         "low/empty.wav": ("read", "empty"),
         "low/text.wav": ("decode", "unsupported_format"),
         "low/cut.flac": ("decode", "unreadable"),
-        "low/foreign.ape": ("decode", "unsupported_format"),
+        "low/foreign.ape": ("decode", "unreadable"),
         "low/hollow.m4a": ("decode", "unreadable"),
     }
     assert all(rows[name]["error_detail"] for name in failures)
