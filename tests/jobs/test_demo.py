@@ -64,6 +64,7 @@ def test_both_models_stand_side_by_side(arguments, submitted, tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("spark", "network_cache")
+@pytest.mark.soak
 def test_without_foreign_music_only_the_test_tracks_are_shown(arguments, submitted, capsys):
     del arguments[2:4]
     assert demo.main(arguments) == 0
@@ -72,6 +73,7 @@ def test_without_foreign_music_only_the_test_tracks_are_shown(arguments, submitt
 
 
 @pytest.mark.usefixtures("spark", "network_cache")
+@pytest.mark.soak
 def test_features_of_the_settings_file_are_taken_as_they_are(arguments, submitted, tiny_vggish, tmp_path):
     config = CONFIG.replace("segment_s: 3.0", "segment_s: 3.0, features: [musicnn, vggish]")
     (tmp_path / "demo.yaml").write_text(config)

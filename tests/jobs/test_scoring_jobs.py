@@ -122,6 +122,7 @@ def test_an_unlabelled_collection_gets_shares(spark, job, trained, features, tmp
     assert json.loads((tmp_path / "s" / "metrics.json").read_text())["accuracy"] is None
 
 
+@pytest.mark.soak
 def test_a_killed_scoring_leaves_nothing_half_done(spark, job, trained, features, store, tmp_path):  # noqa: ARG001
     output = tmp_path / "s"
     arguments = ["--input", str(features), "--model", trained, "--output", str(output), "--segments"]

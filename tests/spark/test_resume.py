@@ -213,6 +213,7 @@ def test_a_folder_of_the_first_edition_is_brought_up_to_date(run, collection, cl
     assert rows == rows_of(tmp_path / "undisturbed")
 
 
+@pytest.mark.soak
 def test_copies_change_places_with_their_originals(run, collection, tmp_path):
     output = tmp_path / "f"
     drop = replace(SETTINGS, duplicates="drop")
@@ -256,6 +257,7 @@ def test_settings_side_by_side(spark, collection, tmp_path):
     assert any(line.split() == ["normalize", "peak", "peak"] for line in lines)
 
 
+@pytest.mark.soak
 def test_killed_at_any_moment_of_a_first_run(run, tmp_path):
     n = 1
     while not outlives(n, run, tmp_path / f"f{n}"):

@@ -102,6 +102,7 @@ def test_labels_are_exchanged_without_a_new_extraction(run, tmp_path):
     assert labels_of(output) == EXPECTED
 
 
+@pytest.mark.soak
 def test_killed_between_two_kinds_of_labels(run, tmp_path):
     """At any moment of the exchange of tags for folders: a run with tags then finds tags again."""
     output, n = tmp_path / "f", 1
