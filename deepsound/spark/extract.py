@@ -33,7 +33,7 @@ def extract(
     policy: RerunPolicy | None = None,
     report: Report,
 ) -> ExtractResult:
-    """Turn a folder of audio into a FEATURES folder, or bring one up to date.
+    """Turn a source of audio into a FEATURES folder, or bring one up to date.
 
     ``extract.json`` is written last: a folder without it is an extraction that did not finish.
 
@@ -51,7 +51,7 @@ def extract(
     Raises
     ------
     InputError
-        The input does not exist, is no folder, or holds no audio file.
+        The input does not exist, is no source, or holds no audio.
     OutputError
         The output holds something else, or features of another definition, or cannot be written.
     UnknownFeatureError, ConfigError, LabelError

@@ -197,7 +197,10 @@ class ExtractJob:
         proves itself on a file in a process of its own, and the file that kills it fails alone.
         """
         schema, limit = outcome_schema(self._settings.features), self._settings.max_bytes
-        outcomes = map_files(self._spark, files, writer, schema, max_bytes=limit).persist(StorageLevel.DISK_ONLY)
+        # With care, a file that kills its worker after all must not take others with it.
+        outcomes = map_files(
+            self._spark, files, writer, schema, max_bytes=limit, one_by_one=writer.is_careful
+        ).persist(StorageLevel.DISK_ONLY)
         try:
             try:
                 n_rows = outcomes.count()

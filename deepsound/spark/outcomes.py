@@ -27,9 +27,9 @@ from deepsound.spark.schemas import outcome_schema, segment_fields
 class OutcomeWriter:
     """Turns files into batches of :func:`outcome_schema`. Pickled to executors.
 
-    With ``reads_tags`` genre and artist are those that the files name. With ``is_careful`` a decoder first proves
-    itself on each file in a process of its own, so that a file which kills or hangs it costs that process and not
-    the worker.
+    Where labels are from ``tags``, genre and artist are those that the files name. With ``is_careful`` a decoder
+    first proves itself on each file in a process of its own, so that a file which kills or hangs it costs that
+    process and not the worker.
     """
 
     settings: ExtractSettings
