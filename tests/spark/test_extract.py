@@ -9,13 +9,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import soundfile
+from pyspark.sql import functions as F
 
 from deepsound.config import ExtractSettings, LabelSettings
 from deepsound.errors import InputError, LabelError, OutputError, TooManyFailuresError, UnknownFeatureError
 from deepsound.features.registry import load_extractors
 from deepsound.features.track import extract_track
 from deepsound.spark import extract as extract_module
-from deepsound.spark.contents import SourceFile, deal_by_size
+from deepsound.spark import extract_job
+from deepsound.spark.contents import SourceFile, deal_by_size, map_files
 from deepsound.spark.extract import extract
 from deepsound.spark.outcomes import OutcomeWriter
 from deepsound.spark.schemas import TRACK_FIELDS, segment_fields
@@ -150,6 +152,22 @@ def test_a_file_that_disappears_after_listing_is_a_failed_row(spark, music, tmp_
     assert len(rows) == 8
     lost = rows["high/high.00003.wav"]
     assert (lost["status"], lost["error_stage"], lost["error_code"]) == ("failed", "read", "unreadable")
+
+
+def test_after_lost_workers_each_file_has_a_task_of_its_own(spark, music, tmp_path, monkeypatch):
+    n_tasks, lines = [], []
+
+    def lose_workers_first(*args, **kwargs):
+        rows = map_files(*args, **kwargs)
+        n_tasks.append(rows.rdd.getNumPartitions())
+        lost = F.raise_error(F.lit("Python worker exited unexpectedly")).isNull()
+        return rows.where(lost) if len(n_tasks) == 1 else rows
+
+    monkeypatch.setattr(extract_job, "map_files", lose_workers_first)
+    settings = ExtractSettings(segment_s=1.0)
+    result = extract(spark, str(music), str(tmp_path / "f"), settings=settings, report=lines.append)
+    assert (result.n_ok, n_tasks[0] < 24, n_tasks[1:]) == (24, True, [24])
+    assert "a worker was lost several times over the same files: trying them one by one, each with care" in lines
 
 
 def test_labels_from_csv_in_another_folder(spark, music, tmp_path):
