@@ -71,7 +71,9 @@ class LabelReader:
 
     def __init__(self, file: Iterable[str], *, where: str, folders: Sequence[str], roots: Sequence[str]) -> None:
         self._where, self._folders = where, tuple(folders)
-        self._roots = [_split_uri(root) for root in roots]
+        parts = [_split_uri(root) for root in roots]
+        prefixes = [(own, f"{path.rstrip('/')}/") for own, path in parts]
+        self._roots = [(own, prefix, canonical_name(prefix)) for own, prefix in prefixes]
         self._reader = csv.reader(_without_mark(file), strict=True, skipinitialspace=True)
         with self._csv_errors():
             header = next((row for row in self._reader if row), [])
@@ -97,18 +99,15 @@ class LabelReader:
 
     def _names_below(self, file_system: str, path: str) -> Iterator[str]:
         normal = posixpath.normpath(path)
-        for own, root in self._roots:
+        canonical = canonical_name(normal)
+        for own, prefix, canonical_prefix in self._roots:
             # An absolute path without a scheme is of the input's file system, as is a URI without a host.
             if file_system and own and file_system not in (own, own.partition("://")[0]):
                 continue
-            prefix = f"{root.rstrip('/')}/"
-            if canonical_name(normal).startswith(canonical_name(prefix)):
-                # A prefix that is written otherwise may be of another length.
-                yield (
-                    normal.removeprefix(prefix)
-                    if normal.startswith(prefix)
-                    else canonical_name(normal)[len(canonical_name(prefix)) :]
-                )
+            if normal.startswith(prefix):
+                yield normal[len(prefix) :]
+            elif canonical.startswith(canonical_prefix):
+                yield canonical[len(canonical_prefix) :]
 
     @contextlib.contextmanager
     def _csv_errors(self) -> Iterator[None]:

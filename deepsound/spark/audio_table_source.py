@@ -13,18 +13,21 @@ from deepsound.errors import InputError
 from deepsound.sources.audio_table import AudioColumns, find_audio_columns, has_audio, split_of_file
 from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.listing import Source, stage_listing
-from deepsound.spark.tables import plain_path, read_parquet_schema, read_table, table_errors
+from deepsound.spark.tables import plain_path, quoted, read_parquet_schema, read_table, table_errors
 
 _RECURSIVE = {"recursiveFileLookup": "true", "pathGlobFilter": "*.parquet"}
 
 
-def is_audio_table(spark: SparkSession, root: HadoopPath) -> bool:
-    """Whether Parquet lies there that has a column of audio."""
-    return has_audio(to_arrow_schema(_read(spark, root).schema))
+def find_audio_table(spark: SparkSession, root: HadoopPath) -> DataFrame | None:
+    """The Parquet that lies there, if it has a column of audio; raises InputError where it cannot be read."""
+    options: dict[str, Any] = _RECURSIVE if root.is_folder() else {}
+    with table_errors(f"cannot read {root.uri}", kind=InputError):
+        table = read_table(spark, root.uri, **options)
+    return table if has_audio(to_arrow_schema(table.schema)) else None
 
 
 def list_audio_table(
-    spark: SparkSession, root: HadoopPath, settings: SourceSettings, *, scratch: HadoopPath
+    table: DataFrame, root: HadoopPath, settings: SourceSettings, *, scratch: HadoopPath
 ) -> Source:
     """The rows of a Parquet file, or of all Parquet files of a folder, of whose bytes none are read here.
 
@@ -36,16 +39,9 @@ def list_audio_table(
     InputError
         The columns are not there, or two tracks have one name.
     """
-    table = _read(spark, root)
     columns = _find_columns(table, root, settings)
     with table_errors(f"cannot read {root.uri}", kind=InputError):
         return _list_rows(table, root, columns, scratch)
-
-
-def _read(spark: SparkSession, root: HadoopPath) -> DataFrame:
-    options: dict[str, Any] = _RECURSIVE if root.is_folder() else {}
-    with table_errors(f"cannot read {root.uri}", kind=InputError):
-        return read_table(spark, root.uri, **options)
 
 
 def _find_columns(table: DataFrame, root: HadoopPath, settings: SourceSettings) -> AudioColumns:
@@ -61,7 +57,7 @@ def _find_columns(table: DataFrame, root: HadoopPath, settings: SourceSettings) 
 def _list_rows(table: DataFrame, root: HadoopPath, columns: AudioColumns, scratch: HadoopPath) -> Source:
     file, row = F.col("_metadata.file_path"), F.col("_metadata.row_index")
     rows = table.select(
-        F.nullif(F.col(_quoted(columns.audio))["path"], F.lit("")).alias("name"),
+        F.nullif(F.col(quoted(columns.audio))["path"], F.lit("")).alias("name"),
         _genre(columns).alias("genre"),
         _optional(columns.artist).alias("artist"),
         _optional(columns.split).alias("own_split"),
@@ -96,7 +92,7 @@ def _told_by_name(file: str, root: str) -> tuple[str, str | None]:
 def _genre(columns: AudioColumns) -> Column:
     if columns.label is None:
         return F.lit(None).cast("string")
-    label = F.col(_quoted(columns.label))
+    label = F.col(quoted(columns.label))
     if not columns.class_names:
         return label.cast("string")
     names = F.array(*(F.lit(name) for name in columns.class_names))
@@ -105,9 +101,4 @@ def _genre(columns: AudioColumns) -> Column:
 
 
 def _optional(column: str | None) -> Column:
-    return F.lit(None).cast("string") if column is None else F.col(_quoted(column)).cast("string")
-
-
-def _quoted(name: str) -> str:
-    doubled = name.replace("`", "``")
-    return f"`{doubled}`"
+    return F.lit(None).cast("string") if column is None else F.col(quoted(column)).cast("string")

@@ -21,7 +21,7 @@ from deepsound.errors import first_line
 from deepsound.sources.section import FileSection
 from deepsound.spark.hadoop import HadoopPath, serves
 from deepsound.spark.session import count_cores
-from deepsound.spark.tables import plain_path, read_files, read_table
+from deepsound.spark.tables import plain_path, quoted, read_files, read_table
 
 _OPEN_COST_BYTES = 256 * 1024
 _TASKS_A_CORE = 8
@@ -131,22 +131,26 @@ def _over_opened(
     for batch in batches:
         for number in batch.column(0).to_pylist():
             for file in chunks.value[number]:
-                if not _is_readable(file, max_bytes):
-                    yield from function(file, None, file.problem)
-                    continue
-                with contextlib.ExitStack() as stack:
-                    try:
-                        content: BinaryIO | None = stack.enter_context(_open(file))
-                    except OSError as exc:
-                        reason = exc.strerror or first_line(exc)
-                        yield from function(file, None, f"the storage does not give it: {reason}")
-                        continue
-                    if file.size_bytes is None and content is not None:
-                        sized = replace(file, size_bytes=content.seek(0, io.SEEK_END))
-                        content.seek(0)
-                        yield from function(sized, content if _is_readable(sized, max_bytes) else None, None)
-                    else:
-                        yield from function(file, content, None)
+                with _opened(file, max_bytes) as (sized, content, problem):
+                    yield from function(sized, content, problem)
+
+
+@contextlib.contextmanager
+def _opened(file: SourceFile, max_bytes: int) -> Iterator[tuple[SourceFile, BinaryIO | None, str | None]]:
+    """The file, with its size where the listing has none, its content or None, and why there is none."""
+    if not _is_readable(file, max_bytes):
+        yield file, None, file.problem
+        return
+    content, problem = None, None
+    with contextlib.ExitStack() as stack:
+        try:
+            content = stack.enter_context(_open(file))
+        except OSError as exc:
+            problem = f"the storage does not give it: {exc.strerror or first_line(exc)}"
+        if content is not None and file.size_bytes is None:
+            file = replace(file, size_bytes=content.seek(0, io.SEEK_END))
+            content.seek(0)
+        yield file, content if _is_readable(file, max_bytes) else None, problem
 
 
 def _over_contents(
@@ -180,7 +184,7 @@ def _open(file: SourceFile) -> Iterator[BinaryIO]:
         with _open_uri(file.path) as opened:
             yield opened
         return
-    descriptor = os.open(os.fsdecode(file.native or b""), os.O_RDONLY | os.O_NONBLOCK)
+    descriptor = os.open(os.fsdecode(file.native), os.O_RDONLY | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as opened:
         if file.offset is None:
             yield opened
@@ -238,11 +242,10 @@ def _read_rows(session: SparkSession, files: Sequence[SourceFile], column: str) 
     uris = {(file.container or "").partition("#")[0] for file in files}
     wanted = [((file.container or "").partition("#")[0], file.offset, file.path) for file in files]
     places = session.createDataFrame(wanted, "file string, row long, path string")
-    quoted = column.replace("`", "``")
     rows = read_table(session, *sorted(map(plain_path, uris))).select(
         F.col("_metadata.file_path").alias("file"),
         F.col("_metadata.row_index").alias("row"),
-        F.col(f"`{quoted}`")["bytes"].alias("content"),
+        F.col(quoted(column))["bytes"].alias("content"),
     )
     return rows.join(F.broadcast(places), ["file", "row"]).select("path", "content")
 

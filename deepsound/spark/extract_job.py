@@ -95,8 +95,7 @@ class ExtractJob:
         has_copies = self._has_copies(source)
         for line in plan.describe(has_copies=has_copies, prunes=self._policy.prune):
             self._report(line)
-        n_to_do = plan.count(*TO_EXTRACT, *TO_UPDATE, *(("gone",) if self._policy.prune else ()))
-        if n_to_do or has_copies:
+        if plan.count(*self._worked_on) or has_copies:
             self._output.reopen()
             self._do(plan, source)
         self._output.mark_labelled()
@@ -121,8 +120,12 @@ class ExtractJob:
     def has_work(self, source: Source) -> bool:
         """Whether :meth:`run` would find something to do. Writes nothing that counts."""
         plan = self._plan(source)
-        states = (*TO_EXTRACT, *TO_UPDATE, *(("gone",) if self._policy.prune else ()))
-        return bool(plan.count(*states)) or self._has_copies(source)
+        return bool(plan.count(*self._worked_on)) or self._has_copies(source)
+
+    @property
+    def _worked_on(self) -> tuple[str, ...]:
+        """States of tracks with which something is to be done; those that are gone stay unless pruned."""
+        return (*TO_EXTRACT, *TO_UPDATE, *(("gone",) if self._policy.prune else ()))
 
     def _has_copies(self, source: Source) -> bool:
         drops = self._settings.duplicates == "drop"
@@ -151,9 +154,10 @@ class ExtractJob:
         return self._read(rows, "tags", read_file_tags, TAG_SCHEMA, n_rows=n_rows)
 
     def _do(self, plan: WorkPlan, source: Source) -> None:
-        removed = (*TO_EXTRACT[1:], *(("gone",) if self._policy.prune else ()))
-        if plan.count(*TO_UPDATE, *removed):
-            update_tracks(self._store, plan.rows.where(plan.rows["state"].isin(*TO_UPDATE, *removed)))
+        # Whatever has a row already.
+        done = [state for state in self._worked_on if state != "new"]
+        if plan.count(*done):
+            update_tracks(self._store, plan.rows.where(plan.rows["state"].isin(done)))
         self._output.mark_labelled()
         writer = OutcomeWriter(
             settings=self._settings,

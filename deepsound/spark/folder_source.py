@@ -1,17 +1,18 @@
 """Folders of audio files as sources: listed by this process where they are mounted, else by Spark."""
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
 
 import pyarrow as pa
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from deepsound.data.listing import AUDIO_EXTENSIONS, LeftOut, ListedFile, is_audio_name, walk_folder
+from deepsound.data.listing import AUDIO_EXTENSIONS, LeftOut, is_audio_name, walk_folder
 from deepsound.errors import InputError
 from deepsound.spark.hadoop import HadoopPath, list_input_files
-from deepsound.spark.listing import LISTING_SCHEMA, ROWS_A_BATCH, Source, as_listing, write_rows
+from deepsound.spark.listing import LISTING_SCHEMA, Source, as_listing, write_rows
 from deepsound.spark.tables import plain_path, read_files
 
 
@@ -35,34 +36,18 @@ def _list_local(spark: SparkSession, root: HadoopPath, scratch: HadoopPath) -> S
     folder = str(root.local_path)
     left_out, n_files, n_bytes = LeftOut(), 0, 0
 
-    def to_rows() -> Iterator[pa.Table]:
+    def to_rows() -> Iterator[dict[str, Any]]:
         nonlocal n_files, n_bytes
-        walk = walk_folder(folder, left_out=left_out)
-        while files := list(islice(walk, ROWS_A_BATCH)):
-            n_files += len(files)
-            n_bytes += sum(file.size_bytes for file in files)
-            yield _to_table(files, root.uri)
+        for file in walk_folder(folder, left_out=left_out):
+            n_files += 1
+            n_bytes += file.size_bytes
+            yield {**asdict(file), "path": f"{root.uri}/{file.track_id}"}
 
     try:
         rows = write_rows(spark, to_rows(), LISTING_SCHEMA, scratch.child("listing.parquet"))
     except OSError as exc:
         raise InputError(f"cannot list {folder}: {exc.strerror}") from exc
     return Source(root=root, rows=rows, n_files=n_files, n_bytes=n_bytes, left_out=left_out)
-
-
-def _to_table(files: Iterable[ListedFile], root: str) -> pa.Table:
-    rows = [
-        {
-            "track_id": file.track_id,
-            "path": f"{root}/{file.track_id}",
-            "size_bytes": file.size_bytes,
-            "modified_ms": file.modified_ms,
-            "native": file.native,
-            "problem": file.problem,
-        }
-        for file in files
-    ]
-    return pa.Table.from_pylist(rows, schema=LISTING_SCHEMA)
 
 
 def _list_remote(spark: SparkSession, root: HadoopPath) -> Source:

@@ -4,6 +4,8 @@ import pathlib
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,11 +17,11 @@ from deepsound.data.listing import AUDIO_EXTENSIONS, LeftOut
 from deepsound.errors import InputError
 from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.schemas import LISTING_FIELDS
-from deepsound.spark.tables import read_table, write_table
+from deepsound.spark.tables import read_table, stage_table
 
 LISTING_SCHEMA = pa.schema(LISTING_FIELDS)
-# Rows that are held at a time, while a table is written on the driver.
-ROWS_A_BATCH = 65_536
+# Rows that are held at a time.
+_ROWS_A_BATCH = 65_536
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,15 +65,22 @@ class Source:
             )
 
 
+def in_batches(rows: Iterable[dict[str, Any]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Rows as Arrow batches, of which one at a time is in memory."""
+    iterator = iter(rows)
+    while some := list(islice(iterator, _ROWS_A_BATCH)):
+        yield pa.RecordBatch.from_pylist(some, schema=schema)
+
+
 def write_rows(
-    spark: SparkSession, tables: Iterable[pa.Table], schema: pa.Schema, target: HadoopPath
+    spark: SparkSession, rows: Iterable[dict[str, Any]], schema: pa.Schema, target: HadoopPath
 ) -> DataFrame:
     """Rows that come up on the driver, through a file that executors reach: few are in memory at a time."""
     with tempfile.TemporaryDirectory(prefix="deepsound-") as folder:
         written = pathlib.Path(folder, "rows.parquet")
         with pq.ParquetWriter(written, schema) as writer:
-            for table in tables:
-                writer.write_table(table)
+            for batch in in_batches(rows, schema):
+                writer.write_batch(batch)
         target.delete()
         HadoopPath(spark, f"file:{written}").copy_to(target)
     return read_table(spark, target.uri, schema=from_arrow_schema(schema))
@@ -96,10 +105,10 @@ def stage_listing(rows: DataFrame, root: HadoopPath, scratch: HadoopPath, *, lef
     InputError
         Two tracks have one name.
     """
-    staged = _stage(rows, scratch.child("listing"))
+    staged = stage_table(as_listing(rows), scratch.child("listing"))
     if _find_twice(staged) is not None:
         # The same to the letter is one.
-        staged = _stage(staged.distinct(), scratch.child("listing-once"))
+        staged = stage_table(staged.distinct(), scratch.child("listing-once"))
         twice = _find_twice(staged)
         if twice is not None:
             raise InputError(
@@ -111,11 +120,6 @@ def stage_listing(rows: DataFrame, root: HadoopPath, scratch: HadoopPath, *, lef
     return Source(
         root=root, rows=staged, n_files=n_files, n_bytes=n_bytes, n_labelled=n_labelled, left_out=left_out
     )
-
-
-def _stage(rows: DataFrame, target: HadoopPath) -> DataFrame:
-    write_table(as_listing(rows), target.uri)
-    return read_table(rows.sparkSession, target.uri, schema=from_arrow_schema(LISTING_SCHEMA))
 
 
 def _find_twice(rows: DataFrame) -> Row | None:

@@ -16,7 +16,7 @@ from deepsound.errors import InputError
 from deepsound.sources.manifest import find_manifest_columns, native_path, resolve
 from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.listing import LISTING_SCHEMA, Source, stage_listing
-from deepsound.spark.tables import as_pattern, read_table, table_errors
+from deepsound.spark.tables import as_pattern, quoted, read_table, table_errors
 
 
 def list_manifest(spark: SparkSession, file: HadoopPath, *, scratch: HadoopPath) -> Source:
@@ -59,8 +59,7 @@ def _plain(column: str | None, name: str) -> Column:
     kind = "bigint" if name in ("size_bytes", "modified_ms") else "string"
     if column is None:
         return F.lit(None).cast(kind).alias(name)
-    quoted = column.replace("`", "``")
-    return F.nullif(F.trim(F.col(f"`{quoted}`").cast("string")), F.lit("")).cast(kind).alias(name)
+    return F.nullif(F.trim(F.col(quoted(column)).cast("string")), F.lit("")).cast(kind).alias(name)
 
 
 def _look_up(batches: Iterator[pa.RecordBatch], folder: str) -> Iterator[pa.RecordBatch]:

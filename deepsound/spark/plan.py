@@ -5,19 +5,19 @@ modification are those of its row; where one differs, the hash of its content de
 touched or copied anew is not extracted again. Nothing here grows on the driver with the number of tracks.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from deepsound.data.labels import LABEL_NAMES
 from deepsound.errors import AudioDuplicateError
-from deepsound.spark.schemas import LABEL_FIELDS, LISTING_FIELDS
+from deepsound.spark.schemas import LISTING_FIELDS
 
-LABELS = tuple(field.name for field in LABEL_FIELDS)
 _LISTED = tuple(field.name for field in LISTING_FIELDS)
 # What a rerun brings up to date in a row whose file has not changed.
-UPDATED = ("path", "size_bytes", "modified_ms", *LABELS)
+UPDATED = ("path", "size_bytes", "modified_ms", *LABEL_NAMES)
 _MAY_BE_UNKNOWN = ("size_bytes", "modified_ms")
 _DONE = (*UPDATED, "status", "error_code", "content_sha256", "shard")
 # What becomes of a track. The first three are to be extracted, the next two to be brought up to date.
@@ -109,9 +109,9 @@ def plan_work(
     rows = _join(listing, tracks, retry_failed=retry_failed, drop_copies=drop_copies)
     if keeps_labels:
         stays = F.col("state").isin("suspect", *TO_UPDATE)
-        kept = {name: F.when(stays, F.col(f"{name}_done")).otherwise(F.col(name)) for name in LABELS}
+        kept = {name: F.when(stays, F.col(f"{name}_done")).otherwise(F.col(name)) for name in LABEL_NAMES}
         rows = rows.withColumns(kept)
-    is_work = (F.col("state") != "same") | F.lit(read_labels is not None) | _is_other()
+    is_work = (F.col("state") != "same") | F.lit(read_labels is not None) | _differ(UPDATED)
     rows = stage(rows.where(is_work), "compared")
     # Where labels stand in the files, those of files to be extracted are not known yet.
     knows_labels = not (keeps_labels or read_labels)
@@ -126,7 +126,7 @@ def plan_work(
         plan = _sum_up(rows, knows_labels=knows_labels)
     if read_labels is not None:
         rows = _with_labels(rows, read_labels, plan.count(*TO_UPDATE))
-        rows = stage(rows.where((F.col("state") != "same") | _is_other()), "labelled")
+        rows = stage(rows.where((F.col("state") != "same") | _differ(UPDATED)), "labelled")
         plan = _sum_up(rows, knows_labels=knows_labels)
     return plan
 
@@ -136,25 +136,24 @@ def _join(listing: DataFrame, tracks: DataFrame, *, retry_failed: bool, drop_cop
     is_copy = F.col("error_code_done").eqNullSafe(AudioDuplicateError.code)
     is_failed = (F.col("status_done") == "failed") & ~is_copy
     is_again = (is_failed & F.lit(retry_failed)) | (is_copy & F.lit(not drop_copies))
-    is_same = [F.col(name).isNull() | F.col(name).eqNullSafe(F.col(f"{name}_done")) for name in _MAY_BE_UNKNOWN]
     state = (
         F.when(F.col("shard_done").isNull(), "new")
         .when(F.col("path").isNull(), "gone")
         .when(is_again, "again")
-        .when(is_same[0] & is_same[1], "same")
+        .when(~_differ(_MAY_BE_UNKNOWN), "same")
         .otherwise("suspect")
     )
     return listing.join(done, "track_id", "full_outer").withColumn("state", state)
 
 
-def _is_other() -> Column:
-    """Whether a row of ``tracks/`` differs from what it should be."""
-    is_other = F.lit(False)
-    for name in UPDATED:
-        differs = ~F.col(name).eqNullSafe(F.col(f"{name}_done"))
+def _differ(names: Sequence[str]) -> Column:
+    """Whether a row of ``tracks/`` is in one of these columns not what it should be."""
+    differs = F.lit(False)
+    for name in names:
+        is_other = ~F.col(name).eqNullSafe(F.col(f"{name}_done"))
         # What the listing does not know stays what it was.
-        is_other = is_other | (differs & F.col(name).isNotNull() if name in _MAY_BE_UNKNOWN else differs)
-    return is_other
+        differs = differs | (is_other & F.col(name).isNotNull() if name in _MAY_BE_UNKNOWN else is_other)
+    return differs
 
 
 def _with_labels(rows: DataFrame, read_labels: Reader, n_stays: int) -> DataFrame:
@@ -168,12 +167,12 @@ def _with_labels(rows: DataFrame, read_labels: Reader, n_stays: int) -> DataFram
 
 def _sum_up(rows: DataFrame, *, knows_labels: bool) -> WorkPlan:
     is_known = F.col("state").isin(*TO_UPDATE, *(TO_EXTRACT if knows_labels else ()))
-    lost = {name: is_known & F.col(name).isNull() & F.col(f"{name}_done").isNotNull() for name in LABELS}
+    lost = {name: is_known & F.col(name).isNull() & F.col(f"{name}_done").isNotNull() for name in LABEL_NAMES}
     counts = rows.groupBy("state").agg(
         F.count("*").alias("n"), *(F.count_if(is_lost).alias(f"lost_{name}") for name, is_lost in lost.items())
     )
     found = counts.collect()
-    n_lost = {name: sum(int(row[f"lost_{name}"]) for row in found) for name in LABELS}
+    n_lost = {name: sum(int(row[f"lost_{name}"]) for row in found) for name in LABEL_NAMES}
     known = {name: F.coalesce(F.col(name), F.col(f"{name}_done")) for name in _MAY_BE_UNKNOWN}
     stays = F.col("state").isin(*TO_UPDATE)
     kept = {name: F.when(stays, value).otherwise(F.col(name)) for name, value in known.items()}

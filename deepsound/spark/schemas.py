@@ -2,9 +2,11 @@
 
 import pyarrow as pa
 
+from deepsound.data.labels import LABEL_NAMES
+
 _TEXT, _NUMBER, _COUNT = pa.string(), pa.float64(), pa.int32()
 
-LABEL_FIELDS = [pa.field("genre", _TEXT), pa.field("artist", _TEXT), pa.field("split", _TEXT)]
+LABEL_FIELDS = [pa.field(name, _TEXT) for name in LABEL_NAMES]
 
 TRACK_FIELDS = [
     pa.field("track_id", _TEXT),

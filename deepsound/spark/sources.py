@@ -4,7 +4,7 @@ from pyspark.sql import SparkSession
 
 from deepsound.config import SourceSettings
 from deepsound.errors import InputError
-from deepsound.spark.audio_table_source import is_audio_table, list_audio_table
+from deepsound.spark.audio_table_source import find_audio_table, list_audio_table
 from deepsound.spark.folder_source import list_folder
 from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.listing import Source
@@ -47,14 +47,14 @@ def open_source(spark: SparkSession, input_path: str, settings: SourceSettings, 
     if not root.is_folder():
         if root.uri.lower().endswith(".tar"):
             return list_tar_shards(spark, root, scratch=scratch)
-        if root.uri.lower().endswith(".parquet") and is_audio_table(spark, root):
-            return list_audio_table(spark, root, settings, scratch=scratch)
+        table = find_audio_table(spark, root) if root.uri.lower().endswith(".parquet") else None
+        if table is not None:
+            return list_audio_table(table, root, settings, scratch=scratch)
         return list_manifest(spark, root, scratch=scratch)
     source = list_folder(spark, root, scratch=scratch)
     if source.n_files:
         return source
     if source.left_out.by_ending[".tar"]:
         return list_tar_shards(spark, root, scratch=scratch)
-    if source.left_out.by_ending[".parquet"] and is_audio_table(spark, root):
-        return list_audio_table(spark, root, settings, scratch=scratch)
-    return source
+    table = find_audio_table(spark, root) if source.left_out.by_ending[".parquet"] else None
+    return source if table is None else list_audio_table(table, root, settings, scratch=scratch)

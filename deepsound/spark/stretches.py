@@ -9,7 +9,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from deepsound.spark.contents import FileFunction, SourceFile, map_files, to_files
 from deepsound.spark.hadoop import HadoopPath
-from deepsound.spark.tables import read_table, write_table
+from deepsound.spark.tables import read_table, stage_table, write_table
 
 _ROWS_A_STRETCH = 8192
 
@@ -22,8 +22,7 @@ class Scratch:
 
     def stage(self, rows: DataFrame, name: str) -> DataFrame:
         """Write rows, and give them as they are read from there."""
-        write_table(rows, self.folder.child(name).uri)
-        return read_table(rows.sparkSession, self.folder.child(name).uri, schema=rows.schema)
+        return stage_table(rows, self.folder.child(name))
 
     def in_stretches(self, rows: DataFrame, name: str, *, n_rows: int) -> Iterator[list[SourceFile]]:
         """So many rows of a listing by track_id, in stretches that the driver can hold."""

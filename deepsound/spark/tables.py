@@ -48,6 +48,18 @@ def write_table(rows: DataFrame, path: str) -> None:
     rows.write.mode("overwrite").option("maxRecordsPerFile", 0).parquet(path)
 
 
+def stage_table(rows: DataFrame, folder: HadoopPath) -> DataFrame:
+    """Write rows, and give them as they are read from there: gone through once, however often they are used."""
+    write_table(rows, folder.uri)
+    return read_table(rows.sparkSession, folder.uri, schema=rows.schema)
+
+
+def quoted(column: str) -> str:
+    """A column's name as Spark takes it literally, whatever stands in it."""
+    doubled = column.replace("`", "``")
+    return f"`{doubled}`"
+
+
 def as_pattern(path: str) -> str:
     """The pattern that a path alone fits: a folder may be called 'live [1999]'.
 

@@ -13,7 +13,7 @@ from deepsound.data.listing import LeftOut
 from deepsound.errors import InputError
 from deepsound.sources.tar_shards import list_tar
 from deepsound.spark.hadoop import HadoopPath
-from deepsound.spark.listing import LISTING_SCHEMA, ROWS_A_BATCH, Source, stage_listing
+from deepsound.spark.listing import LISTING_SCHEMA, Source, in_batches, stage_listing
 
 
 def list_tar_shards(spark: SparkSession, root: HadoopPath, *, scratch: HadoopPath) -> Source:
@@ -47,13 +47,7 @@ def list_tar_shards(spark: SparkSession, root: HadoopPath, *, scratch: HadoopPat
 def _list_members(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         for native in batch.column(0).to_pylist():
-            rows = []
-            for row in _rows_of(native):
-                rows.append(row)
-                if len(rows) == ROWS_A_BATCH:
-                    yield pa.RecordBatch.from_pylist(rows, schema=LISTING_SCHEMA)
-                    rows = []
-            yield pa.RecordBatch.from_pylist(rows, schema=LISTING_SCHEMA)
+            yield from in_batches(_rows_of(native), LISTING_SCHEMA)
 
 
 def _rows_of(native: bytes) -> Iterator[dict[str, object]]:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
+from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession, Window
@@ -15,9 +15,9 @@ from deepsound.data.labels import LABEL_NAMES
 from deepsound.errors import LabelError
 from deepsound.sources.audio_table import SPLIT_OF_WORD
 from deepsound.spark.hadoop import HadoopPath
-from deepsound.spark.listing import ROWS_A_BATCH, Source, write_rows
+from deepsound.spark.listing import Source, write_rows
 from deepsound.spark.manifest_source import list_manifest
-from deepsound.spark.tables import read_table, write_table
+from deepsound.spark.tables import stage_table
 
 # FMA's whole taxonomy has 161 genres; of those that people sort music by there are fewer.
 _MAX_LIKELY_GENRES = 50
@@ -122,18 +122,16 @@ def _label_by_csv(
         with file.on_this_machine() as local, local.open(encoding="utf-8", newline="") as lines:
             reader = LabelReader(lines, where=path, folders=folders, roots=roots)
 
-            def to_tables() -> Iterator[pa.Table]:
+            def to_candidates() -> Iterator[dict[str, Any]]:
                 nonlocal n_rows
-                rows = reader.rows()
-                while some := list(islice(rows, ROWS_A_BATCH)):
-                    n_rows += len(some)
-                    yield pa.Table.from_pylist([c for row in some for c in _candidates(row)], schema=_ROW_SCHEMA)
+                for row in reader.rows():
+                    n_rows += 1
+                    yield from _candidates(row)
 
-            rows = write_rows(spark, to_tables(), _ROW_SCHEMA, scratch.child("labels.parquet"))
+            rows = write_rows(spark, to_candidates(), _ROW_SCHEMA, scratch.child("labels.parquet"))
     except (UnicodeDecodeError, OSError) as exc:
         raise LabelError(f"cannot read {path}: {exc}") from exc
-    write_table(_match(source.rows, rows), scratch.child("matched").uri)
-    matched = read_table(spark, scratch.child("matched").uri)
+    matched = stage_table(_match(source.rows, rows), scratch.child("matched"))
     best = _best_reading(matched, where=path)
     labelled = matched.where(F.col("reading") == best).dropDuplicates(["track_id"])
     labelled = labelled.where("coalesce(genre, artist, split) is not null").select("track_id", *LABEL_NAMES)
@@ -144,7 +142,7 @@ def _label_by_csv(
     return replace(source, rows=joined), tuple(match.describe())
 
 
-def _candidates(row: LabelRow) -> Iterator[dict[str, object]]:
+def _candidates(row: LabelRow) -> Iterator[dict[str, Any]]:
     """The tracks that a row may mean, a row each; one without a name where it means none that there can be."""
     labels = {"line": row.line, "path": row.path, "genre": row.genre, "artist": row.artist, "split": row.split}
     for reading, names in enumerate(row.names):
