@@ -17,6 +17,7 @@ _FRAME_ID = re.compile(rb"[A-Z][A-Z0-9]{2,3}\0?")
 # A genre or a name is not longer, and nobody has more frames of them.
 _MAX_TEXT_BYTES = 8192
 _MAX_FRAMES = 32
+_MAX_TAGS = 16
 # An unsynchronised tag of ID3v2.3 has no frames that could be stepped over before it is read.
 _MAX_UNSYNCHRONISED_BYTES = 1 << 24
 # Flags of a frame that is compressed or encrypted, second byte, by version.
@@ -47,11 +48,18 @@ def slim_id3(file: Readable, *, start: int) -> bytes | None:
     return header[:5] + bytes([flags & 0x80]) + _write_size(len(frames)) + frames
 
 
-def end_of_id3(file: Readable) -> int:
-    """Where an ID3v2 tag at the beginning of a file ends; 0 without one."""
-    file.seek(0)
-    header = file.read(10)
-    return 10 + _read_size(header[6:10], bits=7) if header[:3] == b"ID3" and len(header) == 10 else 0
+def find_id3_tags(file: Readable) -> tuple[list[int], int]:
+    """Where the ID3v2 tags at the beginning of a file start, one behind the other, and where the last one ends."""
+    starts: list[int] = []
+    end = 0
+    while len(starts) < _MAX_TAGS:
+        file.seek(end)
+        header = file.read(10)
+        if header[:3] != b"ID3" or len(header) < 10:
+            break
+        starts.append(end)
+        end += 10 + _read_size(header[6:10], bits=7)
+    return starts, end
 
 
 def _skip_extended_header(file: Readable, place: int, version: int) -> int:

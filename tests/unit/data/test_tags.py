@@ -2,10 +2,13 @@
 
 import functools
 import io
+import pathlib
 import struct
+import tempfile
 import tracemalloc
 import zlib
 
+import av
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -199,6 +202,73 @@ def test_id3v1_and_apev2_fill_what_is_missing():
     assert read(all_three) == TrackTags(genre="Jazz", artist="Ape", title="Old title")
 
 
+def test_text_of_no_declared_encoding_is_utf8_or_windows():
+    """ID3v1 says nothing of its encoding, and what ID3v2 calls Latin-1 often is none."""
+    title, artist, windows = "Пусть".encode(), "Möwen".encode("latin-1"), "“Grün”".encode("cp1252")
+    v1 = b"TAG" + b"".join(text.ljust(30, b"\0") for text in (title, artist, b"")) + bytes(34) + b"\x11"
+    assert read(sound("mp3") + v1) == TrackTags(genre="Rock", artist="Möwen", title="Пусть")
+    frames = frame_23(b"TIT2", b"\0" + windows) + frame_23(b"TPE1", b"\0" + artist)
+    frames += frame_23(b"TCON", b"\0(17)" + "Música".encode())
+    assert read(raw_tag(3, frames)) == TrackTags(genre="Rock; Música", artist="Möwen", title="“Grün”")
+
+
+def test_a_second_id3v2_tag_fills_what_the_first_lacks():
+    first = id3(id3_frames({"genre": ["Rock"], "title": ["First"]}), version=3)
+    second = id3(id3_frames({"artist": ["Me"], "title": ["Second"]}))
+    for name in ("mp3", "flac"):
+        assert read(first + second + sound(name)) == TrackTags(genre="Rock", artist="Me", title="First")
+
+
+def info_list(fields):
+    chunks = b"".join(
+        name + struct.pack("<I", len(text)) + text + bytes(len(text) % 2) for name, text in fields.items()
+    )
+    return b"LIST" + struct.pack("<I", len(chunks) + 4) + b"INFO" + chunks
+
+
+def test_list_info_of_wav():
+    """Source: Microsoft, Multimedia Programming Interface and Data Specifications 1.0, INFO list."""
+    plain = sound("wav")
+    info = info_list({b"IGNR": b"Rock\0", b"IART": "Möwen".encode("cp1252"), b"INAM": "Grün\0".encode()})
+    # Behind the sound, where FFmpeg and Audacity write it, and before it.
+    for content in (plain + info, plain[:36] + info + plain[36:]):
+        whole = content[:4] + struct.pack("<I", len(content) - 8) + content[8:]
+        assert read(whole) == TrackTags(genre="Rock", artist="Möwen", title="Grün")
+
+
+def test_tags_of_matroska():
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "sound.mka"
+        with av.open(str(path), "w", format="matroska") as opened:
+            opened.metadata.update({"genre": "Rock", "ARTIST": "Ünï & Cödé", "title": "A ♫ title"})
+            stream = opened.add_stream("libopus", rate=48000, layout="mono")
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 960), np.float32), format="flt", layout="mono")
+            frame.sample_rate, frame.pts = 48000, 0
+            opened.mux(stream.encode(frame))
+            opened.mux(stream.encode(None))
+        assert read(path.read_bytes()) == ROCK
+
+
+def test_tags_of_dsd():
+    """DSF points to an ID3v2 tag at its end; DSDIFF has chunks of its own for artist and title."""
+    tag = id3(id3_frames({"genre": ["Rock", "Pop"], "artist": ["Me"]}))
+    assert read(b"DSD " + struct.pack("<QQQ", 28, 100 + len(tag), 100) + bytes(72) + tag) == TrackTags(
+        genre="Rock; Pop", artist="Me"
+    )
+
+    def chunk(name, data):
+        return name + struct.pack(">Q", len(data)) + data + bytes(len(data) % 2)
+
+    def text(name, words):
+        return chunk(name, struct.pack(">I", len(words)) + words)
+
+    sound_properties = chunk(b"FS  ", struct.pack(">I", 2_822_400)) + chunk(b"CHNL", b"\0\1C   ")
+    sound_properties += chunk(b"CMPR", b"DSD \x0enot compressed")
+    body = chunk(b"FVER", b"\1\5\0\0") + chunk(b"PROP", b"SND " + sound_properties)
+    body += chunk(b"DIIN", text(b"DIAR", b"Me") + text(b"DITI", b"It")) + chunk(b"DSD ", b"\x69" * 4096)
+    assert read(chunk(b"FRM8", b"DSD " + body)) == TrackTags(artist="Me", title="It")
+
+
 def test_chunks_of_odd_size_have_a_byte_behind_them():
     tag = id3(id3_frames({"genre": ["Rock"]}))
     for form, order in ((b"RIFF\0\0\0\0WAVE", "little"), (b"FORM\0\0\0\0AIFF", "big")):
@@ -283,7 +353,10 @@ def test_no_damage_raises(data, name):
 
 @given(
     st.sampled_from(
-        [b"ID3\x02", b"ID3\x03", b"ID3\x04", b"fLaC", b"OggS", b"\0\0\0\x20ftyp", b"RIFF\0\0\0\0WAVE", b""]
+        [
+            *(b"ID3\x02", b"ID3\x03", b"ID3\x04", b"fLaC", b"OggS", b"\0\0\0\x20ftyp", b"RIFF\0\0\0\0WAVE"),
+            *(b"DSD ", b"FRM8", b"\x1aE\xdf\xa3", b""),
+        ]
     ),
     st.binary(max_size=600),
 )
@@ -341,6 +414,9 @@ def bombs():
         "chunks": b"RIFF\0\0\0\0WAVE" + b"abcd\0\0\0\0" * 3_000_000,
         "flac blocks": b"fLaC" + flac_block(1, b"") * 5_000_000,
         "comments in ogg": ogg_of(tiny * 2_000_000),
+        "chunks of info": b"RIFF\0\0\0\0WAVE" + info_list({b"IGNR": b"Rock"}) + b"IART\0\0\0\0" * 3_000_000,
+        "elements": b"\x1aE\xdf\xa3\x80\x18\x53\x80\x67\x01\xff\xff\xff\xff\xff\xff\xff"
+        + b"\x12\x54\xc3\x67\x80" * 5_000_000,
         "ogg pages": b"OggS"
         + bytes(22)
         + b"\1\x1e"
