@@ -41,8 +41,8 @@ executor-env: $(EXECUTOR_ENV)  ## pack the environment of a cluster's executors:
 $(EXECUTOR_ENV): $(STAMP) tools/executor_env.py pyproject.toml $(shell find deepsound -name '*.py')
 	@$(BIN)/python tools/executor_env.py $@
 
-test: $(STAMP)  ## run the tests
-	@$(RUN) $(BIN)/python -m pytest -q
+test: $(STAMP)  ## run the tests, two files at a time
+	@$(RUN) $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
 
 soak: $(STAMP) $(EXECUTOR_ENV)  ## run the tests that take minutes: a real cluster on this machine
 	@$(RUN) $(BIN)/python -m pytest -q -m soak

@@ -42,6 +42,7 @@ DEV = [
     "pyspark[connect]>=4.0,<5",
     "pytest>=8",
     "pytest-randomly>=3.15",
+    "pytest-xdist>=3.5",
     "hypothesis>=6.100",
     "ruff>=0.6",
     "mypy>=1.11",
