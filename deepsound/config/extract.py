@@ -66,6 +66,7 @@ class ExtractSettings:
         check_setting(is_size, "shard_files", self.shard_files, "at least 1, or null")
         wanted = "null: labels are kept as they are, and mapped when a collection is scored"
         check_setting(self.labels.map is None, "labels.map", self.labels.map, wanted)
+        check_setting(self.labels.endings, "labels.endings", self.labels.endings, "true: as for labels.map")
         check_setting(self.silence_dbfs < 0, "silence_dbfs", self.silence_dbfs, "decibels below full scale")
         check_setting(
             0 <= self.max_failure_fraction <= 1, "max_failure_fraction", self.max_failure_fraction, "0 to 1"

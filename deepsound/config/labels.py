@@ -18,12 +18,13 @@ class LabelSettings:
     ``source`` what the manifest, table or tar that they are from says of them, ``none`` leaves all null.
 
     ``map`` names a label map (built in, or the path of a file), by which a collection is scored; extraction keeps
-    labels as they are.
+    labels as they are. ``endings: false`` leaves unmapped what such a map would take for its last words.
     """
 
     source: str = field(default="parent_dir", metadata={"key": "from"})
     csv: str | None = None
     map: str | None = None
+    endings: bool = True
 
     def __post_init__(self) -> None:
         check_setting(

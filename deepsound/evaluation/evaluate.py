@@ -17,6 +17,7 @@ from deepsound.evaluation.quantification import Quantification
 from deepsound.evaluation.reliability import compute_ece, compute_reliability
 from deepsound.evaluation.report import Distances, PredictedGenre, Report
 from deepsound.evaluation.units import clustered_proportion_interval
+from deepsound.label_maps import TakenLabel
 
 _N_BINS = 40
 # How much of the histogram lies beyond the farthest held-out track, in spans of the held-out ones.
@@ -31,6 +32,7 @@ def evaluate(
     counts: Counts | None = None,
     shares: Quantification | None = None,
     drift: DriftReport | None = None,
+    taken_labels: Sequence[TakenLabel] = (),
 ) -> Report:
     """What predictions say.
 
@@ -45,7 +47,7 @@ def evaluate(
         What tracks were called out-of-distribution by.
     counts : Counts, optional
         Of the whole table, where ``table`` is a sample of it.
-    shares, drift
+    shares, drift, taken_labels
         What else is known of the tracks.
 
     Raises
@@ -64,6 +66,7 @@ def evaluate(
         n_scored=counts.n_scored,
         failures=counts.failures,
         labels=counts.outcomes,
+        taken_labels=tuple(taken_labels),
         genres=tuple(_predicted_genre(counts, predictions, index) for index in range(len(genres))),
         reliability=compute_reliability(confidences, is_right=is_right, units=units) if labelled.any() else None,
         coverage=compute_coverage(confidences, is_right=is_right, units=units) if labelled.any() else None,

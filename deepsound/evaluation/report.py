@@ -13,6 +13,7 @@ from deepsound.evaluation.metrics import CollectionMetrics
 from deepsound.evaluation.ood import OodRule
 from deepsound.evaluation.quantification import Quantification
 from deepsound.evaluation.reliability import Reliability
+from deepsound.label_maps import TakenLabel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +106,8 @@ class Report:
         Tracks without a prediction by error code.
     labels : mapping of str to int
         Scored tracks by what became of their label: mapped, unmapped, ambiguous, unlabelled.
+    taken_labels : tuple of TakenLabel
+        Those that were not understood as a whole but taken for their last words, the commonest.
     genres : tuple of PredictedGenre, in the order of the taxonomy
     reliability : Reliability or None
         None without a labelled track; so is ``coverage``.
@@ -123,6 +126,7 @@ class Report:
     n_scored: int
     failures: Mapping[str, int]
     labels: Mapping[str, int]
+    taken_labels: tuple[TakenLabel, ...]
     genres: tuple[PredictedGenre, ...]
     reliability: Reliability | None
     coverage: CoverageCurve | None

@@ -22,6 +22,7 @@ from deepsound.label_maps.outcome import (
     UNMAPPED,
     LabelCounts,
     LabelOutcome,
+    TakenLabel,
     combine_outcomes,
     count_outcomes,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "LabelMap",
     "LabelOutcome",
     "MappedLabels",
+    "TakenLabel",
     "builtin_label_maps",
     "combine_outcomes",
     "count_outcomes",

@@ -6,10 +6,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from deepsound.errors import LabelMapError
-from deepsound.label_maps.names import normalize_label, split_labels, split_loosely
-from deepsound.label_maps.outcome import MAPPED, UNMAPPED, LabelOutcome, combine_outcomes
+from deepsound.label_maps.names import normalize_label, split_labels, split_loosely, split_words
+from deepsound.label_maps.outcome import MAPPED, UNMAPPED, LabelOutcome, TakenLabel, combine_outcomes
 from deepsound.settings import compute_fingerprint
 from deepsound.taxonomy import Taxonomy
+
+# Before a genre, these say that it is not that.
+_NEGATIONS = frozenset({"anti", "no", "non", "not"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,9 @@ class LabelMap:
         By normal form of the label: mapped, unmapped or ambiguous.
     exact : mapping of str to LabelOutcome
         By label as it stands; these come first.
+    by_ending : bool
+        Whether a label that is not named here is taken for its last words, where these are: ``Romantic Classical``
+        for ``Classical``. Not where the words before them name something else (``Electro Swing``).
     """
 
     name: str
@@ -36,6 +42,7 @@ class LabelMap:
     targets: tuple[str, ...]
     entries: Mapping[str, LabelOutcome]
     exact: Mapping[str, LabelOutcome] = field(default_factory=dict)
+    by_ending: bool = False
 
     def resolve(self, text: str | None) -> LabelOutcome:
         """What becomes of a track with this text, in which several labels may stand.
@@ -44,6 +51,26 @@ class LabelMap:
         name at all is unmapped. Several labels are mapped only if all of them are the same genre.
         """
         return combine_outcomes(self._resolve_one(label) for label in split_labels(text or ""))
+
+    def list_taken(self, tracks_of: Mapping[str, int]) -> list[TakenLabel]:
+        """The labels that are taken for their last words and thus are not unmapped, those of most tracks first.
+
+        Parameters
+        ----------
+        tracks_of : mapping of str to int
+            Tracks by the text of their labels.
+        """
+        n_tracks: Counter[str] = Counter()
+        for text, n in tracks_of.items():
+            parts = {part for label in split_labels(text) for part in self._parts(label)}
+            n_tracks.update(dict.fromkeys(parts, n))
+        taken = []
+        for label, n in n_tracks.items():
+            ending = None if self._find(label) is not None else self._ending_of(label)
+            outcome = self._find(ending) if ending is not None else None
+            if ending is not None and outcome is not None and outcome.outcome != UNMAPPED:
+                taken.append(TakenLabel(label=label, taken_for=ending, outcome=outcome, n_tracks=n))
+        return sorted(taken, key=lambda one: (-one.n_tracks, one.label))
 
     def check_targets(self, taxonomy: Taxonomy) -> None:
         """Raise unless the model knows every genre that labels go to.
@@ -73,15 +100,35 @@ class LabelMap:
             "targets": list(self.targets),
             "entries": {label: asdict(outcome) for label, outcome in self.entries.items()},
             "exact": {label: asdict(outcome) for label, outcome in self.exact.items()},
+            **({"by_ending": True} if self.by_ending else {}),
         }
         return {"name": self.name, "version": self.version, "fingerprint": compute_fingerprint(content)}
 
     def _resolve_one(self, label: str) -> LabelOutcome:
-        entry = self._find(label)
-        if entry is not None:
-            return entry
-        parts = split_loosely(label)
-        return combine_outcomes(self._find(part) or LabelOutcome(UNMAPPED) for part in parts or [label])
+        return combine_outcomes(
+            self._find(part) or self._find(self._ending_of(part) or "") or LabelOutcome(UNMAPPED)
+            for part in self._parts(label)
+        )
+
+    def _parts(self, label: str) -> list[str]:
+        """A label that is named as a whole, or what it is cut into."""
+        return [label] if self._find(label) is not None else split_loosely(label) or [label]
+
+    def _ending_of(self, label: str) -> str | None:
+        """The longest end of a label that has an entry, unless what stands before it speaks against it."""
+        words = split_words(label) if self.by_ending else []
+        for n_before in range(1, len(words)):
+            ending = " ".join(words[n_before:])
+            entry = self._find(ending)
+            if entry is not None and not ending.isdigit():
+                return ending if self._suits(words[:n_before], entry) else None
+        return None
+
+    def _suits(self, words: list[str], entry: LabelOutcome) -> bool:
+        """Whether no words before an ending are a negation or have another outcome of their own."""
+        runs = [" ".join(words[a:b]) for a in range(len(words)) for b in range(a + 1, len(words) + 1)]
+        named = (self._find(run) for run in runs if not run.isdigit())
+        return _NEGATIONS.isdisjoint(words) and all(other in (None, entry) for other in named)
 
     def _find(self, label: str) -> LabelOutcome | None:
         return self.exact.get(label) or self.entries.get(normalize_label(label))

@@ -68,6 +68,11 @@ def split_labels(text: str) -> list[str]:
     return _parts(_SEPARATORS, text)
 
 
+def split_words(label: str) -> list[str]:
+    """The words of a label: folded, without signs, ``and`` for ``&``."""
+    return _words(_fold(unicodedata.normalize("NFKC", label).casefold()))
+
+
 def split_loosely(label: str) -> list[str]:
     r"""A label that nobody knows as a whole, cut at ``/``, ``,``, ``\`` and behind a number in brackets."""
     return _parts(_LOOSE_SEPARATORS, label)

@@ -16,6 +16,16 @@ class LabelOutcome:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TakenLabel:
+    """A label that a map does not name, taken for its last words, which it does; and how many tracks have it."""
+
+    label: str
+    taken_for: str
+    outcome: LabelOutcome
+    n_tracks: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class LabelCounts:
     """Tracks by outcome of their labels."""
 

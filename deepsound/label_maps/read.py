@@ -11,6 +11,7 @@
       Electronic: unmapped            # none of them
       Soul-RnB: ambiguous             # may be several, not said which
       Blues-Rock: [blues, rock]       # may be any of these: ambiguous, too
+    endings: true                     # optional: 'Texas Blues', which is not named, is taken for 'Blues'
 
 What can be misunderstood is refused: an unknown or missing key, a target that ``targets`` does not name, the same
 label twice, in one spelling or in two that :func:`deepsound.label_maps.normalize_label` makes equal.
@@ -28,6 +29,7 @@ from deepsound.label_maps.names import normalize_label
 from deepsound.label_maps.outcome import AMBIGUOUS, MAPPED, OUTCOMES, UNMAPPED, LabelOutcome
 
 _KEYS = ("name", "version", "source", "targets", "map")
+_OPTIONAL_KEYS = ("endings",)
 _PACKAGE = pathlib.Path(__file__).resolve().parents[1]
 # Where the built-in maps lie: where setup.py installs them, and in a checkout.
 _BUILTIN_FOLDERS = (_PACKAGE / "label_maps" / "builtin", _PACKAGE.parent / "conf" / "taxonomy")
@@ -81,6 +83,7 @@ def parse_label_map(text: str, *, where: str) -> LabelMap:
             source=_parse_text(document, "source"),
             targets=targets,
             entries=dict(_parse_entries(document["map"], targets)),
+            by_ending=_parse_flag(document.get("endings", False)),
         )
     except _NoLabelMapError as exc:
         raise LabelMapError(f"the label map {where}: {exc}") from exc
@@ -102,8 +105,8 @@ def _load(text: str) -> dict[Any, Any]:
 
 def _check_keys(document: dict[Any, Any]) -> None:
     for key in document:
-        if key not in _KEYS:
-            close = difflib.get_close_matches(str(key), _KEYS, n=1)
+        if key not in (*_KEYS, *_OPTIONAL_KEYS):
+            close = difflib.get_close_matches(str(key), (*_KEYS, *_OPTIONAL_KEYS), n=1)
             guess = f" (did you mean '{close[0]}'?)" if close else ""
             raise _NoLabelMapError(f"unknown key {key!r}{guess}; wanted {', '.join(_KEYS)}")
     missing = [key for key in _KEYS if key not in document]
@@ -121,6 +124,12 @@ def _parse_text(document: dict[Any, Any], key: str) -> str:
 def _parse_version(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise _NoLabelMapError(f"version is {value!r}; wanted a number from 1 on")
+    return value
+
+
+def _parse_flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _NoLabelMapError(f"endings is {value!r}; wanted true or false")
     return value
 
 

@@ -1,5 +1,7 @@
 """Label maps on any file system that Spark reaches: an adapter of :mod:`deepsound.label_maps`."""
 
+from dataclasses import replace
+
 from pyspark.sql import SparkSession
 
 from deepsound.config import LabelSettings
@@ -35,4 +37,4 @@ def load_label_map(spark: SparkSession, settings: LabelSettings, *, taxonomy: Ta
             raise LabelMapError(missing_label_map(settings.map))
         label_map = parse_label_map(file.read_text(), where=settings.map)
     label_map.check_targets(taxonomy)
-    return label_map
+    return replace(label_map, by_ending=label_map.by_ending and settings.endings)

@@ -107,7 +107,7 @@ def own_settings(models: Sequence[NamedModel], settings: ScoreSettings) -> Extra
     first = models[0]
     for other in models[1:]:
         _check_same_settings(first, other)
-    labels = replace(settings.labels, map=None)  # applied to the predictions
+    labels = replace(settings.labels, map=None, endings=True)  # applied to the predictions
     features = list(dict.fromkeys(model.bundle.feature for model in models))
     own = {**first.bundle.extract_settings, "features": features, "labels": to_plain(labels)}
     own["duplicates"] = "keep"  # whoever asks for a score gets one

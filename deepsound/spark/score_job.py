@@ -11,6 +11,7 @@ from deepsound.evaluation.evaluate import evaluate
 from deepsound.evaluation.paired import PairedComparison, PairSums, compare_pairs
 from deepsound.evaluation.render.plain import report_to_plain, report_to_rows
 from deepsound.evaluation.report import Mistake
+from deepsound.label_maps import LabelMap, TakenLabel
 from deepsound.settings import to_plain
 from deepsound.spark.aggregate import count_predictions, labelled_of
 from deepsound.spark.features import FeatureFrames
@@ -19,6 +20,8 @@ from deepsound.spark.samples import estimate_from_sample, measure_drift, sample_
 from deepsound.spark.score_result import ModelPair, ModelScores
 
 _N_MISTAKES = 20
+# Labels that are looked through, and listed: free words have no end.
+_N_LABELS, _N_TAKEN = 10_000, 50
 
 
 def conclude(
@@ -46,6 +49,7 @@ def conclude(
         counts=counts,
         shares=estimate_from_sample(predictions, bundle, n_accepted=n_accepted),
         drift=measure_drift(frames.tracks, frames.segments, predictions, bundle, n_scored=counts.n_scored),
+        taken_labels=find_taken_labels(predictions, model.label_map),
     )
     summary = {
         **report_to_plain(report),
@@ -63,6 +67,15 @@ def conclude(
         summary=summary,
         mistakes=find_mistakes(predictions),
     )
+
+
+def find_taken_labels(predictions: DataFrame, label_map: LabelMap | None) -> list[TakenLabel]:
+    """The commonest labels that a map took for their last words."""
+    if label_map is None or not label_map.by_ending:
+        return []
+    known = predictions.where("predicted_genre is not null and label_outcome in ('mapped', 'ambiguous')")
+    rows = known.groupBy("label").count().orderBy(F.desc("count"), "label").limit(_N_LABELS).collect()
+    return label_map.list_taken({row["label"]: row["count"] for row in rows})[:_N_TAKEN]
 
 
 def find_mistakes(predictions: DataFrame) -> tuple[Mistake, ...]:

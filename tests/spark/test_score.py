@@ -35,6 +35,7 @@ from deepsound.spark.score_output import ScoresFolder
 GENRES = ("high", "low", "noise")
 OTHER_WEIGHTS = np.random.default_rng(9).normal(size=(12, 3))
 LABELS = ("Treble!", "bass", "drums and bass", "polka", None, "noise")
+FREE_LABELS = ("Deep Bass", "Deep Bass", "bass")
 MAP = """
 name: pitches
 version: 1
@@ -383,6 +384,21 @@ def test_labels_by_a_map(spark, tiny_bundle, write_features, tmp_path):
     assert scores.summary["label_outcomes"] == {"ambiguous": 1, "mapped": 3, "unlabelled": 1, "unmapped": 1}
     assert scores.summary["label_map"]["name"] == "pitches"
     assert any("labels by the map pitches" in line for line in said)
+    assert scores.summary["taken_labels"] == []
+    (tmp_path / "map.yaml").write_text(f"{MAP}endings: true\n")
+    free = [{**track, "genre": label} for track, label in zip(make_tracks(3), FREE_LABELS, strict=True)]
+    free.append({"track_id": "bad", "genre": "Last Bass", "error_code": "silent"})
+    features = write_features(free, name="free")
+    result = run(spark, tiny_bundle, features, tmp_path / "free scores", labels=labels)
+    assert result.summary["n_labelled"] == 3
+    outcome = {"outcome": "mapped", "genre": "low"}
+    assert result.summary["taken_labels"] == [
+        {"label": "Deep Bass", "taken_for": "bass", "outcome": outcome, "n_tracks": 2}
+    ]
+    labels = dataclasses.replace(labels, endings=False)
+    result = run(spark, tiny_bundle, features, tmp_path / "strict", labels=labels)
+    assert (result.summary["n_labelled"], result.summary["taken_labels"]) == (1, [])
+    labels = LabelSettings(map=str(tmp_path / "map.yaml"))
     with pytest.raises(LabelMapError, match="no label map"):
         run(spark, tiny_bundle, features, where, labels=LabelSettings(map="absent"))
     assert (where / "metrics.json").exists(), "a refused run takes nothing away"

@@ -85,6 +85,7 @@ def report_to_plain(report: Report) -> dict[str, Any]:
         **metrics_to_plain(report.metrics),
         "n_foreign_label": report.labels.get("unmapped", 0),
         "label_outcomes": dict(report.labels),
+        "taken_labels": [asdict(one) for one in report.taken_labels],
         "mean_confidence": confidence / report.n_scored if report.n_scored else None,
         "calibration_error": None if reliability is None else reliability.ece,
         "adaptive_calibration_error": None if reliability is None else reliability.adaptive_ece,

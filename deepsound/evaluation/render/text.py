@@ -18,6 +18,7 @@ Scorecard = tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]
 _KEY_WIDTH = 19
 _COVERAGES = (0.5, 0.8)
 _SIGNIFICANT = 0.05
+_N_TAKEN = 5
 
 
 def format_report(report: Report) -> str:
@@ -34,6 +35,12 @@ def format_report(report: Report) -> str:
         lines = [format_scorecard(summary, rows)]
     if n_ambiguous := report.labels.get("ambiguous", 0):
         lines.append(f"labels that could be several genres: {n_ambiguous} tracks, not counted")
+    if report.taken_labels:
+        some = ", ".join(
+            f"{one.label!r} for {one.taken_for} ({one.n_tracks})" for one in report.taken_labels[:_N_TAKEN]
+        )
+        more = ", …" if len(report.taken_labels) > _N_TAKEN else ""
+        lines.append(f"labels taken for their last words: {some}{more}; labels.endings=false switches this off")
     if report.is_sampled:
         lines.append(f"curves and ranks below are of {report.n_sampled} tracks, drawn by hash")
     if report.coverage is not None:

@@ -1,5 +1,6 @@
 """Labels to outcomes."""
 
+import dataclasses
 import pickle
 from collections import Counter
 
@@ -80,6 +81,48 @@ def outcome_of(label, label_map=MINE):
 )
 def test_outcomes(label, outcome):
     assert outcome_of(label) == outcome
+
+
+@pytest.mark.parametrize(
+    ("label", "outcome"),
+    [
+        ("Math Rock", "rock"),
+        ("Northern Punk", "rock"),
+        ("Very Cool Jazz", "jazz"),
+        ("Jazz Rock", "jazz"),
+        ("Cool Jazz/Rock", AMBIGUOUS),
+        ("Cool Jazz; Jazz", "jazz"),
+        ("Cool Jazz; Math Rock", AMBIGUOUS),
+        ("New Fusion", AMBIGUOUS),
+        ("Jazz Punk", UNMAPPED),
+        ("Techno Jazz", UNMAPPED),
+        ("Hard Techno Jazz", UNMAPPED),
+        ("Not Rock", UNMAPPED),
+        ("Anti-Rock", UNMAPPED),
+        ("Rocking", UNMAPPED),
+        ("Rock Opera", UNMAPPED),
+        ("Number 17", UNMAPPED),
+    ],
+)
+def test_labels_by_their_last_words(label, outcome):
+    assert outcome_of(label, dataclasses.replace(MINE, by_ending=True)) == outcome
+    if label not in ("Jazz Rock", "Cool Jazz/Rock", "Cool Jazz; Jazz"):
+        assert outcome_of(label) in (UNMAPPED, AMBIGUOUS)
+
+
+def test_what_was_taken_for_its_last_words_is_listed():
+    tracks_of = {"Math Rock": 3, "Rock": 5, "Cool Jazz; Math Rock": 2, "New Techno": 9, "Polka": 1}
+    by_ending = dataclasses.replace(MINE, by_ending=True)
+    taken = [
+        (one.label, one.taken_for, one.outcome.genre, one.n_tracks) for one in by_ending.list_taken(tracks_of)
+    ]
+    assert taken == [("Math Rock", "rock", "rock", 5), ("Cool Jazz", "jazz", "jazz", 2)]
+    assert MINE.list_taken(tracks_of) == []
+
+
+def test_maps_that_take_endings_are_others():
+    by_ending = dataclasses.replace(MINE, by_ending=True)
+    assert by_ending.identity()["fingerprint"] != MINE.identity()["fingerprint"]
 
 
 def test_counts_and_order():

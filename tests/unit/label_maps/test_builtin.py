@@ -100,6 +100,23 @@ def test_whatever_is_not_plain_has_its_reason(name):
         ("id3", "Jazz, Bebop", "jazz"),
         ("id3", "Folk, World, & Country", AMBIGUOUS),
         ("id3", "Dancehall", "reggae"),
+        # What ends in a name of the map, unless what stands before speaks against it.
+        ("id3", "Romantic Classical", "classical"),
+        ("id3", "Melodic Death Metal", "metal"),
+        ("id3", "Viking/Pagan Metal", AMBIGUOUS),
+        ("id3", "Texas Blues", "blues"),
+        ("id3", "Electro Swing", UNMAPPED),
+        ("id3", "Latin & Reggae", UNMAPPED),
+        ("id3", "Indian Classical", UNMAPPED),
+        ("id3", "Non-Classical", UNMAPPED),
+        ("id3", "Top 17", UNMAPPED),
+        ("id3", "Game", UNMAPPED),
+        ("id3", "Video Game", UNMAPPED),
+        ("id3", "Soundtrack", UNMAPPED),
+        ("id3", "Sound FX", UNMAPPED),
+        ("id3", "(None)", UNMAPPED),
+        # Closed vocabularies name all that they have.
+        ("fma", "Romantic Classical", UNMAPPED),
     ],
 )
 def test_examples(name, label, expected):

@@ -39,9 +39,16 @@ def test_a_map():
     }
 
 
+def test_endings_are_wanted_or_not():
+    assert [parse(endings=wanted).by_ending for wanted in (True, False)] == [True, False]
+    assert not parse().by_ending
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
+        ({"endings": "yes"}, "endings is 'yes'; wanted true or false"),
+        ({"ending": True}, r"unknown key 'ending' \(did you mean 'endings'\?\)"),
         ({"target": ["rock"]}, r"unknown key 'target' \(did you mean 'targets'\?\); wanted name, version"),
         ({"name": ""}, "name is ''; wanted some text"),
         ({"name": 5}, "name is 5"),

@@ -90,7 +90,7 @@ def collection_sections(report: Report, *, mistakes: Sequence[Mistake]) -> list[
     sections += [
         distances_section(report.distances),
         drift_section(report.drift),
-        labels_section(report.labels),
+        labels_section(report.labels, report.taken_labels),
     ]
     if report.n_failed:
         sections.append(failures_section(report.failures, n_tracks=report.n_tracks))

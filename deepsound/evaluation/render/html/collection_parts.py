@@ -14,6 +14,7 @@ from deepsound.evaluation.render.html.inline_svg import to_inline_svg
 from deepsound.evaluation.render.html.page import Block, Chart, Listing, Section, Table
 from deepsound.evaluation.render.wording import figure, percent, share_of, tracks
 from deepsound.evaluation.report import Distances, Mistake, PredictedGenre, Report
+from deepsound.label_maps import TakenLabel
 
 _WANTED_ACCURACY = 0.9
 _LABELS = {
@@ -230,8 +231,8 @@ def _drift_row(quantity: QuantityDrift) -> tuple[str, ...]:
     )
 
 
-def labels_section(labels: Mapping[str, int]) -> Section:
-    """What became of the tracks' labels."""
+def labels_section(labels: Mapping[str, int], taken: Sequence[TakenLabel]) -> Section:
+    """What became of the tracks' labels, and which were taken for their last words."""
     total = sum(labels.values())
     rows = tuple(
         (_LABELS.get(name, name), str(n), percent(n / total))
@@ -239,8 +240,12 @@ def labels_section(labels: Mapping[str, int]) -> Section:
         if n
     )
     lead = "Only tracks of a genre that the model knows are judged." if rows else "No track was scored."
-    blocks = (Table(header=("label", "tracks", "share"), rows=rows),) if rows else ()
-    return Section(title="Labels", lead=lead, blocks=blocks)
+    blocks = [Table(header=("label", "tracks", "share"), rows=rows)] if rows else []
+    if taken:
+        lead += " Labels that the map does not name were taken for their last words, where it names these."
+        words = tuple((one.label, one.taken_for, str(one.n_tracks)) for one in taken)
+        blocks.append(Table(header=("label", "taken for", "tracks"), rows=words))
+    return Section(title="Labels", lead=lead, blocks=tuple(blocks))
 
 
 def failures_section(failures: Mapping[str, int], *, n_tracks: int) -> Section:

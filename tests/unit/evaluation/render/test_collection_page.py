@@ -33,6 +33,7 @@ from deepsound.evaluation.render.html.page import Chart, Link, Listing, Table, l
 from deepsound.evaluation.render.text import describe_comparison
 from deepsound.evaluation.render.wording import brief, percent
 from deepsound.evaluation.report import Distances, Mistake, PredictedGenre, Report
+from deepsound.label_maps import LabelOutcome, TakenLabel
 
 EVIL = "<script>alert('&\"')</script>"
 GENRES = ("blues", EVIL, "jazz")
@@ -122,6 +123,7 @@ def make_report(n=200, *, labelled=True, seed=0, shift=0.0, farther=1.2, failure
         "shares": estimate_shares(probabilities, prior=np.full(n_genres, 30), genres=genres) if n else None,
         "drift": make_drift(n, shift=shift),
         "n_sampled": n,
+        "taken_labels": (),
     }
     return Report(**{**parts, **changes})
 
@@ -270,6 +272,13 @@ def test_tracks_of_other_labels_are_told_and_not_counted():
         ("several genres possible", "4"),
         ("no label", "7"),
     ]
+
+
+def test_labels_taken_for_their_last_words_are_listed():
+    taken = TakenLabel(label=EVIL, taken_for="jazz", outcome=LabelOutcome("mapped", "jazz"), n_tracks=12)
+    section = find(collection_sections(make_report(taken_labels=(taken,)), mistakes=()), "Labels")
+    assert "last words" in section.lead
+    assert [table.rows for table in section.blocks][1] == ((EVIL, "jazz", "12"),)
 
 
 def test_badges_say_what_to_know_first():

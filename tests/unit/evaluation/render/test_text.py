@@ -13,6 +13,7 @@ from deepsound.evaluation.quantification import estimate_shares
 from deepsound.evaluation.render.plain import report_to_plain, report_to_rows
 from deepsound.evaluation.render.text import format_report, format_scorecard
 from deepsound.evaluation.report import Distances, PredictedGenre, Report
+from deepsound.label_maps import LabelOutcome, TakenLabel
 from tests.confusions import metrics_of
 
 GENRES = ("blues", "jazz")
@@ -57,6 +58,7 @@ def make_report(confusion=((4, 1), (2, 3)), **changes):
             n_tracks=12, n_reference=50, features=(), tracks=(), containers=None, words=("louder", "longer")
         ),
         "n_sampled": 12,
+        "taken_labels": (),
     }
     return Report(**{**parts, **changes})
 
@@ -104,6 +106,22 @@ def test_old_bundles_give_predicted_counts_and_no_drift():
     assert "no known genre, so no accuracy; tracks by predicted genre:" in lines
     assert [line.split() for line in lines[2:4]] == [["blues", "7"], ["jazz", "5"]]
     assert not any(line.startswith("drift") for line in lines)
+
+
+def test_labels_that_were_taken_for_their_last_words_are_told():
+    taken = [
+        TakenLabel(
+            label=f"Kind {i} Rock", taken_for="rock", outcome=LabelOutcome("mapped", "rock"), n_tracks=9 - i
+        )
+        for i in range(6)
+    ]
+    (line,) = [
+        line for line in format_report(make_report(taken_labels=tuple(taken))).splitlines() if "Kind" in line
+    ]
+    assert line.startswith("labels taken for their last words: 'Kind 0 Rock' for rock (9), 'Kind 1 Rock' for rock")
+    assert "Kind 4" in line
+    assert line.endswith(", …; labels.endings=false switches this off")
+    assert "Kind" not in format_report(make_report())
 
 
 @pytest.mark.parametrize("n_ambiguous", [0, 3])
