@@ -6,6 +6,7 @@ import numpy as np
 import soundfile
 
 from deepsound.audio.containers import Container
+from deepsound.audio.quiet import quiet_stderr
 from deepsound.audio.source import AudioSource
 from deepsound.audio.stream import BLOCK_SAMPLES, AudioFormat, AudioStream, Downmix, join_pieces
 from deepsound.errors import AudioEmptyError, AudioUnreadableError, AudioUnsupportedError
@@ -32,7 +33,7 @@ def open_sndfile(source: AudioSource, container: Container) -> AudioStream:
     """
     source.begin_at(container.first_byte)
     try:
-        with source.limits.timed():
+        with source.limits.timed(), quiet_stderr():
             sound = soundfile.SoundFile(source)
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as exc:
         source.check()
@@ -59,7 +60,9 @@ def _mono_pieces(sound: soundfile.SoundFile, source: AudioSource, downmix: Downm
     with sound:
         while True:
             try:
-                piece = sound.read(n_frames, dtype="float32", always_2d=True)
+                # libmpg123 writes its warnings there.
+                with quiet_stderr():
+                    piece = sound.read(n_frames, dtype="float32", always_2d=True)
             except (soundfile.SoundFileError, RuntimeError) as exc:
                 source.check()
                 raise AudioUnreadableError(f"decoding stopped after {n_read} samples: {_detail_of(exc)}") from exc

@@ -3,9 +3,11 @@
 import contextlib
 import faulthandler
 import math
-import sys
+import os
 import threading
 from collections.abc import Iterator
+
+_STDERR = 2
 
 
 @contextlib.contextmanager
@@ -23,8 +25,19 @@ def watchdog(seconds: float) -> Iterator[None]:
     if math.isinf(seconds):
         yield
         return
-    faulthandler.dump_traceback_later(min(seconds, threading.TIMEOUT_MAX), exit=True, file=sys.__stderr__ or 2)
+    stderr = _copy_stderr()
+    faulthandler.dump_traceback_later(min(seconds, threading.TIMEOUT_MAX), exit=True, file=stderr)
     try:
         yield
     finally:
         faulthandler.cancel_dump_traceback_later()
+        if stderr != _STDERR:
+            os.close(stderr)
+
+
+def _copy_stderr() -> int:
+    """Standard error once more, as the block may turn it away while a decoder is at work."""
+    try:
+        return os.dup(_STDERR)
+    except OSError:  # there is none, or no more files can be opened
+        return _STDERR

@@ -9,11 +9,15 @@ from deepsound.audio.watchdog import watchdog
 
 _BLOCK = """
 import math, re, time
+from deepsound.audio.quiet import quiet_stderr
 from deepsound.audio.watchdog import watchdog
 def hang_with_lock():
     re.match("(a+)+b", "a" * 99)
 def sleep():
     time.sleep(100)
+def sleep_quietly():
+    with quiet_stderr():
+        sleep()
 with watchdog({seconds}):
     {block}
 print("alive")
@@ -27,7 +31,7 @@ def run(seconds, block):
     return ended, time.monotonic() - started
 
 
-@pytest.mark.parametrize("hang", ["hang_with_lock", "sleep"])
+@pytest.mark.parametrize("hang", ["hang_with_lock", "sleep", "sleep_quietly"])
 def test_a_block_that_hangs_ends_the_process_and_says_where(hang):
     ended, seconds = run(0.3, f"{hang}()")
     assert ended.returncode == 1
