@@ -1,5 +1,6 @@
 """WAV, AIFF, AU, CAF, Ogg and MP3, through soundfile, whose wheels carry libsndfile."""
 
+import contextlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -33,7 +34,7 @@ def open_sndfile(source: AudioSource, container: Container) -> AudioStream:
     """
     source.begin_at(container.first_byte)
     try:
-        with source.limits.timed(), quiet_stderr():
+        with source.limits.timed(), _quiet(container):
             sound = soundfile.SoundFile(source)
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as exc:
         source.check()
@@ -49,19 +50,27 @@ def open_sndfile(source: AudioSource, container: Container) -> AudioStream:
         container=str(sound.format).lower(),
     )
     downmix = Downmix()
-    pieces = source.limits.watch(_mono_pieces(sound, source, downmix), sample_rate_hz=audio_format.sample_rate_hz)
+    pieces = source.limits.watch(
+        _mono_pieces(sound, container, source, downmix), sample_rate_hz=audio_format.sample_rate_hz
+    )
     return AudioStream(format=audio_format, blocks=join_pieces(pieces), downmix=downmix)
 
 
-def _mono_pieces(sound: soundfile.SoundFile, source: AudioSource, downmix: Downmix) -> Iterator[np.ndarray]:
+def _quiet(container: Container) -> contextlib.AbstractContextManager[None]:
+    # libmpg123 writes what it passes over to standard error, frame by frame.
+    return quiet_stderr() if container.demuxer == "mp3" else contextlib.nullcontext()
+
+
+def _mono_pieces(
+    sound: soundfile.SoundFile, container: Container, source: AudioSource, downmix: Downmix
+) -> Iterator[np.ndarray]:
     """Samples, mixed down at once, so that no more than one piece is ever held with all channels."""
     n_frames = max(1, min(BLOCK_SAMPLES, _PIECE_VALUES // sound.channels))
     n_read = 0
     with sound:
         while True:
             try:
-                # libmpg123 writes its warnings there.
-                with quiet_stderr():
+                with _quiet(container):
                     piece = sound.read(n_frames, dtype="float32", always_2d=True)
             except (soundfile.SoundFileError, RuntimeError) as exc:
                 source.check()
