@@ -26,6 +26,16 @@ def make_seeds() -> dict[str, bytes]:
         "aac": encode("adts", "aac", 16000, "mono"),
         "wma": encode("asf", "wmav2", 16000, "mono"),
         "webm": encode("webm", "libopus", 48000, "mono"),
+        "mka": encode("matroska", "flac", 16000, "mono"),
+        "mp4": encode("mp4", "alac", 16000, "mono"),
+        "oga": encode("ogg", "flac", 16000, "mono"),
+        "wv": encode("wv", "wavpack", 16000, "mono"),
+        "tta": encode("tta", "tta", 16000, "mono"),
+        "ac3": encode("ac3", "ac3", 32000, "mono"),
+        "eac3": encode("eac3", "eac3", 32000, "mono"),
+        "amr": encode("amr", "libopencore_amrnb", 8000, "mono"),
+        "w64": write_pcm("W64", "PCM_16", _RATE_HZ, 1),
+        "caf": write_pcm("CAF", "PCM_16", _RATE_HZ, 1),
     }
 
 

@@ -18,7 +18,7 @@ SETTINGS = ExtractSettings(segment_s=1.0, max_duration_s=60, max_failure_fractio
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     root = tmp_path_factory.mktemp("hostile") / "corpus"
-    return root, write_corpus(root, seed=1, n_damaged_each=16)
+    return root, write_corpus(root, seed=1, n_damaged_each=10)
 
 
 @pytest.fixture(scope="module")
