@@ -20,6 +20,10 @@ from deepsound.errors import AudioEmptyError, AudioUnreadableError
 _BARE_FRAMES = ("aac", "mp3", "ac3", "eac3", "dts", "amr")
 # These declare no length, or not that of the whole file; what FFmpeg makes up from the bit rate says little.
 _WITHOUT_LENGTH = (*_BARE_FRAMES, "ogg")
+# Samples of all channels together that are joined before they are mixed down.
+_HELD_VALUES = 1 << 17
+# PyAV looks for the end of a frame's planes by a null pointer, and behind the eighth there is none.
+_MAX_PLANES = 7
 
 
 def open_ffmpeg(source: AudioSource, container: Container) -> AudioStream:
@@ -54,7 +58,7 @@ def open_ffmpeg(source: AudioSource, container: Container) -> AudioStream:
             stream.codec_context.options = {"err_detect": "crccheck+explode"}
         elif demuxer not in _WITHOUT_LENGTH:
             source.limits.check_declared(_declared_duration_s(opened, stream))
-        frames = _float_frames(opened, stream, demuxer, source)
+        frames = _decode_frames(opened, stream, demuxer, source)
         # Rate and channels of the sound itself: an AAC header may tell half the rate (SBR) or one channel (PS).
         first = next(frames, None)
     if first is None:
@@ -93,11 +97,10 @@ def _flac_samples(stream: "av.AudioStream") -> int:
     return int.from_bytes((stream.codec_context.extradata or b"")[13:18], "big") & (1 << 36) - 1
 
 
-def _float_frames(
+def _decode_frames(
     opened: "av.container.InputContainer", stream: "av.AudioStream", demuxer: str, source: AudioSource
 ) -> Iterator["av.AudioFrame"]:
-    """Frames as interleaved float32."""
-    to_float = _Interleaver()
+    """Frames as the decoder gives them."""
     n_good = n_bad = n_samples = 0
     with opened, _errors_named(demuxer, source):
         for packet in opened.demux(stream):
@@ -111,7 +114,7 @@ def _float_frames(
             n_good += 1
             for frame in decoded:
                 n_samples += frame.samples
-                yield from to_float.convert(frame)
+                yield frame
     # More is well, as headers are written first; of fewer, FFmpeg has passed some over.
     if demuxer == "flac" and n_samples < _flac_samples(stream):
         raise AudioUnreadableError(f"damaged: {n_samples} of {_flac_samples(stream)} samples are there")
@@ -119,29 +122,16 @@ def _float_frames(
         raise AudioUnreadableError(f"{n_bad} of {n_bad + n_good} {demuxer} packets are damaged")
 
 
-class _Interleaver:
-    """Frames of any format as interleaved float32.
-
-    Not in planes: PyAV looks for their end by a null pointer, and behind the eighth there is none.
-    """
-
-    def __init__(self) -> None:
-        self._setup: tuple[str, str, int] | None = None
-
-    def convert(self, frame: "av.AudioFrame") -> list["av.AudioFrame"]:
-        """The samples as they are; no rate is converted."""
-        setup = frame.format.name, frame.layout.name, frame.sample_rate
-        if setup != self._setup:
-            self._setup, self._resampler = setup, av.AudioResampler(format="flt")
-        converted: list[av.AudioFrame] = self._resampler.resample(frame)
-        return converted
-
-
 def _mono_pieces(
     frames: Iterator["av.AudioFrame"], audio_format: AudioFormat, downmix: Downmix
 ) -> Iterator[np.ndarray]:
-    """Samples, mixed down at once."""
+    """Samples, mixed down at once.
+
+    Decoders give some thousand samples at a time, for each of which Python takes as long as their decoding: they
+    are joined before they are looked at.
+    """
     n_read = 0
+    held, kind = av.AudioFifo(), None
     for frame in frames:
         found = frame.sample_rate, frame.layout.nb_channels
         if found != (audio_format.sample_rate_hz, audio_format.n_channels):
@@ -149,5 +139,26 @@ def _mono_pieces(
                 f"not one recording: after {n_read} samples of {audio_format.sample_rate_hz} Hz and "
                 f"{audio_format.n_channels} channels come {found[0]} Hz and {found[1]}"
             )
+        if kind != (frame.format.name, frame.layout.name):
+            yield from _take(held, downmix)
+            held, kind = av.AudioFifo(), (frame.format.name, frame.layout.name)
         n_read += frame.samples
-        yield downmix.mix(frame.to_ndarray().reshape(-1, found[1]))
+        # What times the container tells of its packets decides nothing here.
+        frame.pts = None
+        held.write(frame)
+        if held.samples * found[1] >= _HELD_VALUES:
+            yield from _take(held, downmix)
+    yield from _take(held, downmix)
+
+
+def _take(held: "av.AudioFifo", downmix: Downmix) -> Iterator[np.ndarray]:
+    """All that is held, as float32."""
+    frame = held.read(partial=True) if held.samples else None
+    if frame is None:
+        return
+    if frame.format.name == "fltp" and frame.layout.nb_channels <= _MAX_PLANES:
+        yield downmix.mix(frame.to_ndarray().T)
+        return
+    resampler = av.AudioResampler(format="flt")
+    for converted in (*resampler.resample(frame), *resampler.resample(None)):
+        yield downmix.mix(converted.to_ndarray().reshape(-1, frame.layout.nb_channels))
