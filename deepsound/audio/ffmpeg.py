@@ -97,15 +97,27 @@ def _flac_samples(stream: "av.AudioStream") -> int:
     return int.from_bytes((stream.codec_context.extradata or b"")[13:18], "big") & (1 << 36) - 1
 
 
+def _open_decoder(stream: "av.AudioStream") -> "av.AudioCodecContext":
+    """FFmpeg's decoder; of Opus the reference, libopus, from which FFmpeg's own differs by up to 0.005."""
+    decoder: av.AudioCodecContext = stream.codec_context
+    if decoder.name != "opus":
+        return decoder
+    opus = av.CodecContext.create("libopus", "r")
+    opus.extradata, opus.sample_rate, opus.layout = decoder.extradata, decoder.sample_rate, decoder.layout
+    opus.options = {"request_sample_fmt": "flt"}
+    return opus
+
+
 def _decode_frames(
     opened: "av.container.InputContainer", stream: "av.AudioStream", demuxer: str, source: AudioSource
 ) -> Iterator["av.AudioFrame"]:
     """Frames as the decoder gives them."""
     n_good = n_bad = n_samples = 0
     with opened, _errors_named(demuxer, source):
+        decoder = _open_decoder(stream)
         for packet in opened.demux(stream):
             try:
-                decoded = packet.decode()
+                decoded = decoder.decode(packet)
             except av.FFmpegError:
                 if demuxer not in _BARE_FRAMES:
                     raise

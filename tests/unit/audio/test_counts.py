@@ -6,6 +6,7 @@ import struct
 import av
 import numpy as np
 import pytest
+import soundfile
 
 from deepsound.audio.decode import decode_audio
 from deepsound.errors import AudioEmptyError, AudioUnreadableError
@@ -76,3 +77,10 @@ def test_a_wav_without_samples_is_empty_whatever_follows():
     for content in (put(wav, 4, "<I", 0), put(wav, 4, "<I", 36), put(wav, 4, "<I", 64) + tags):
         with pytest.raises(AudioEmptyError):
             decode(content)
+
+
+def test_opus_is_decoded_as_its_reference_decodes_it():
+    """By libsndfile, which has libopus; FFmpeg's own decoder is off by a hundred times as much."""
+    content = write_pcm("OGG", "OPUS", 48000, 2)
+    expected, _ = soundfile.read(io.BytesIO(content), dtype="float32")
+    np.testing.assert_allclose(decode(content).waveform, expected.mean(axis=1), atol=1e-6)
