@@ -10,12 +10,17 @@ import scipy.special
 from deepsound.errors import ParameterError
 
 _TEMPERATURE_BOUNDS = (0.05, 20.0)
+# Standard deviation of the prior of a temperature's logarithm: one time in three it is above 2 or below a half. A
+# hundred tracks outweigh it; not so tracks that are all right, whose likelihood grows without end.
+_PRIOR_SD = float(np.log(2))
 
 
 def fit_temperature(logits: np.ndarray, *, true_indices: np.ndarray, track_indices: np.ndarray) -> float:
-    """The temperature that minimises the negative log-likelihood of track probabilities.
+    """The most probable temperature, given tracks, with a weak prior around 1.
 
-    A track's probabilities are the mean over its segments of ``softmax(logits / temperature)``.
+    It minimises the negative log-likelihood of track probabilities, summed over the tracks, and half of the
+    square of ``log(temperature) / log(2)``. Without that, tracks that are all right would make a model certain of
+    everything. A track's probabilities are the mean over its segments of ``softmax(logits / temperature)``.
 
     Parameters
     ----------
@@ -38,14 +43,15 @@ def fit_temperature(logits: np.ndarray, *, true_indices: np.ndarray, track_indic
     if not len(true_indices):
         raise ParameterError("temperature scaling needs at least one labelled track, got none")
 
-    def negative_log_likelihood(log_temperature: float) -> float:
+    def negative_log_posterior(log_temperature: float) -> float:
         probabilities = scipy.special.softmax(logits / np.exp(log_temperature), axis=1)
         per_track = mean_by_track(probabilities, track_indices=track_indices, n_tracks=len(true_indices))
         likelihood = per_track[np.arange(len(true_indices)), true_indices]
-        return float(-np.mean(np.log(np.maximum(likelihood, 1e-12))))
+        prior = (log_temperature / _PRIOR_SD) ** 2 / 2
+        return float(prior - np.log(np.maximum(likelihood, 1e-12)).sum())
 
     bounds = tuple(np.log(_TEMPERATURE_BOUNDS))
-    result = scipy.optimize.minimize_scalar(negative_log_likelihood, bounds=bounds, method="bounded")
+    result = scipy.optimize.minimize_scalar(negative_log_posterior, bounds=bounds, method="bounded")
     return float(np.exp(result.x))
 
 

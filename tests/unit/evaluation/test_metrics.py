@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.special
 import sklearn.metrics
 
 from deepsound.errors import ParameterError
@@ -98,6 +99,20 @@ def test_temperature_finds_the_scale_of_overconfident_logits():
     truth = np.array([rng.choice(3, p=p) for p in probabilities])
     temperature = fit_temperature(4 * logits, true_indices=truth, track_indices=np.arange(4000))
     assert temperature == pytest.approx(4, rel=0.1)
+
+
+@pytest.mark.parametrize("n_tracks", [1, 10, 50, 300])
+def test_tracks_that_are_all_right_make_no_model_certain(n_tracks):
+    """Their likelihood alone would be highest at a temperature of 0."""
+    logits = np.repeat([[2.0, 0.0, 0.0]], n_tracks, axis=0)
+    truth, tracks = np.zeros(n_tracks, int), np.arange(n_tracks)
+    temperature = fit_temperature(logits, true_indices=truth, track_indices=tracks)
+    assert 0.2 < temperature < 1
+    confidence = scipy.special.softmax(logits[0] / temperature)[0]
+    # What can be known of so many that were right, by Laplace's rule of succession, and no more by far.
+    assert 1 - confidence > 0.1 / (n_tracks + 2)
+    wrong = fit_temperature(-logits, true_indices=truth, track_indices=tracks)
+    assert 1 < wrong <= 20
 
 
 def test_mean_by_track():
