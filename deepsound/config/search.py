@@ -20,7 +20,7 @@ class SearchSettings:
     n_parallel: int = 1
     # No new trial is started after so long.
     timeout_s: float | None = None
-    # A file; None for search.db beside the MLflow store. A search on Spark keeps its trials in MLflow instead.
+    # A file; None for one in DEEPSOUND_CACHE_DIR. A search on Spark keeps its trials in MLflow instead.
     storage: str | None = None
 
     def __post_init__(self) -> None:

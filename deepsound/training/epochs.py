@@ -6,6 +6,7 @@ the steps.
 
 import itertools
 import logging
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +18,9 @@ EpochReporter = Callable[[int, dict[str, float]], None]
 # Values (n_segments, n_frames, n_dims) and the class index of each segment.
 Labelled = tuple[np.ndarray, np.ndarray]
 _Figures = tuple[Any, Any]
+# Steps that an epoch of patience stands for at least. A small collection has three or four of them an epoch, and a
+# validation loss that rests for thirty steps says nothing.
+_PATIENCE_STEPS = 20
 # Each training traces functions of its own, which TensorFlow takes for a mistake.
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
@@ -59,6 +63,8 @@ def train_epochs(
 ) -> None:
     """Train with Adam until the validation loss has not fallen for ``patience`` epochs; the best weights stay.
 
+    An epoch of patience has at least 20 steps: where there are fewer in an epoch, more epochs are waited for.
+
     Parameters
     ----------
     model : keras.Model
@@ -84,6 +90,7 @@ def train_epochs(
     train_data = (*_to_tensors(train), tf.constant(weights, tf.float32))
     validation_data = None if validation is None else _to_tensors(validation)
     plan = _plan_epochs(len(train[0]), epochs=epochs, batch_size=batch_size, schedule=schedule, seed=seed)
+    patience = math.ceil(patience * max(1.0, _PATIENCE_STEPS / _count_steps(len(train[0]), batch_size=batch_size)))
     best = _BestWeights(model, patience=patience if validation_data else 0)
     for order, progress in itertools.islice(plan, stop_after):
         loss, accuracy = learn(*train_data, order, learning_rate * progress)
@@ -124,6 +131,11 @@ def _to_tensors(data: Labelled) -> tuple[Any, Any]:
     return tf.constant(data[0], tf.float32), tf.constant(data[1], tf.int64)
 
 
+def _count_steps(n_segments: int, *, batch_size: int) -> int:
+    """Of an epoch."""
+    return -(-n_segments // batch_size)
+
+
 def _plan_epochs(
     n_segments: int, *, epochs: int, batch_size: int, schedule: str, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -138,7 +150,7 @@ def _plan_epochs(
     """
     rng = np.random.default_rng(seed)
     n_at_a_time = min(batch_size, n_segments)
-    n_steps = -(-n_segments // n_at_a_time)
+    n_steps = _count_steps(n_segments, batch_size=batch_size)
     for epoch in range(epochs):
         order = np.resize(rng.permutation(n_segments), (n_steps, n_at_a_time))
         done = (epoch + np.arange(n_steps) / n_steps) / epochs

@@ -95,6 +95,11 @@ def folder_of(uri: str) -> pathlib.Path:
     return pathlib.Path(uri.removeprefix(_SQLITE)).parent if uri.startswith(_SQLITE) else pathlib.Path()
 
 
+def absolute_uri(uri: str) -> str:
+    """A store's URI, the same wherever one stands: a relative sqlite file is another one in each folder."""
+    return f"{_SQLITE}{pathlib.Path(uri.removeprefix(_SQLITE)).absolute()}" if uri.startswith(_SQLITE) else uri
+
+
 @contextlib.contextmanager
 def tracking_errors(what: str) -> Iterator[None]:
     """Turn whatever a store does not do into one line: MLflow's errors, its database's, its artifact storage's.

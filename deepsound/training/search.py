@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,8 @@ import yaml
 from deepsound.config import TrainSettings
 from deepsound.config.space import Choice, Space, open_space, suited_values, with_values
 from deepsound.credentials import without_credentials
-from deepsound.errors import ConfigError, OutputError
+from deepsound.errors import ConfigError
+from deepsound.networks.cache import cache_folder
 from deepsound.settings import compute_fingerprint, to_plain
 from deepsound.training import mlflow_store, tracking, trial_runs
 from deepsound.training.objective import Objective, TrialLog, decode_values, encode_values
@@ -43,15 +45,15 @@ class SearchOutcome:
     settings : TrainSettings
         The best, without a search.
     accuracy : float
-        Mean over the folds with these settings. The best of many is flattered: only the test tracks tell.
-    path : pathlib.Path
-        The settings as YAML.
+        Mean over the folds with the best settings. The best of many is flattered: only the test tracks tell.
+    is_of_use : bool
+        Whether that is better than always naming the commonest genre. If not, ``settings`` are the defaults.
     """
 
     run_id: str
     settings: TrainSettings
     accuracy: float
-    path: pathlib.Path
+    is_of_use: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +103,15 @@ def search(
     plan = _make_plan(features, settings, report)
     if on_spark:
         return _search_on_spark(plan, on_spark)
-    path = pathlib.Path(settings.search.storage or mlflow_store.folder_of(uri) / "search.db")
-    return _search_here(plan, path)
+    return _search_here(plan, _study_path(plan, uri))
+
+
+def _study_path(plan: _Plan, uri: str) -> pathlib.Path:
+    """Where the study is kept: a file for each search of a store, where the user's other caches are."""
+    if plan.settings.search.storage is not None:
+        return pathlib.Path(plan.settings.search.storage)
+    of_store = compute_fingerprint({"store": mlflow_store.absolute_uri(uri)})[:12]
+    return cache_folder() / "searches" / f"{plan.name}-{of_store}.db"
 
 
 def _make_plan(features: str, settings: TrainSettings, report: Callable[[str], None]) -> _Plan:
@@ -140,7 +149,7 @@ def _search_here(plan: _Plan, path: pathlib.Path) -> SearchOutcome:
             n_before = _prepare(plan, study, log)
             objective = Objective(settings=plan.settings, space=plan.space, evaluate=evaluate, log=log)
             run_trials(study, objective, search=plan.settings.search, report=plan.report)
-            return _conclude(plan, study, n_before=n_before, run_id=run_id, folder=path.parent)
+            return _conclude(plan, study, n_before=n_before, run_id=run_id)
 
 
 def _search_on_spark(plan: _Plan, run: TrialRunner) -> SearchOutcome:
@@ -162,7 +171,7 @@ def _search_on_spark(plan: _Plan, run: TrialRunner) -> SearchOutcome:
             report=plan.report,
             count_ended=lambda: trial_runs.count_ended(run_id),
         )
-        return _conclude(plan, study, n_before=n_before, run_id=run_id, folder=pathlib.Path())
+        return _conclude(plan, study, n_before=n_before, run_id=run_id)
 
 
 def _open_run(plan: _Plan, former: str | None) -> contextlib.AbstractContextManager[str]:
@@ -201,26 +210,36 @@ def _prepare(plan: _Plan, study: optuna.Study, log: TrialLog) -> int:
     return 0
 
 
-def _conclude(
-    plan: _Plan, study: optuna.Study, *, n_before: int, run_id: str, folder: pathlib.Path
-) -> SearchOutcome:
+def _conclude(plan: _Plan, study: optuna.Study, *, n_before: int, run_id: str) -> SearchOutcome:
     trials = study.get_trials(deepcopy=False)
     best = best_trial(trials, n_before=n_before)
     asked = replace(plan.settings, search=replace(plan.settings.search, n_trials=0, storage=None))
-    settings = with_values(asked, decode_values(best.params, plan.space))
-    accuracy = float(best.value or 0.0)
+    accuracy, chance = float(best.value or 0.0), _share_of_commonest(plan.data)
+    is_of_use = accuracy > chance
+    settings = with_values(asked, decode_values(best.params, plan.space)) if is_of_use else asked
     text = (
         f"# The best of {count_finished(trials)} trials, accuracy {accuracy:.3f} over {settings.search.n_folds} "
-        f"folds. To train with them again:\n# jobs/train.py --features FEATURES --config {plan.name}.yaml\n"
+        "folds. To train with them again:\n# jobs/train.py --features FEATURES --config best_settings.yaml\n"
     )
     text += yaml.safe_dump(without_credentials(to_plain(settings)), sort_keys=False)
-    path = folder / f"{plan.name}.yaml"
-    _write(path, text)
     tracking.log_text(text, "best_settings.yaml")
     tracking.log_metrics({"best_accuracy": accuracy, "n_trials_finished": count_finished(trials)})
     tracking.describe_run(_describe(plan, trials))
-    plan.report(f"best of {count_finished(trials)} trials: {describe_trial(best)} -> {path}")
-    return SearchOutcome(run_id=run_id, settings=settings, accuracy=accuracy, path=path)
+    plan.report(
+        f"best of {count_finished(trials)} trials: trial {best.number}, {describe_trial(best)}; kept as "
+        f"best_settings.yaml in run {run_id}"
+    )
+    if not is_of_use:
+        plan.report(
+            f"no trial is better than always naming the commonest genre, which {chance:.3f} of the tracks have: "
+            "the defaults are used. There may be too few tracks, or nothing to be learned from them"
+        )
+    return SearchOutcome(run_id=run_id, settings=settings, accuracy=accuracy, is_of_use=is_of_use)
+
+
+def _share_of_commonest(data: SearchData) -> float:
+    genres = Counter(track.genre for track in data.collection.tracks)
+    return max(genres.values()) / genres.total()
 
 
 def _describe(plan: _Plan, trials: list[optuna.trial.FrozenTrial]) -> str:
@@ -239,12 +258,3 @@ def _describe_dimension(dimension: Choice | object) -> str:
     if isinstance(dimension, Choice):
         return ", ".join(str(option) for option in dimension.options)
     return str(dimension)
-
-
-def _write(path: pathlib.Path, text: str) -> None:
-    part = path.with_name(f".part-{path.name}")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as exc:
-        raise OutputError(f"the best settings cannot be written to {path}: {exc.strerror or exc}") from exc

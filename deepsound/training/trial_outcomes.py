@@ -78,7 +78,8 @@ class Progress:
         complete = [t for t in trials if t.state == TrialState.COMPLETE]
         best = best_trial(trials, n_before=0) if complete else None
         shown = f"best {best.value:.3f} (trial {best.number})" if best else "no model yet"
-        line = f"trial {n_finished}/{self._n_trials}: {describe_trial(trial)}; {shown}"
+        done = f"{n_finished} of {self._n_trials} done"
+        line = f"trial {trial.number}: {describe_trial(trial)}; {shown}; {done}"
         return line + self._describe_rest(n_finished)
 
     def _describe_rest(self, n_finished: int) -> str:

@@ -104,11 +104,15 @@ def run_search(features, tmp_path, *, n_trials=3, report=lambda _: None, on_spar
 # ---- the whole road
 
 
-def test_the_best_settings_are_trained_with_and_everything_is_linked(job, toy, store, capsys):
+def test_the_best_settings_are_trained_with_and_everything_is_linked(
+    job, toy, store, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("DEEPSOUND_CACHE_DIR", str(tmp_path / "cache"))
     options = [*SMALL, "--set", "search.n_trials=3"]
     assert job("train")(["--features", str(toy), *options]) == 0
     said = capsys.readouterr().err
-    assert "trial 3/3: " in said
+    assert "3 of 3 done" in said
+    assert "trial 0: " in said
     assert "left" in said
 
     (trained,) = run_of("train", toy)
@@ -129,17 +133,39 @@ def test_the_best_settings_are_trained_with_and_everything_is_linked(job, toy, s
     assert trained.data.params["cnn.filters"] == "[4]"
     assert "test_accuracy" in trained.data.metrics
 
-    path = pathlib.Path(store) / f"{found.info.run_name}.yaml"
-    settings = read_settings(TrainSettings, section="train", path=str(path))
+    assert not [path.name for path in pathlib.Path(store).iterdir() if path.name.endswith((".yaml", ".lock"))]
+    assert not (pathlib.Path(store) / "search.db").exists()
+    path = mlflow.artifacts.download_artifacts(run_id=found.info.run_id, artifact_path="best_settings.yaml")
+    settings = read_settings(TrainSettings, section="train", path=path)
     assert (settings.search.n_trials, settings.cnn.filters, settings.epochs) == (0, (4,), 2)
     assert str(list(settings.cnn.kernel_size)) == best.data.params["cnn.kernel_size"]
-    assert job("train")(["--features", str(toy), "--config", str(path)]) == 0
+    assert job("train")(["--features", str(toy), "--config", path]) == 0
     again = next(run for run in run_of("train", toy) if run.info.run_id != trained.info.run_id)
     assert again.data.metrics["test_accuracy"] == trained.data.metrics["test_accuracy"]
 
     assert job("train")(["--features", str(toy), *options]) == 0
     assert "3 of 3 trials are there already" in capsys.readouterr().err
     assert len(children_of(found.info.run_id)) == 3
+
+
+@pytest.mark.parametrize("accuracy", [1 / 3, 0.2])
+def test_a_search_that_found_nothing_is_not_used(toy, tmp_path, pretend, accuracy):
+    pretend(lambda _: accuracy)
+    lines = []
+    outcome = run_search(toy, tmp_path, report=lines.append)
+    assert not outcome.is_of_use
+    assert outcome.settings == TrainSettings(feature="toy", epochs=2)
+    assert lines[-1].startswith(
+        "no trial is better than always naming the commonest genre, which 0.333 of the tracks have: the defaults"
+    )
+
+
+def test_a_search_of_use_begins_with_the_defaults(toy, tmp_path, pretend):
+    pretend(lambda settings: 0.4 + (settings.cnn.dropout == 0.5) * 0.5)
+    outcome = run_search(toy, tmp_path, n_trials=1)
+    assert outcome.is_of_use
+    resolved, default = outcome.settings.resolved(), TrainSettings(feature="toy", epochs=2).resolved()
+    assert (resolved.cnn, resolved.learning_rate) == (default.cnn, default.learning_rate)
 
 
 def test_the_test_tracks_are_never_seen(write_features, tmp_path):
@@ -259,8 +285,8 @@ def test_tasks_of_spark(spark, toy, tmp_path, monkeypatch):
     lines = []
     outcome = run_search(toy, tmp_path, n_trials=6, report=lines.append, on_spark=SparkTrials(spark))
     children = children_of(outcome.run_id)
-    assert [line.split(":")[0] for line in lines if line.startswith("trial")] == [
-        f"trial {i}/6" for i in range(1, 7)
+    assert [line.partition(" of 6 done")[0].rpartition(" ")[2] for line in lines if line.startswith("trial")] == [
+        str(n) for n in range(1, 7)
     ]
     for child in children:
         dropout = float(child.data.params["cnn.dropout"])

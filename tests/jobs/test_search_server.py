@@ -78,7 +78,7 @@ def test_two_tasks_train_four_trials(job, toy, capsys):
     overrides = [argument for key, value in options.items() for argument in ("--set", f"{key}={value}")]
     assert job("train")(["--features", str(toy), *overrides]) == 0
     said = capsys.readouterr()
-    assert "trial 4/4: " in said.err
+    assert "4 of 4 done" in said.err
     assert said.out == "models:/deepsound-toy/1\n"
     client = mlflow.MlflowClient()
     trained = client.get_run(client.get_model_version_by_alias("deepsound-toy", "champion").run_id)

@@ -52,12 +52,17 @@ def test_the_same_steps_as_keras():
         np.testing.assert_allclose([epoch[name] for epoch in recorder.history], values, atol=1e-4)
 
 
-def test_the_weights_of_the_lowest_validation_loss_stay():
+@pytest.mark.parametrize(
+    ("batch_size", "n_waited"),
+    [(16, 50), (1, 5)],  # 2 steps an epoch, of which 20 are one of patience, and 30
+)
+def test_the_weights_of_the_lowest_validation_loss_stay(batch_size, n_waited):
     validation = make_data(seed=1, noise=4.0)
     model = make_model()
-    recorder = train(model, make_data(30), validation, epochs=200, patience=5, learning_rate=0.05)
+    asked = {"epochs": 200, "patience": 5, "learning_rate": 0.05, "batch_size": batch_size}
+    recorder = train(model, make_data(30), validation, **asked)
     losses = [epoch["val_loss"] for epoch in recorder.history]
-    assert len(losses) == recorder.best_epoch + 1 + 5 < 200
+    assert len(losses) == recorder.best_epoch + 1 + n_waited < 200
     assert min(losses) == losses[recorder.best_epoch] < losses[-1]
     assert loss_of(model, validation) == pytest.approx(min(losses), abs=1e-5)
 

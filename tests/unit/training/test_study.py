@@ -145,7 +145,7 @@ def test_worse_than_the_median_is_pruned_after_its_first_fold(log):
     assert n_folds == [3, 3, 3, 3, 3, 1, 3]
     assert [trial.state for trial in trials][5:] == [TrialState.PRUNED, TrialState.COMPLETE]
     assert log.ends["run 5"] == ("pruned", [0.4], "after fold 1")
-    assert re.match(r"trial 6/7: pruned at 0\.400 after fold 1 with cnn\.kernel_size=.* best 0\.540", lines[5])
+    assert re.match(r"trial 5: pruned at 0\.400 after fold 1 with cnn\.kernel_size=.* best 0\.540", lines[5])
     assert "best 0.900 (trial 6)" in lines[6]
 
 
@@ -203,7 +203,7 @@ def test_a_failed_trial_counts_and_the_search_goes_on(log):
     trials, _ = run(None, log, evaluate, 3, report=lines.append)
     assert [trial.state for trial in trials] == [TrialState.COMPLETE, TrialState.FAIL, TrialState.COMPLETE]
     assert log.ends["run 1"] == ("failed", [], "ValueError: out of luck")
-    assert lines[1].startswith("trial 2/3: failed (ValueError: out of luck)")
+    assert lines[1].startswith("trial 1: failed (ValueError: out of luck)")
     assert count_finished(trials) == 3
 
 
@@ -401,7 +401,7 @@ def test_trials_lost_elsewhere_are_run_again(log):
     assert trials[0].params["cnn.dropout"] == 0.25
     assert count_finished(trials) == 8
     assert len(trials) == 10
-    assert [line.split(":")[0] for line in lines] == [f"trial {number}/8" for number in range(1, 9)]
+    assert [re.search("; ([0-9]+) of 8 done", line)[1] for line in lines] == [f"{n}" for n in range(1, 9)]
 
 
 def test_failures_elsewhere_end_the_search_early(log):
@@ -453,5 +453,5 @@ def test_time_left(monkeypatch, passed_s, shown):
     for number, trial in enumerate(trials):
         trial.number = number
     line = progress.describe(trials[2], trials)
-    assert line.startswith("trial 5/12: accuracy 0.200 with ; best 0.400 (trial 4)")
+    assert line.startswith("trial 2: accuracy 0.200 with ; best 0.400 (trial 4); 5 of 12 done")
     assert line.endswith(shown)
