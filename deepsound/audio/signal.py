@@ -61,10 +61,12 @@ class LoudnessMeter:
     def add(self, block: np.ndarray) -> None:
         """Take the next samples: np.ndarray [shape=(n_samples,), float32], n_samples >= 1."""
         self.n_samples += len(block)
-        self.n_not_finite += len(block) - int(np.count_nonzero(np.isfinite(block)))
-        self.peak = max(self.peak, float(np.abs(block).max()))
         # float64: a float32 sum over minutes of samples loses the small ones.
-        self.sum_of_squares += float(np.square(block, dtype=np.float64).sum())
+        sum_of_squares = float(np.square(block, dtype=np.float64).sum())
+        self.sum_of_squares += sum_of_squares
+        if not math.isfinite(sum_of_squares):
+            self.n_not_finite += len(block) - int(np.count_nonzero(np.isfinite(block)))
+        self.peak = max(self.peak, float(block.max()), -float(block.min()))
 
     def read(self, *, silence_dbfs: float, channel_peak: float = 0.0) -> Loudness:
         """The loudness of all that came.

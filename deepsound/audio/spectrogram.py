@@ -11,6 +11,9 @@ import scipy.sparse
 from deepsound.audio.mel import htk_mel_filterbank, slaney_mel_filterbank
 from deepsound.errors import ParameterError
 
+# 256 KiB in float32: what comes of it stays in the processor's cache, and takes half the time.
+_SAMPLES_AT_ONCE = 1 << 16
+
 
 def compute_mel_power(
     waveform: np.ndarray, *, sample_rate_hz: int, fft_samples: int, hop_samples: int, n_mels: int
@@ -37,9 +40,9 @@ def compute_mel_power(
     _check_waveform(waveform, min_samples=1)
     padded = np.pad(waveform.astype(np.float32, copy=False), fft_samples // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, fft_samples)[::hop_samples]
-    window = _hann_window(fft_samples).astype(np.float32)
-    spectrum = scipy.fft.rfft(frames * window, axis=1)
-    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    power = _transform(
+        frames, _hann_window(fft_samples).astype(np.float32), fft_samples=fft_samples, measure=_power_of
+    )
     filterbank = _sparse(
         slaney_mel_filterbank, sample_rate_hz=sample_rate_hz, fft_samples=fft_samples, n_mels=n_mels
     )
@@ -81,7 +84,7 @@ def compute_htk_mel_magnitude(
     # In double precision: the rounding of a float32 FFT stands out in the near-empty bands beside a pure tone.
     samples = waveform.astype(np.float64)
     frames = np.lib.stride_tricks.sliding_window_view(samples, window_samples)[::hop_samples]
-    magnitude = np.abs(scipy.fft.rfft(frames * _hann_window(window_samples), n=fft_samples, axis=1))
+    magnitude = _transform(frames, _hann_window(window_samples), fft_samples=fft_samples, measure=np.abs)
     filterbank = _sparse(
         htk_mel_filterbank,
         sample_rate_hz=sample_rate_hz,
@@ -121,6 +124,28 @@ def _check_waveform(waveform: np.ndarray, *, min_samples: int) -> None:
 @functools.lru_cache(maxsize=8)
 def _sparse(make_filterbank: Callable[..., np.ndarray], **parameters: float) -> scipy.sparse.csr_array:
     return scipy.sparse.csr_array(make_filterbank(**parameters))
+
+
+def _transform(
+    frames: np.ndarray,
+    window: np.ndarray,
+    *,
+    fft_samples: int,
+    measure: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """What ``measure`` makes of the spectrum of each frame: (n_frames, n_bins)."""
+    n_at_once = max(1, _SAMPLES_AT_ONCE // fft_samples)
+    return np.concatenate(
+        [
+            measure(scipy.fft.rfft(frames[first : first + n_at_once] * window, n=fft_samples, axis=1))
+            for first in range(0, len(frames), n_at_once)
+        ]
+    )
+
+
+def _power_of(spectrum: np.ndarray) -> np.ndarray:
+    power: np.ndarray = np.square(spectrum.real) + np.square(spectrum.imag)
+    return power
 
 
 def _sum_into_bands(spectrum: np.ndarray, filterbank: scipy.sparse.csr_array) -> np.ndarray:

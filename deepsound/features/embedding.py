@@ -1,5 +1,6 @@
-"""What all embeddings share: patches of a segment through a prepared network."""
+"""What all embeddings share: a segment in batches through a prepared network."""
 
+import abc
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,11 +11,11 @@ from deepsound.networks.engine import NetworkFile, load_engine
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbeddingExtractor:
+class EmbeddingExtractor(abc.ABC):
     """A feature that a pretrained network computes; a :class:`deepsound.features.base.FeatureExtractor`.
 
     A subclass names the network's input: its rate, how many patches there are in so many samples, and how a
-    waveform becomes patches (n_patches, n_frames, n_mels).
+    waveform becomes batches, each of what the network takes at once.
     """
 
     network: NetworkFile
@@ -26,7 +27,10 @@ class EmbeddingExtractor:
     min_samples: ClassVar[int]
     n_dims: ClassVar[int]
     count_patches: ClassVar["staticmethod[[int], int]"]
-    compute_patches: ClassVar["staticmethod[[np.ndarray], np.ndarray]"]
+
+    @abc.abstractmethod
+    def compute_batches(self, waveform: np.ndarray) -> list[np.ndarray]:
+        """What the network runs on, in order; their embeddings are joined."""
 
     def shape(self, segment_s: float) -> tuple[int, int]:
         """(n_patches, n_dims)."""
@@ -59,4 +63,6 @@ class EmbeddingExtractor:
                 f"{self.min_samples}"
             )
         engine = load_engine(self.network, n_threads=self.n_threads)
-        return engine.run(waveform if engine.wants_waveform else self.compute_patches(waveform))
+        if engine.wants_waveform:
+            return engine.run(waveform)
+        return np.concatenate([engine.run(batch) for batch in self.compute_batches(waveform)])

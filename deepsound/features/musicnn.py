@@ -4,6 +4,8 @@ Source: J. Pons and X. Serra, "musicnn: Pre-trained convolutional neural network
 ISMIR 2019 late-breaking demo. Trained on the Million Song Dataset to predict tags.
 """
 
+import numpy as np
+
 from deepsound.features.embedding import EmbeddingExtractor
 from deepsound.networks import musicnn_input
 
@@ -17,4 +19,7 @@ class MusicnnExtractor(EmbeddingExtractor):
     min_samples = musicnn_input.MIN_SAMPLES
     n_dims = 200
     count_patches = staticmethod(musicnn_input.count_musicnn_patches)
-    compute_patches = staticmethod(musicnn_input.compute_musicnn_patches)
+
+    def compute_batches(self, waveform: np.ndarray) -> list[np.ndarray]:
+        """Stretches of 16 patches."""
+        return musicnn_input.cut_stretches(musicnn_input.compute_musicnn_log_mel(waveform))

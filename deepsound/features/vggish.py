@@ -3,6 +3,8 @@
 Source: S. Hershey et al., "CNN Architectures for Large-Scale Audio Classification", ICASSP 2017.
 """
 
+import numpy as np
+
 from deepsound.features.embedding import EmbeddingExtractor
 from deepsound.networks import vggish_input
 
@@ -16,4 +18,7 @@ class VggishExtractor(EmbeddingExtractor):
     min_samples = vggish_input.MIN_SAMPLES
     n_dims = 128
     count_patches = staticmethod(vggish_input.count_vggish_patches)
-    compute_patches = staticmethod(vggish_input.compute_vggish_patches)
+
+    def compute_batches(self, waveform: np.ndarray) -> list[np.ndarray]:
+        """Patches, 16 at a time."""
+        return vggish_input.cut_batches(vggish_input.compute_vggish_patches(waveform))

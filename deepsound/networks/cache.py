@@ -22,8 +22,8 @@ from dataclasses import asdict, dataclass
 from deepsound.documents import parse_json
 from deepsound.errors import OutputError
 
-# Raised whenever the same weights would be converted into another graph.
-_CONVERSION_VERSION = 1
+# Raised whenever the same weights would be converted into another graph; 1 for a kind that is not named.
+_CONVERSION_VERSIONS = {"musicnn": 2}
 _BLOCK_BYTES = 1 << 20
 _SHA256 = re.compile("[0-9a-f]{64}")
 _SYSTEM_USER = 0
@@ -68,10 +68,11 @@ class NetworkCache:
     def __init__(self, name: str) -> None:
         self.folder = cache_folder()
         self._name = name
+        self._version = _CONVERSION_VERSIONS.get(name, 1)
 
     def onnx_path(self, digest: str) -> pathlib.Path:
         """Where the converted network of these weights lies."""
-        return self.folder / f"{self._name}-{digest[:32]}-v{_CONVERSION_VERSION}.onnx"
+        return self.folder / f"{self._name}-{digest[:32]}-v{self._version}.onnx"
 
     def find(self, source_key: str) -> CacheEntry | None:
         """What became of a source before; None if it is new, or if its file is gone, damaged or another user's."""
@@ -101,7 +102,7 @@ class NetworkCache:
         self._write(self._entry_path(source_key), json.dumps(asdict(entry)).encode())
 
     def _entry_path(self, source_key: str) -> pathlib.Path:
-        return self.folder / f"{self._name}-{source_key[:32]}-v{_CONVERSION_VERSION}.json"
+        return self.folder / f"{self._name}-{source_key[:32]}-v{self._version}.json"
 
     def _write(self, path: pathlib.Path, content: bytes) -> None:
         try:

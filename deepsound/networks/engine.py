@@ -15,8 +15,6 @@ from deepsound.errors import NetworkMismatchError, ParameterError
 from deepsound.networks.onnx_file import open_network
 
 RANDOM_PREFIX = "random:"
-# Activations of a batch stay below 100 MB, whatever the length of a segment.
-_MAX_PATCHES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +58,7 @@ class Engine(Protocol):
     wants_waveform: bool
 
     def run(self, values: np.ndarray) -> np.ndarray:
-        """Embedding [shape=(n_patches, n_dims), float32] of patches, or of a waveform if ``wants_waveform``."""
+        """Embedding [shape=(n_patches, n_dims), float32] of a batch, or of a waveform if ``wants_waveform``."""
         ...
 
 
@@ -70,7 +68,8 @@ class OnnxEngine:
     Parameters
     ----------
     path : pathlib.Path
-        One input (n, n_frames, n_mels), one output (n, n_dims), both float32.
+        One input, patches (n, n_frames, n_mels) or a stretch of a spectrogram (n_frames, n_mels), and one output
+        (n, n_dims), all float32.
     n_threads : int
         Threads of one :meth:`run`; the cores of one Spark task.
 
@@ -90,11 +89,11 @@ class OnnxEngine:
         self._input = self._session.get_inputs()[0]
 
     def run(self, values: np.ndarray) -> np.ndarray:
-        """Embedding of patches.
+        """Embedding of what the network takes at once.
 
         Parameters
         ----------
-        values : np.ndarray [shape=(n_patches, n_frames, n_mels), float32]
+        values : np.ndarray [shape=(n_patches, n_frames, n_mels) or (n_frames, n_mels), float32]
 
         Returns
         -------
@@ -103,13 +102,13 @@ class OnnxEngine:
         Raises
         ------
         ParameterError
-            If the patches are of another shape than the network's.
+            If the values are of another shape than the network's.
         """
         wanted = tuple(self._input.shape[1:])
-        if values.ndim != 3 or values.shape[1:] != wanted:
-            raise ParameterError(f"patches of shape {values.shape}; this network wants (n_patches, *{wanted})")
-        batches = [values[start : start + _MAX_PATCHES] for start in range(0, len(values), _MAX_PATCHES)]
-        return np.concatenate([self._session.run(None, {self._input.name: batch})[0] for batch in batches])
+        if values.ndim != len(self._input.shape) or values.shape[1:] != wanted:
+            raise ParameterError(f"values of shape {values.shape}; this network wants (n, *{wanted})")
+        embedding: np.ndarray = self._session.run(None, {self._input.name: values})[0]
+        return embedding
 
 
 @functools.lru_cache(maxsize=4)

@@ -9,10 +9,11 @@ from onnx import TensorProto, checker, helper, numpy_helper
 # Opset 15 and IR version 8 are read by every ONNX Runtime from 1.10 on.
 _OPSET = 15
 _IR_VERSION = 8
+_TO_THE_END = (1 << 63) - 1
 
 
 class GraphWriter:
-    """Collects nodes and weights of a network with one input, batch dimension free."""
+    """Collects nodes and weights of a network with one input, whose first dimension and the outputs' are free."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -33,20 +34,32 @@ class GraphWriter:
         self._weights.append(numpy_helper.from_array(kept, name))
         return name
 
+    def slice(self, x: str, start: int, end: int = _TO_THE_END, *, axis: int, step: int = 1) -> str:
+        """``x[start:end:step]`` along one axis."""
+        return self.add("Slice", x, *(self.weight(np.array([value])) for value in (start, end, axis, step)))
+
     def rename(self, output: str, name: str) -> str:
         """The same under a name that others will look for."""
         self._nodes.append(helper.make_node("Identity", [output], [name]))
         return name
 
     def to_bytes(
-        self, *, input_name: str, input_shape: tuple[int, ...], outputs: Mapping[str, tuple[int, ...]]
+        self,
+        *,
+        input_name: str,
+        input_shape: tuple[int, ...],
+        outputs: Mapping[str, tuple[int, ...]],
+        input_length: str = "n",
     ) -> bytes:
-        """The checked model; all shapes without the batch dimension."""
+        """The checked model; all shapes without the first dimension.
+
+        That of the outputs is ``n``, and so is the input's where ``input_length`` does not call it another.
+        """
         float32 = TensorProto.FLOAT
         graph = helper.make_graph(
             self._nodes,
             self._name,
-            [helper.make_tensor_value_info(input_name, float32, ["n", *input_shape])],
+            [helper.make_tensor_value_info(input_name, float32, [input_length, *input_shape])],
             [helper.make_tensor_value_info(name, float32, ["n", *shape]) for name, shape in outputs.items()],
             self._weights,
         )

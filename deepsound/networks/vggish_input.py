@@ -18,6 +18,8 @@ FFT_SAMPLES = 512
 FMIN_HZ = 125.0
 FMAX_HZ = 7500.0
 LOG_OFFSET = 0.01
+# So that what a batch takes inside the network stays below 100 MB, whatever the length of a segment.
+_MAX_PATCHES = 16
 # 96 frames and what the last window reaches beyond its hop.
 MIN_SAMPLES = WINDOW_SAMPLES + (PATCH_FRAMES - 1) * HOP_SAMPLES
 
@@ -56,3 +58,8 @@ def compute_vggish_patches(waveform: np.ndarray) -> np.ndarray:
         fmax_hz=FMAX_HZ,
     )
     return cut_patches(np.log(mel + np.float32(LOG_OFFSET)), patch_frames=PATCH_FRAMES, hop_frames=PATCH_FRAMES)
+
+
+def cut_batches(patches: np.ndarray, *, max_patches: int = _MAX_PATCHES) -> list[np.ndarray]:
+    """Patches in batches of so many at most."""
+    return [patches[first : first + max_patches] for first in range(0, len(patches), max_patches)]

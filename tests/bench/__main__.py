@@ -2,10 +2,11 @@
 
 import sys
 
-from tests.bench import coverage, doctor, extraction, growth, memory, networks, planning, scoring
+from tests.bench import coverage, decoding, doctor, extraction, growth, memory, networks, planning, scoring
 
 _BENCHES = {
     "networks": networks.run,
+    "decoding": decoding.run,
     "extraction": extraction.run,
     "growth": growth.run,
     "memory": memory.run,

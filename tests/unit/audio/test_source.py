@@ -55,6 +55,43 @@ def test_decoders_see_the_file_from_where_it_begins():
     assert source.peek(0, 3) == CONTENT[:3]
 
 
+class CountingFile(io.BytesIO):
+    n_reads = 0
+
+    def read(self, n_bytes=-1):
+        self.n_reads += 1
+        return super().read(n_bytes)
+
+
+def test_small_reads_are_served_from_few_of_the_storage():
+    content = np.random.default_rng(0).bytes(300_000)
+    file = CountingFile(content)
+    source = make_source(file)
+    assert b"".join(iter(lambda: source.read(100), b"")) == content
+    assert file.n_reads <= 6
+
+
+def test_any_mixture_of_reads_gives_the_bytes_of_the_file():
+    rng = np.random.default_rng(0)
+    content = rng.bytes(300_000)
+    source, file = make_source(io.BytesIO(content)), io.BytesIO(content)
+    for _ in range(3000):
+        if rng.random() < 0.3:
+            place = int(rng.integers(0, len(content) + 10))
+            assert source.seek(place) == file.seek(place)
+        n_bytes = int(rng.choice([1, 4, 700, 4096, 4097, 70_000]))
+        assert source.read(n_bytes) == file.read(n_bytes)
+
+
+def test_what_was_read_before_a_new_beginning_is_forgotten():
+    file = io.BytesIO(CONTENT)
+    source = make_source(file)
+    assert source.read(10) == CONTENT[:10]
+    file.getbuffer()[:10] = bytes(10)
+    source.begin_at(0)
+    assert source.read(10) == bytes(10)
+
+
 @pytest.mark.parametrize("n_bytes", [0, 1, (1 << 20) - 1, 1 << 20, (3 << 20) + 5])
 def test_digest(n_bytes):
     content = np.random.default_rng(0).bytes(n_bytes)

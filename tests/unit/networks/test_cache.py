@@ -92,6 +92,18 @@ def test_a_cache_that_somebody_keeps_for_all_is_used(cache, give_away):
     assert kept.find(KEY) is not None
 
 
+def test_a_network_that_was_converted_into_another_graph_is_not_used(monkeypatch):
+    entries = {}
+    for name in ("vggish", "musicnn"):
+        with monkeypatch.context() as as_before:
+            as_before.setattr("deepsound.networks.cache._CONVERSION_VERSIONS", {})
+            before = NetworkCache(name)
+            before.put_entry(KEY, before.put_onnx(DIGEST, b"network"))
+        entries[name] = NetworkCache(name).find(KEY)
+    assert entries["vggish"] is not None, "whose graph is what it was"
+    assert entries["musicnn"] is None
+
+
 def test_one_that_cannot_be_read_is_as_none(monkeypatch):
     kept = NetworkCache("vggish")
     fill(kept)
