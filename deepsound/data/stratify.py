@@ -18,6 +18,8 @@ _WEIGHT_OF_ALL = 0.3
 _WEIGHT_OF_ALL_IF_FAR = 10.0
 # More than any deviation: a group that a part lacks.
 _LACK = 1e6
+# Two groups of a genre are within a share that they exceed by this at most.
+_PAIR_ABOVE = 0.02
 # Below a five-hundredth of a genre there is nothing to mend.
 _TOLERANCE = 0.002
 _MAX_ROUNDS = 20
@@ -145,7 +147,7 @@ class _Dealing:
         if len(claims) and len(members) >= 2 * self._n_parts:
             by_share = np.argsort(self._shares, kind="stable")
             pairs = np.sort(self._sizes[members])[: 2 * self._n_parts].reshape(-1, 2).sum(axis=1)
-            needed[by_share] += pairs <= total * self._shares[by_share]
+            needed[by_share] += pairs <= total * (self._shares[by_share] + _PAIR_ABOVE)
         return needed
 
     def _deal(self, genre: int, members: np.ndarray) -> None:

@@ -76,12 +76,12 @@ def test_shares_of_all_tracks_and_of_every_genre(sizes, seed):
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=60), st.integers(0, 1000))
-def test_no_genre_is_judged_by_one_artist_where_two_are_within_the_share(sizes, seed):
+def test_no_genre_is_judged_by_one_artist_where_two_are_within_two_points_of_the_share(sizes, seed):
     tracks = [*of_sizes("a", sizes), *of_sizes("z", [1] * 40)]
     splits = split(tracks, seed=seed)
     pairs = [sum(sorted(sizes)[i : i + 2]) for i in (0, 2, 4)]
     for name, pair in zip(("validation", "test", "train"), pairs, strict=True):
-        if len(sizes) >= 6 and pair <= SHARES[name] * sum(sizes):
+        if len(sizes) >= 6 and pair <= (SHARES[name] + 0.02) * sum(sizes):
             assert len({t.artist for t in tracks if t.genre == "a" and splits[t.track_id] == name}) >= 2
 
 
