@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from deepsound.data.gtzan import GTZAN_GENRES, read_gtzan_tracks
 from deepsound.spark.listing import Source
 
-_NAME = rf"(?:^|/)((?:{'|'.join(GTZAN_GENRES)})\.[0-9]{{5}})(?:\.[^/.]+)?\z"
+_NAME = rf"\A((?:{'|'.join(GTZAN_GENRES)})\.[0-9]{{5}})(?:\.[^.]+)?\z"
 
 
 def fill_in_artists(spark: SparkSession, source: Source) -> tuple[Source, tuple[str, ...]]:
@@ -33,7 +33,8 @@ def fill_in_artists(spark: SparkSession, source: Source) -> tuple[Source, tuple[
 
 def _gtzan_name() -> Column:
     """The name that a track has in GTZAN; null where it has none, or where its genre or folder is another one."""
-    name = F.nullif(F.regexp_extract("track_id", _NAME, 1), F.lit(""))
+    # Of the last part alone, where the pattern ends with the first letter of most names.
+    name = F.nullif(F.regexp_extract(F.substring_index("track_id", "/", -1), _NAME, 1), F.lit(""))
     genre = F.substring_index(name, ".", 1)
     folder = _letters(F.try_element_at(F.split("track_id", F.lit("/")), F.lit(-2)))
     is_elsewhere = folder.isin(*GTZAN_GENRES) & (folder != genre)
