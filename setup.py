@@ -64,7 +64,7 @@ setup(
     packages=[*find_packages(include=["deepsound", "deepsound.*"]), "deepsound.label_maps.builtin"],
     package_dir={"deepsound.label_maps.builtin": "conf/taxonomy"},
     package_data={
-        "deepsound": ["py.typed", "evaluation/render/html/templates/*", "spark/log4j2.properties"],
+        "deepsound": ["py.typed", "data/*.csv", "evaluation/render/html/templates/*", "spark/log4j2.properties"],
         "deepsound.label_maps.builtin": ["*.yaml"],
     },
     install_requires=EXECUTOR,

@@ -138,6 +138,9 @@ def _key_of(field: "dataclasses.Field[Any]") -> str:
 
 
 def _build(settings_type: Any, values: Any, *, where: str, prefix: str) -> Any:
+    short = next((f for f in dataclasses.fields(settings_type) if f.metadata.get("is_short")), None)
+    if isinstance(values, str) and short is not None:
+        values = {_key_of(short): values}
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where}: '{prefix.rstrip('.')}' is {values!r}; wanted a section of settings")
     fields = {_key_of(field): field for field in dataclasses.fields(settings_type)}

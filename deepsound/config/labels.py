@@ -17,6 +17,9 @@ class LabelSettings:
     genre, artist, split), ``tags`` what the files say of themselves (ID3, Vorbis comments and their like),
     ``source`` what the manifest, table or tar that they are from says of them, ``none`` leaves all null.
 
+    ``gtzan`` fills in the artists of files that are GTZAN's by name, where nothing else names any; not with
+    ``csv``, ``tags`` and ``none``, which say all there is to say.
+
     ``map`` names a label map (built in, or the path of a file), by which a collection is scored; extraction keeps
     labels as they are. ``endings: false`` leaves unmapped what such a map would take for its last words.
     """
@@ -25,6 +28,7 @@ class LabelSettings:
     csv: str | None = None
     map: str | None = None
     endings: bool = True
+    gtzan: bool = True
 
     def __post_init__(self) -> None:
         check_setting(

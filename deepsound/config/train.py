@@ -65,8 +65,9 @@ class TrainSettings:
     def __post_init__(self) -> None:
         n_lists = len(self.split_files)
         check_setting(n_lists in (0, 3), "split_files", self.split_files, f"three files: {', '.join(SPLIT_NAMES)}")
-        is_once = not n_lists or not self.split.files.named()
-        check_setting(is_once, "split_files", self.split_files, "nothing, as split.files is set too")
+        is_once = not n_lists or not (self.split.files.is_given or self.split.like)
+        wanted = f"nothing, as {'split.like' if self.split.like else 'split.files'} is set too"
+        check_setting(is_once, "split_files", self.split_files, wanted)
         known = (*ARCHITECTURES, "vggish_finetune")
         wanted = f"one of {', '.join(known)}"
         check_setting(self.architecture in known, "architecture", self.architecture, wanted)

@@ -43,7 +43,7 @@ class SampleTrack:
 def compose_collection(
     output_dir: pathlib.Path, *, tracks_per_genre: int = 30, seed: int = 0, n_workers: int | None = None
 ) -> list[SampleTrack]:
-    """Write the training collection: ``<genre>/<genre>.00000.wav`` (22050 Hz, mono) and ``manifest.csv``.
+    """Write the training collection: ``<genre>/<genre>_00000.wav`` (22050 Hz, mono) and ``manifest.csv``.
 
     A track depends on seed, genre and its number only. Three tracks in a row are of one artist.
 
@@ -55,7 +55,7 @@ def compose_collection(
     _check(output_dir, tracks_per_genre)
     tracks = [
         SampleTrack(
-            path=f"{genre}/{genre}.{number:05d}.wav", genre=genre, artist=_artist_name(genre, number, seed)
+            path=f"{genre}/{genre}_{number:05d}.wav", genre=genre, artist=_artist_name(genre, number, seed)
         )
         for genre in GENRES
         for number in range(tracks_per_genre)

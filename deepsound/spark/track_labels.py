@@ -14,6 +14,7 @@ from deepsound.data.label_table import MAX_NAMED, LabelMatch, LabelReader, Label
 from deepsound.data.labels import LABEL_NAMES
 from deepsound.errors import LabelError
 from deepsound.sources.audio_table import SPLIT_OF_WORD
+from deepsound.spark.gtzan import fill_in_artists
 from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.listing import Source, write_rows
 from deepsound.spark.manifest_source import list_manifest
@@ -42,11 +43,22 @@ def label_tracks(
     LabelError
         The label CSV does not exist, is not what a label table should be, or labels none of the tracks.
     """
+    if labels.source == "csv":
+        return _label_by_csv(spark, source, labels.csv or "", scratch)
+    labelled, said = _label_by_rule(spark, source, labels, scratch)
+    if not labels.gtzan or labels.source in ("tags", "none"):
+        return labelled, said
+    labelled, more = fill_in_artists(spark, labelled)
+    return labelled, (*said, *more)
+
+
+def _label_by_rule(
+    spark: SparkSession, source: Source, labels: LabelSettings, scratch: HadoopPath
+) -> tuple[Source, tuple[str, ...]]:
+    """Labels from the source itself, or from the tracks' names."""
     if labels.source == "source":
         own = source if source.n_labelled else _with_metadata(spark, source, scratch)
         return replace(own, rows=own.rows.withColumn("split", _known_split())), ()
-    if labels.source == "csv":
-        return _label_by_csv(spark, source, labels.csv or "", scratch)
     genre = genre_in_name(labels.source).cast("string")
     null = F.lit(None).cast("string")
     labelled = replace(source, rows=source.rows.withColumns({"genre": genre, "artist": null, "split": null}))

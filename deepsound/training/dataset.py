@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 from deepsound.config import SPLIT_NAMES, TrainSettings
 from deepsound.data.contract import FeatureSummary
 from deepsound.data.groups import LabelledTrack, group_tracks
-from deepsound.data.split_files import match_split_lists, read_split_list
 from deepsound.data.splits import split_tracks
 from deepsound.data.store import (
     SegmentTable,
@@ -24,6 +23,7 @@ from deepsound.evaluation.leakage import LeakAudit
 from deepsound.settings import compute_fingerprint
 from deepsound.taxonomy import Taxonomy
 from deepsound.training.audit import audit_split, refuse_leaks
+from deepsound.training.given_split import apply_split_lists, find_known_splits
 from deepsound.training.labelling import pick_genres, unify_artists
 from deepsound.training.standardize import find_constant_dims
 
@@ -173,6 +173,8 @@ def load_dataset(
         Fewer than two genres, two that differ in spelling alone, or no labelled track of the taxonomy.
     SplitError, LeakageError
         From :mod:`deepsound.data.splits` and :mod:`deepsound.evaluation.leakage`.
+    BundleError, TrackingError
+        The model of ``split.like`` cannot be had.
     """
     summary = read_summary(features)
     summary.spec_of(settings.feature)
@@ -181,9 +183,10 @@ def load_dataset(
     rows.sort(key=lambda row: str(row["track_id"]))
     if not rows:
         raise LabelError(f"no track of {features} has one of the genres {', '.join(taxonomy.genres)}")
-    if settings.split_lists:
-        rows = _split_by_lists(rows, settings.split_lists, report)
-    splits = split_tracks([_labelled(row) for row in rows], settings=settings.split, seed=settings.seed)
+    known = find_known_splits(rows, settings, report)
+    rows = apply_split_lists(rows, settings, report)
+    tracks = [_labelled(row) for row in rows]
+    splits = split_tracks(tracks, settings=settings.split, seed=settings.seed, known=known)
     segments = read_segments(features, feature=settings.feature)
     audit = audit_split(readable, segments=segments, splits=splits)
     refuse_leaks(audit.leaks, is_allowed=settings.allow_leaks, report=report)
@@ -205,20 +208,6 @@ def load_dataset(
         audit=audit,
         fingerprint=_fingerprint(summary.fingerprint_of(settings.feature), rows, splits),
     )
-
-
-def _split_by_lists(
-    rows: Sequence[dict[str, Any]], lists: dict[str, str], report: Callable[[str], None]
-) -> list[dict[str, Any]]:
-    """The rows with the split that the lists give, null where they give none."""
-    lines = {split: read_split_list(path) for split, path in lists.items()}
-    listed = match_split_lists([row["track_id"] for row in rows], lines)
-    for line in listed.describe_unknown():
-        report(line)
-    n_missing = len(rows) - len(listed.splits)
-    if n_missing:
-        report(f"{n_missing} tracks are in no split list and left out")
-    return [{**row, "split": listed.splits.get(row["track_id"])} for row in rows]
 
 
 def _report_missing_genres(subsets: dict[str, Subset], taxonomy: Taxonomy, report: Callable[[str], None]) -> None:

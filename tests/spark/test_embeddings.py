@@ -26,6 +26,8 @@ def features(spark, music, networks, tmp_path_factory):
 
 
 def test_rows_equal_the_pure_function(features, music, networks):
+    failed = [row["error_detail"] for row in pq.read_table(features / "tracks").to_pylist() if row["error_code"]]
+    assert failed == []
     rows = pq.read_table(features / "segments").to_pylist()
     assert len(rows) == 24
     extractors = load_extractors(FEATURES, networks=networks)

@@ -14,6 +14,7 @@ from deepsound.config import (
     ExtractSettings,
     LabelSettings,
     ScoreSettings,
+    SplitFiles,
     SplitSettings,
     TrainSettings,
 )
@@ -135,6 +136,16 @@ def test_refusals(override, message):
             {"split_files": ["a", "b", "c"], "split": {"files": {"train": "a", "test": "b"}}},
             "split.files is set too",
         ),
+        ({"split": {"files": "gtzan"}}, "split.files' is 'gtzan'; wanted one of gtzan-fault-filtered, or null"),
+        (
+            {"split": {"files": {"published": "gtzan-fault-filtered", "train": "a", "test": "b"}}},
+            "no lists beside",
+        ),
+        ({"split": {"files": "gtzan-fault-filtered"}, "split_files": ["a", "b", "c"]}, "split.files is set too"),
+        ({"split": {"like": " "}}, "split.like"),
+        ({"split": {"like": "m", "files": "gtzan-fault-filtered"}}, "null, as split.files is set too"),
+        ({"split": {"like": "m"}, "split_files": ["a", "b", "c"]}, "nothing, as split.like is set too"),
+        ({"split": "artist"}, "'split' is 'artist'; wanted a section"),
         ({"folds": 1}, "'folds' is 1; wanted two or more, or 0"),
         ({"epochs": 0}, "epochs"),
         ({"n_seeds": 0}, "n_seeds"),
@@ -174,6 +185,13 @@ def test_two_ways_to_name_split_lists():
     files = from_plain(TrainSettings, {"split": {"files": {"train": "a", "test": "c"}}}, where="x")
     assert files.split_lists == {"train": "a", "test": "c"}
     assert TrainSettings().split_lists == {}
+
+
+def test_a_published_split_by_its_name():
+    short = from_plain(TrainSettings, {"split": {"files": "gtzan-fault-filtered"}}, where="x")
+    assert short.split.files == SplitFiles(published="gtzan-fault-filtered")
+    assert from_plain(TrainSettings, to_plain(short), where="x") == short
+    assert short.split_lists == {}
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

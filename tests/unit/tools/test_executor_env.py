@@ -97,6 +97,7 @@ def test_the_copied_source_is_all_that_the_package_is_built_from(tmp_path):
     subprocess.run(command, cwd=source, check=True, capture_output=True)
     built = tmp_path / "built" / "deepsound"
     assert (built / "evaluation" / "render" / "html" / "templates" / "scorecard.html").exists()
+    assert (built / "data" / "gtzan_tracks.csv").exists()
     maps = {path.name for path in (executor_env.ROOT / "conf" / "taxonomy").glob("*.yaml")}
     assert {path.name for path in (built / "label_maps" / "builtin").iterdir()} >= maps >= {"fma.yaml"}
     # And found there, where there is no checkout around it.
