@@ -8,11 +8,15 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+# How long an example takes is the machine's matter, which may have other things to do.
+hypothesis.settings.register_profile("deepsound", deadline=None)
+hypothesis.settings.load_profile("deepsound")
 pytest_plugins = ["tests.tiny_vggish"]
 
 GENRES = ("high", "low", "noise")
