@@ -7,6 +7,7 @@ read from YAML and ``--set`` is :mod:`deepsound.settings`.
 from deepsound.config.extract import DEFAULT_VGGISH, NORMALIZATIONS, ExtractSettings, SourceSettings
 from deepsound.config.finetune import VGGISH_BLOCKS, FinetuneSettings
 from deepsound.config.labels import LABEL_SOURCES, LabelSettings
+from deepsound.config.linear import Lda, LdaSettings, Logistic, LogisticSettings
 from deepsound.config.networks import (
     ARCHITECTURES,
     CNN_FOR_EMBEDDINGS,
@@ -47,6 +48,10 @@ __all__ = [
     "ExtractSettings",
     "FinetuneSettings",
     "LabelSettings",
+    "Lda",
+    "LdaSettings",
+    "Logistic",
+    "LogisticSettings",
     "Lstm",
     "LstmSettings",
     "Mlp",

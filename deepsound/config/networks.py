@@ -4,9 +4,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from deepsound.config.check import check_setting
+from deepsound.config.linear import (
+    LDA_FOR_EMBEDDINGS,
+    LDA_FOR_MFCC,
+    LOGISTIC_FOR_EMBEDDINGS,
+    LOGISTIC_FOR_MFCC,
+    Lda,
+    Logistic,
+    check_statistics,
+)
 from deepsound.errors import ConfigError
-
-STATISTICS = ("mean", "std", "min", "max")
 
 
 def _check_steps(network: "Lstm | Transformer", section: str) -> None:
@@ -14,7 +21,7 @@ def _check_steps(network: "Lstm | Transformer", section: str) -> None:
     check_setting(n_frames >= 1, f"{section}.frames_per_step", n_frames, "at least 1")
 
 
-def _check_dropouts(network: "Network", section: str) -> None:
+def _check_dropouts(network: "Cnn | Lstm | Transformer | Mlp", section: str) -> None:
     for name in ("dropout", "input_dropout"):
         check_setting(0 <= getattr(network, name) < 1, f"{section}.{name}", getattr(network, name), "0 to below 1")
 
@@ -119,10 +126,7 @@ class Mlp:
     input_dropout: float
 
     def __post_init__(self) -> None:
-        is_known = (
-            set(self.statistics) <= set(STATISTICS) and len(set(self.statistics)) == len(self.statistics) > 0
-        )
-        check_setting(is_known, "mlp.statistics", self.statistics, f"one or more of {', '.join(STATISTICS)}")
+        check_statistics(self.statistics, "mlp")
         check_setting(min(self.units, default=1) >= 1, "mlp.units", self.units, "positive numbers, or none")
         _check_dropouts(self, "mlp")
 
@@ -154,18 +158,22 @@ TRANSFORMER_FOR_EMBEDDINGS = Transformer(
 MLP_FOR_MFCC = Mlp(statistics=("mean", "std", "min", "max"), units=(64,), dropout=0.4, input_dropout=0.0)
 MLP_FOR_EMBEDDINGS = Mlp(statistics=("mean", "std"), units=(64,), dropout=0.5, input_dropout=0.3)
 
-Network = Cnn | Lstm | Transformer | Mlp
+Network = Cnn | Lstm | Transformer | Mlp | Lda | Logistic
 SUITED_TO_MFCC: dict[str, Network] = {
     "cnn": CNN_FOR_MFCC,
     "lstm": LSTM_FOR_MFCC,
     "transformer": TRANSFORMER_FOR_MFCC,
     "mlp": MLP_FOR_MFCC,
+    "lda": LDA_FOR_MFCC,
+    "logistic": LOGISTIC_FOR_MFCC,
 }
 SUITED_TO_EMBEDDINGS: dict[str, Network] = {
     "cnn": CNN_FOR_EMBEDDINGS,
     "lstm": LSTM_FOR_EMBEDDINGS,
     "transformer": TRANSFORMER_FOR_EMBEDDINGS,
     "mlp": MLP_FOR_EMBEDDINGS,
+    "lda": LDA_FOR_EMBEDDINGS,
+    "logistic": LOGISTIC_FOR_EMBEDDINGS,
 }
 ARCHITECTURES = tuple(SUITED_TO_MFCC)
 

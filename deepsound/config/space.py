@@ -37,6 +37,11 @@ _LEARNING: Space = {
 }
 _DROPOUTS = Range(low=0.0, high=0.6)
 _INPUT_DROPOUTS = Range(low=0.0, high=0.5)
+_STATISTICS = Choice((["mean"], ["mean", "std"], ["mean", "std", "min", "max"]))
+_LINEAR: dict[str, Space] = {
+    "lda": {"lda.statistics": _STATISTICS},
+    "logistic": {"logistic.statistics": _STATISTICS, "logistic.c": Range(low=1e-4, high=10.0, is_log=True)},
+}
 # The architecture's own settings first. Each space holds what its settings default to.
 SPACES_FOR_MFCC: dict[str, Space] = {
     "cnn": {
@@ -68,12 +73,13 @@ SPACES_FOR_MFCC: dict[str, Space] = {
         **_LEARNING,
     },
     "mlp": {
-        "mlp.statistics": Choice((["mean"], ["mean", "std"], ["mean", "std", "min", "max"])),
+        "mlp.statistics": _STATISTICS,
         "mlp.units": Choice(([], [64], [128], [128, 64])),
         "mlp.dropout": _DROPOUTS,
         "mlp.input_dropout": _INPUT_DROPOUTS,
         **_LEARNING,
     },
+    **_LINEAR,
 }
 SPACES_FOR_EMBEDDINGS: dict[str, Space] = {
     "cnn": {
@@ -85,6 +91,7 @@ SPACES_FOR_EMBEDDINGS: dict[str, Space] = {
     "lstm": {**SPACES_FOR_MFCC["lstm"], "lstm.frames_per_step": Choice((1, 2))},
     "transformer": {**SPACES_FOR_MFCC["transformer"], "transformer.frames_per_step": Choice((1, 2))},
     "mlp": {**SPACES_FOR_MFCC["mlp"], "mlp.statistics": Choice((["mean"], ["mean", "std"]))},
+    **_LINEAR,
     "vggish_finetune": {
         "finetune.unfreeze": Choice(([], ["fc"], ["fc", "conv4"], ["fc", "conv4", "conv3"])),
         "finetune.learning_rate": Range(low=1e-6, high=1e-4, is_log=True),

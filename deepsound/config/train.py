@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from deepsound.config.check import check_setting
 from deepsound.config.finetune import FINETUNED_FEATURE, FinetuneSettings
+from deepsound.config.linear import LdaSettings, LogisticSettings
 from deepsound.config.networks import (
     ARCHITECTURES,
     SUITED_TO_EMBEDDINGS,
@@ -41,6 +42,8 @@ class TrainSettings:
     lstm: LstmSettings = field(default_factory=LstmSettings)
     transformer: TransformerSettings = field(default_factory=TransformerSettings)
     mlp: MlpSettings = field(default_factory=MlpSettings)
+    lda: LdaSettings = field(default_factory=LdaSettings)
+    logistic: LogisticSettings = field(default_factory=LogisticSettings)
     finetune: FinetuneSettings = field(default_factory=FinetuneSettings)
     # Of each number, before standardisation; auto: logit for a feature of probabilities.
     transform: str = "none"
@@ -104,6 +107,11 @@ class TrainSettings:
         suited = SUITED_TO_MFCC if self.feature == "mfcc" else SUITED_TO_EMBEDDINGS
         network: Network = getattr(self, self.architecture).over(suited[self.architecture])
         return network
+
+    @property
+    def max_epochs(self) -> int:
+        """How many there can be: one of a head that is fitted at once."""
+        return 1 if self.architecture in ("lda", "logistic") else self.epochs
 
     @property
     def pretrained(self) -> str | None:

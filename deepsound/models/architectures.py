@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from deepsound.config import Cnn, Lstm, Mlp, TrainSettings, Transformer, check_n_steps
+from deepsound.config import Cnn, Lda, Logistic, Lstm, Mlp, TrainSettings, Transformer, check_n_steps
 from deepsound.errors import ParameterError
 
 # Keras' 0.99 needs some 500 steps until the running averages are right; a small collection has a dozen an epoch,
@@ -42,6 +42,8 @@ def build_model(settings: TrainSettings, *, shape: tuple[int, int], n_genres: in
             return build_transformer(transformer, shape=shape, n_genres=n_genres)
         case Mlp() as mlp:
             return build_mlp(mlp, shape=shape, n_genres=n_genres)
+        case Lda() | Logistic() as linear:
+            return build_linear(linear, shape=shape, n_genres=n_genres)
     raise ParameterError(f"nobody builds {settings.network!r}")
 
 
@@ -146,14 +148,23 @@ def build_mlp(settings: Mlp, *, shape: tuple[int, int], n_genres: int) -> keras.
     """
     layers = keras.layers
     inputs = keras.Input(shape, name="features")
-    statistics = [_compute_statistic(inputs, name) for name in settings.statistics]
-    x = layers.Concatenate()(statistics) if len(statistics) > 1 else statistics[0]
+    x = _compute_statistics(inputs, settings.statistics)
     x = layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x)
     x = layers.Dropout(settings.input_dropout)(x)
     for n_units in settings.units:
         x = layers.Dense(n_units, activation="relu")(x)
         x = layers.Dropout(settings.dropout)(x)
     return _classify(inputs, x, n_genres=n_genres, name="mlp")
+
+
+def build_linear(settings: Lda | Logistic, *, shape: tuple[int, int], n_genres: int) -> keras.Model:
+    """Statistics of each dimension over time and a linear layer, which :mod:`deepsound.training.linear` sets.
+
+    Parameters and return value as :func:`build_cnn`.
+    """
+    inputs = keras.Input(shape, name="features")
+    statistics = _compute_statistics(inputs, settings.statistics)
+    return _classify(inputs, statistics, n_genres=n_genres, name=type(settings).__name__.lower())
 
 
 def _classify(inputs: Any, x: Any, *, n_genres: int, name: str) -> keras.Model:
@@ -166,6 +177,11 @@ def _average_frames(x: Any, frames_per_step: int) -> Any:
     if frames_per_step == 1:
         return x
     return keras.layers.AveragePooling1D(frames_per_step, padding="same")(x)
+
+
+def _compute_statistics(x: Any, names: tuple[str, ...]) -> Any:
+    statistics = [_compute_statistic(x, name) for name in names]
+    return keras.layers.Concatenate()(statistics) if len(statistics) > 1 else statistics[0]
 
 
 def _compute_statistic(x: Any, name: str) -> Any:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import scipy.special
 
-from deepsound.config import TrainSettings
+from deepsound.config import Lda, Logistic, TrainSettings
 from deepsound.evaluation.calibration import fit_temperature, mean_by_track
 from deepsound.evaluation.metrics import CollectionMetrics, measure
 from deepsound.evaluation.ood import OodRule, OodStatistics, pack_statistics
@@ -23,6 +23,7 @@ from deepsound.training.calibrate import fit_ood_rule, locate_segments
 from deepsound.training.dataset import Subset, join_subsets
 from deepsound.training.epochs import EpochRecorder, EpochReporter, train_epochs
 from deepsound.training.finetune import finetune
+from deepsound.training.linear import fit_linear
 from deepsound.training.outputs import compute_logits, compute_outputs
 from deepsound.training.standardize import compute_standardization, standardize
 from deepsound.training.weights import weigh_segments
@@ -162,7 +163,9 @@ def train_model(data: TrainingData, *, settings: TrainSettings, report_epoch: Ep
     ]
     model = held_out = average_heads(members)
     validation_logits = compute_logits(model, standardize(validation.values, *scale))
-    best_epochs = [recorder.best_epoch if settings.patience else settings.epochs - 1 for recorder in recorders]
+    best_epochs = [
+        recorder.best_epoch if settings.patience else len(recorder.history) - 1 for recorder in recorders
+    ]
     if settings.refit:
         everything = join_subsets(train, validation)
         members = [
@@ -210,20 +213,26 @@ def _train_member(
     seed = (settings.seed + number * _SEED_STEP) % 2**32
     keras.utils.set_random_seed(seed)
     model = build_model(settings, shape=train.values.shape[1:], n_genres=n_genres)
-    train_epochs(
-        model,
+    recorder = recorder or EpochRecorder(_say_nothing)
+    data = (
         (standardize(train.values, *scale), train.segment_genres),
         None if validation is None else (standardize(validation.values, *scale), validation.segment_genres),
-        weights=weigh_segments(
-            train, artist_balance=settings.artist_balance, genre_balance=settings.genre_balance
-        ),
+    )
+    weights = weigh_segments(train, artist_balance=settings.artist_balance, genre_balance=settings.genre_balance)
+    if isinstance(settings.network, Lda | Logistic):
+        fit_linear(model, settings.network, *data, recorder=recorder, weights=weights)
+        return model
+    train_epochs(
+        model,
+        *data,
+        weights=weights,
         epochs=settings.epochs,
         stop_after=stop_after,
         patience=settings.patience,
         batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,
         schedule=settings.schedule,
-        recorder=recorder or EpochRecorder(_say_nothing),
+        recorder=recorder,
         seed=seed,
     )
     return model

@@ -218,7 +218,7 @@ def _epoch_reporter(settings: TrainSettings, report: Report, curves: LiveCurves)
         curves.log(epoch, figures)
         if epoch % 5 == 0:
             report(
-                f"epoch {epoch + 1}/{settings.epochs}: loss {figures['loss']:.3f}, "
+                f"epoch {epoch + 1}/{settings.max_epochs}: loss {figures['loss']:.3f}, "
                 f"validation loss {figures['val_loss']:.3f}, accuracy {figures['val_accuracy']:.2f}"
             )
 

@@ -61,8 +61,9 @@ def judge(head, subset):
     return predict_tracks(head, subset, track_ids=track_ids).evaluate().metrics
 
 
-def test_a_head_is_standardised_on_train_calibrated_on_validation_and_the_same_as_its_keras_model():
-    fitted, reported = fit(DATA)
+@pytest.mark.parametrize("architecture", ["mlp", "lda", "logistic"])
+def test_a_head_is_standardised_on_train_calibrated_on_validation_and_the_same_as_its_keras_model(architecture):
+    fitted, reported = fit(DATA, replace(SETTINGS, architecture=architecture))
     spec = fitted.head.spec
     np.testing.assert_allclose(spec.mean, DATA.train.values.reshape(-1, 3).mean(axis=0), atol=1e-4)
     np.testing.assert_allclose(spec.std, DATA.train.values.reshape(-1, 3).std(axis=0), atol=1e-4)
