@@ -2,12 +2,15 @@
 
 import re
 import sys
+import threading
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import TextIO
 
 from deepsound.credentials import hide_credentials
 
+# Set when a command has said its last line: what counts in the background says nothing more.
+has_ended = threading.Event()
 # C0 with tab and newline, DEL, C1; marks, embeddings, overrides and isolates that turn the direction of writing;
 # line and paragraph separators; what stands for a byte that is no text. Joiners stay: scripts and emoji need them.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

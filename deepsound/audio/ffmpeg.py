@@ -52,12 +52,14 @@ def open_ffmpeg(source: AudioSource, container: Container) -> AudioStream:
         if not opened.streams.audio:
             raise AudioEmptyError(f"the {demuxer} container holds no audio stream")
         stream = opened.streams.audio[0]
+        if stream.codec_context is None:
+            raise AudioUnreadableError(f"a known container ({demuxer}), of a codec that nobody knows")
         if demuxer == "flac":
-            source.limits.check_declared(_flac_samples(stream) / stream.rate)
+            source.check_declared(_flac_samples(stream) / stream.rate, sample_rate_hz=stream.rate)
             # Frames whose checksum is wrong are not decoded as if they were right.
             stream.codec_context.options = {"err_detect": "crccheck+explode"}
         elif demuxer not in _WITHOUT_LENGTH:
-            source.limits.check_declared(_declared_duration_s(opened, stream))
+            source.check_declared(_declared_duration_s(opened, stream), sample_rate_hz=stream.rate or 0)
         frames = _decode_frames(opened, stream, demuxer, source)
         # Rate and channels of the sound itself: an AAC header may tell half the rate (SBR) or one channel (PS).
         first = next(frames, None)

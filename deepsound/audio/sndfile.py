@@ -43,7 +43,7 @@ def open_sndfile(source: AudioSource, container: Container) -> AudioStream:
                 f"a known container, but its content is damaged: {_detail_of(exc)}"
             ) from exc
         raise AudioUnsupportedError(f"not a sound file the decoder knows: {_detail_of(exc)}") from exc
-    source.limits.check_declared(sound.frames / sound.samplerate)
+    source.check_declared(sound.frames / sound.samplerate, sample_rate_hz=sound.samplerate)
     audio_format = AudioFormat(
         sample_rate_hz=int(sound.samplerate),
         n_channels=int(sound.channels),
@@ -57,8 +57,9 @@ def open_sndfile(source: AudioSource, container: Container) -> AudioStream:
 
 
 def _quiet(container: Container) -> contextlib.AbstractContextManager[None]:
-    # libmpg123 writes what it passes over to standard error, frame by frame.
-    return quiet_stderr() if container.demuxer == "mp3" else contextlib.nullcontext()
+    # libmpg123 writes what it passes over to standard error, frame by frame; content of no known kind is shown to
+    # it, too.
+    return quiet_stderr() if container.demuxer in ("mp3", None) else contextlib.nullcontext()
 
 
 def _mono_pieces(

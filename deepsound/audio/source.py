@@ -11,6 +11,8 @@ _BLOCK_BYTES = 1 << 20
 # libsndfile reads an MP3 by half frames, some 2,400 times for 30 s: reads as small as these are served from more.
 _SMALL_BYTES = 1 << 12
 _AHEAD_BYTES = 1 << 16
+# No codec writes silence in less: Monkey's Audio, the tersest, has 294,912 samples in a dozen bytes.
+_MAX_SAMPLES_A_BYTE = 1 << 20
 
 
 class AudioSource:
@@ -50,6 +52,22 @@ class AudioSource:
     def has_failed(self) -> bool:
         """Whether the storage failed on a read."""
         return self._failure is not None
+
+    def check_declared(self, duration_s: float, *, sample_rate_hz: int) -> None:
+        """Raise if a header declares more than is allowed, or more than this file could hold.
+
+        Raises
+        ------
+        AudioUnreadableError
+            The header is damaged: it declares more samples than so few bytes can stand for.
+        AudioTooLongError
+            Longer than the limits allow.
+        """
+        if duration_s * sample_rate_hz > _MAX_SAMPLES_A_BYTE * self.n_bytes:
+            raise AudioUnreadableError(
+                f"damaged: the header declares {duration_s:.3g} s, which {self.n_bytes} bytes cannot hold"
+            )
+        self.limits.check_declared(duration_s)
 
     def check(self) -> None:
         """Raise what decoders did not let through.

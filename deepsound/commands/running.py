@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TextIO
 
-from deepsound.console import say
+from deepsound.console import has_ended, say
 from deepsound.credentials import without_credentials
 from deepsound.errors import DeepsoundError, OutputError, TerminatedError, first_line
 
@@ -113,6 +113,7 @@ class _Answer:
 
     def give(self) -> None:
         if not self.is_given:
+            has_ended.set()
             say("deepsound: interrupted")
             self.is_given = True
 
@@ -134,6 +135,7 @@ def _answered_interrupts() -> Iterator[_Answer]:
         yield answer
     finally:
         signal.signal(signal.SIGINT, present)
+        has_ended.clear()
 
 
 def reports_errors(run: Callable[[Sequence[str] | None], int]) -> Main:

@@ -9,6 +9,8 @@ from typing import TextIO
 
 from pyspark import Accumulator, SparkContext
 
+from deepsound.console import has_ended
+
 
 class ExtractProgress:
     """Counts that executors add to; Spark delivers a task's counts when the task ends.
@@ -50,6 +52,8 @@ class ExtractProgress:
         done = threading.Event()
 
         def show(end: str) -> None:
+            if has_ended.is_set():
+                return
             line = self.describe(n_files=n_files, elapsed_s=time.monotonic() - started)
             out.write((f"\r{line:<90}" if is_terminal else line) + end)
             out.flush()
@@ -59,16 +63,18 @@ class ExtractProgress:
                 show("" if is_terminal else "\n")
 
         thread = threading.Thread(target=tick, name="deepsound-progress", daemon=True)
-        thread.start()
         is_cut_off = False
         try:
+            # Within, as an interrupt may come while it starts: it would never end, and have the last word.
+            thread.start()
             yield
         except KeyboardInterrupt:
             is_cut_off = True  # what is said of that is the last word
             raise
         finally:
             done.set()
-            thread.join()
+            if thread.ident is not None:
+                thread.join()
             if not is_cut_off:
                 show("\n")
 

@@ -1,6 +1,8 @@
 """The line that tells how far a job is."""
 
 import io
+import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -32,3 +34,17 @@ def test_the_last_line_tells_where_it_ended_but_an_interrupt_has_the_last_word(e
     assert [line.startswith("7/24 files, 0 failed") for line in last] == (
         [] if error is KeyboardInterrupt else [True]
     )
+
+
+def test_nothing_is_said_behind_the_last_word(monkeypatch):
+    """The line may be due while an interrupted job comes to its end."""
+    monkeypatch.setattr("deepsound.spark.progress.has_ended", ended := threading.Event())
+    out = io.StringIO()
+    with ExtractProgress(context()).shown(n_files=24, every_s=0.001, stream=out):
+        while "0/24" not in out.getvalue():
+            time.sleep(0.001)
+        ended.set()
+        time.sleep(0.01)
+        n_said = len(out.getvalue())
+        time.sleep(0.05)
+    assert len(out.getvalue()) == n_said
