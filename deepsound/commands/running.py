@@ -127,14 +127,14 @@ def _answered_interrupts() -> Iterator[_Answer]:
     answer = _Answer()
     is_main = threading.current_thread() is threading.main_thread()
     # Where somebody else has a way with it, as nohup, that stays.
-    if not is_main or present is not signal.default_int_handler:
-        yield answer
-        return
-    signal.signal(signal.SIGINT, answer)
+    is_ours = is_main and present is signal.default_int_handler
+    if is_ours:
+        signal.signal(signal.SIGINT, answer)
     try:
         yield answer
     finally:
-        signal.signal(signal.SIGINT, present)
+        if is_ours:
+            signal.signal(signal.SIGINT, present)
         has_ended.clear()
 
 
