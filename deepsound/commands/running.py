@@ -102,9 +102,6 @@ class _Answer:
     Under spark-submit the Java that passes our words on is interrupted at the same time, and soon gone.
     """
 
-    def __init__(self) -> None:
-        self.is_given = False
-
     def __call__(self, _number: int, _frame: object) -> None:
         # It may come in the middle of another line, which cannot be written into.
         with contextlib.suppress(RuntimeError):
@@ -112,10 +109,9 @@ class _Answer:
         raise KeyboardInterrupt
 
     def give(self) -> None:
-        if not self.is_given:
+        if not has_ended.is_set():
             has_ended.set()
             say("deepsound: interrupted")
-            self.is_given = True
 
 
 @contextlib.contextmanager
@@ -154,7 +150,7 @@ def reports_errors(run: Callable[[Sequence[str] | None], int]) -> Main:
                 return EXIT_INTERRUPTED
             except Exception as exc:
                 # What breaks while all comes to its end tells nothing new.
-                code = EXIT_INTERRUPTED if answer.is_given else _report(exc)
+                code = EXIT_INTERRUPTED if has_ended.is_set() else _report(exc)
                 if code is None:
                     raise
                 return code

@@ -1,8 +1,9 @@
 """Settings of the linear heads: classifiers of scikit-learn on statistics over time."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 
 from deepsound.config.check import check_setting
+from deepsound.config.overlay import lay_over
 
 STATISTICS = ("mean", "std", "min", "max")
 
@@ -58,7 +59,7 @@ class LdaSettings:
 
     def over(self, base: Lda) -> Lda:
         """The base, with all that is asked for."""
-        return replace(base, **{name: value for name, value in asdict(self).items() if value is not None})
+        return lay_over(base, self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,4 +74,4 @@ class LogisticSettings:
 
     def over(self, base: Logistic) -> Logistic:
         """The base, with all that is asked for."""
-        return replace(base, **{name: value for name, value in asdict(self).items() if value is not None})
+        return lay_over(base, self)

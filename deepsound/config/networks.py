@@ -1,7 +1,6 @@
 """Settings of the architectures: what can be asked for, and what suits which feature."""
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass
 
 from deepsound.config.check import check_setting
 from deepsound.config.linear import (
@@ -13,6 +12,7 @@ from deepsound.config.linear import (
     Logistic,
     check_statistics,
 )
+from deepsound.config.overlay import lay_over
 from deepsound.errors import ConfigError
 
 
@@ -177,8 +177,6 @@ SUITED_TO_EMBEDDINGS: dict[str, Network] = {
 }
 ARCHITECTURES = tuple(SUITED_TO_MFCC)
 
-_OneNetwork = TypeVar("_OneNetwork", Cnn, Lstm, Transformer, Mlp)
-
 
 @dataclass(frozen=True, kw_only=True)
 class CnnSettings:
@@ -196,7 +194,7 @@ class CnnSettings:
 
     def over(self, base: Cnn) -> Cnn:
         """The base, with all that is asked for."""
-        return _over(base, self)
+        return lay_over(base, self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,7 +213,7 @@ class LstmSettings:
 
     def over(self, base: Lstm) -> Lstm:
         """The base, with all that is asked for."""
-        return _over(base, self)
+        return lay_over(base, self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,7 +233,7 @@ class TransformerSettings:
 
     def over(self, base: Transformer) -> Transformer:
         """The base, with all that is asked for."""
-        return _over(base, self)
+        return lay_over(base, self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,7 +250,7 @@ class MlpSettings:
 
     def over(self, base: Mlp) -> Mlp:
         """The base, with all that is asked for."""
-        return _over(base, self)
+        return lay_over(base, self)
 
 
 def check_n_steps(network: Lstm | Transformer, *, n_frames: int, name: str) -> int:
@@ -271,7 +269,3 @@ def check_n_steps(network: Lstm | Transformer, *, n_frames: int, name: str) -> i
             "longer segments"
         )
     return n_steps
-
-
-def _over(base: _OneNetwork, asked: Any) -> _OneNetwork:
-    return replace(base, **{name: value for name, value in asdict(asked).items() if value is not None})

@@ -38,6 +38,10 @@ class GraphWriter:
         """``x[start:end:step]`` along one axis."""
         return self.add("Slice", x, *(self.weight(np.array([value])) for value in (start, end, axis, step)))
 
+    def reshape(self, x: str, *shape: int) -> str:
+        """The same values in another shape, of which one length may be -1: whatever is left."""
+        return self.add("Reshape", x, self.weight(np.array(shape)))
+
     def rename(self, output: str, name: str) -> str:
         """The same under a name that others will look for."""
         self._nodes.append(helper.make_node("Identity", [output], [name]))

@@ -96,10 +96,10 @@ class _Layers:
 
     def front_end(self, log_mel: str) -> str:
         """Musically motivated convolutions of each patch: (n_frames, 96) to (n_patches, 561, 187)."""
-        image = self._batch_norm(self._reshape(log_mel, 1, 1, -1, N_MELS), 0)
-        frames = self._reshape(image, -1, N_MELS)
+        image = self._batch_norm(self.writer.reshape(log_mel, 1, 1, -1, N_MELS), 0)
+        frames = self.writer.reshape(image, -1, N_MELS)
         timbral = self._timbral_blocks(add_spectra(self.writer, frames))
-        patches = self._reshape(self._cut_patches(frames, N_MELS), -1, 1, PATCH_FRAMES, N_MELS)
+        patches = self.writer.reshape(self._cut_patches(frames, N_MELS), -1, 1, PATCH_FRAMES, N_MELS)
         temporal = [self._temporal_block(patches, i) for i in (2, 3, 4)]
         return self.writer.add("Concat", timbral, *temporal, axis=1)
 
@@ -122,7 +122,7 @@ class _Layers:
     def _timbral_blocks(self, spectra: str) -> str:
         """Tall in frequency, "same" in time: (n_frames, 98) to (n_patches, 408, 187)."""
         writer, border = self.writer, N_BORDER_FRAMES
-        whole = self._pad(self._reshape(spectra, 1, -1, SPECTRUM_SIZE), border, border)
+        whole = self._pad(self.writer.reshape(spectra, 1, -1, SPECTRUM_SIZE), border, border)
         patches = self._cut_patches(spectra, SPECTRUM_SIZE)
         # What the first and the last frames of a patch see: its padding, and as many frames beyond themselves.
         before = self._pad(writer.slice(patches, 0, 2 * border, axis=1), border, 0)
@@ -139,7 +139,7 @@ class _Layers:
             first, inner, last = (self._finish_block(part, i, sign) for part in maxima)
             inner = self._cut_patches(inner, len(sign))
             inner = writer.slice(inner, border, PATCH_FRAMES - border, axis=1)
-            first, last = (self._reshape(part, -1, border, len(sign)) for part in (first, last))
+            first, last = (self.writer.reshape(part, -1, border, len(sign)) for part in (first, last))
             blocks.append(writer.add("Concat", first, inner, last, axis=1))
         return writer.add("Transpose", writer.add("Concat", *blocks, axis=2), perm=[0, 2, 1])
 
@@ -171,15 +171,12 @@ class _Layers:
             self.writer.slice(frames, 2 * HOP_FRAMES, axis=0, step=HOP_FRAMES),
         ]
         lengths = (HOP_FRAMES, HOP_FRAMES, 1)
-        parts = [self._reshape(part, -1, n, n_values) for part, n in zip(slices, lengths, strict=True)]
+        parts = [self.writer.reshape(part, -1, n, n_values) for part, n in zip(slices, lengths, strict=True)]
         return self.writer.add("Concat", *parts, axis=1)
 
     def _pad(self, x: str, n_before: int, n_behind: int) -> str:
         """Zeros along the middle one of three axes."""
         return self.writer.add("Pad", x, self.writer.weight(np.array([0, n_before, 0, 0, n_behind, 0])))
-
-    def _reshape(self, x: str, *shape: int) -> str:
-        return self.writer.add("Reshape", x, self.writer.weight(np.array(shape)))
 
     def _mid_block(self, x: str, index: int) -> str:
         name = _layer_name("conv2d", index)

@@ -32,9 +32,9 @@ def add_neighbourhoods(writer: GraphWriter, spectra: str) -> str:
     shifted = [writer.slice(spectra, i, end, axis=1) for i, end in enumerate(ends)]
     shifted.append(writer.slice(spectra, N_KERNEL_FRAMES - 1, axis=1))
     joined = writer.add("Concat", *shifted, axis=2)
-    by_bin = _reshape(writer, joined, -1, N_KERNEL_FRAMES, _N_BINS, 2)
+    by_bin = writer.reshape(joined, -1, N_KERNEL_FRAMES, _N_BINS, 2)
     by_bin = writer.add("Transpose", by_bin, perm=[2, 0, 1, 3])
-    return _reshape(writer, by_bin, _N_BINS, -1, 2 * N_KERNEL_FRAMES)
+    return writer.reshape(by_bin, _N_BINS, -1, 2 * N_KERNEL_FRAMES)
 
 
 class TallConvolution:
@@ -65,13 +65,13 @@ class TallConvolution:
             even = self._add_part(neighbourhoods, real, self._even)
             odd = writer.add("Abs", self._add_part(neighbourhoods, imaginary, self._odd))
             maximum = writer.add("ReduceMax", writer.add("Add", even, odd), axes=[0], keepdims=0)
-            maxima.append(_reshape(writer, maximum, -1, _CHANNELS_AT_ONCE))
+            maxima.append(writer.reshape(maximum, -1, _CHANNELS_AT_ONCE))
         return writer.add("Concat", *maxima, axis=1)
 
     def _add_part(self, neighbourhoods: str, weights: str, inverse: str) -> str:
         """The even or the odd part: (n_places on one side, n_frames * n_channels)."""
         products = self._writer.add("MatMul", neighbourhoods, weights)
-        return self._writer.add("MatMul", inverse, _reshape(self._writer, products, _N_BINS, -1))
+        return self._writer.add("MatMul", inverse, self._writer.reshape(products, _N_BINS, -1))
 
 
 def _transform_kernel(kernel: np.ndarray, *, middle: float) -> tuple[np.ndarray, np.ndarray]:
@@ -97,7 +97,3 @@ def _inverse_transforms(middle: float) -> tuple[np.ndarray, np.ndarray]:
     shares = np.where((bins == 0) | (bins == _N_BINS - 1), 1, 2) / N_MELS
     angles = 2 * np.pi * np.outer(places, bins) / N_MELS
     return shares * np.cos(angles), -shares * np.sin(angles)
-
-
-def _reshape(writer: GraphWriter, x: str, *shape: int) -> str:
-    return writer.add("Reshape", x, writer.weight(np.array(shape)))

@@ -126,7 +126,7 @@ def build_vggish_onnx(weights: VggishWeights) -> bytes:
 def write_vggish(writer: GraphWriter, log_mel: str, weights: VggishWeights) -> str:
     """Append the network to a graph: from patches, or segments of patches, to embeddings (n_patches, 128)."""
     # One channel, so that no transposition is needed: (n, 96, 64) is (n, 1, 96, 64).
-    x = writer.add("Reshape", log_mel, writer.weight(np.array([-1, 1, PATCH_FRAMES, N_MELS])))
+    x = writer.reshape(log_mel, -1, 1, PATCH_FRAMES, N_MELS)
     for i in range(_N_CONVOLUTIONS):
         kernel = weights.kernels[i].transpose(3, 2, 0, 1)
         x = writer.add("Conv", x, writer.weight(kernel), writer.weight(weights.biases[i]), pads=[1, 1, 1, 1])

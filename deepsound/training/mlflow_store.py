@@ -65,9 +65,9 @@ def look_into_store() -> None:
         If it cannot be reached, or is a file that is not there yet.
     """
     uri = store_uri()
-    path = pathlib.Path(uri.removeprefix(_SQLITE))
+    path = sqlite_path(uri)
     with tracking_errors(f"the MLflow store {uri}"):
-        if uri.startswith(_SQLITE) and not (path.is_file() and path.stat().st_size):
+        if path is not None and not (path.is_file() and path.stat().st_size):
             raise FileNotFoundError("nothing has been logged there yet")
         peek_at_store(uri)
         mlflow.set_tracking_uri(uri)
@@ -90,14 +90,15 @@ def is_server(uri: str) -> bool:
     return uri.startswith(("http://", "https://", "databricks"))
 
 
-def folder_of(uri: str) -> pathlib.Path:
-    """Where a sqlite store lies; the working directory for any other."""
-    return pathlib.Path(uri.removeprefix(_SQLITE)).parent if uri.startswith(_SQLITE) else pathlib.Path()
+def sqlite_path(uri: str) -> pathlib.Path | None:
+    """The file of a sqlite store; None for any other."""
+    return pathlib.Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
 
 
 def absolute_uri(uri: str) -> str:
     """A store's URI, the same wherever one stands: a relative sqlite file is another one in each folder."""
-    return f"{_SQLITE}{pathlib.Path(uri.removeprefix(_SQLITE)).absolute()}" if uri.startswith(_SQLITE) else uri
+    path = sqlite_path(uri)
+    return uri if path is None else f"{_SQLITE}{path.absolute()}"
 
 
 @contextlib.contextmanager
@@ -126,8 +127,9 @@ def tracking_errors(what: str) -> Iterator[None]:
 def _alone(uri: str) -> Iterator[None]:
     """For as long as a sqlite store may be made: two processes that make its tables at once spoil both."""
     with contextlib.ExitStack() as stack:
-        if uri.startswith(_SQLITE):
+        path = sqlite_path(uri)
+        if path is not None:
             # The folder, so that no file is left behind; a file system without locks does without.
             with contextlib.suppress(OSError):
-                stack.enter_context(holding(folder_of(uri), wait=True))
+                stack.enter_context(holding(path.parent, wait=True))
         yield

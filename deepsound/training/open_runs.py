@@ -20,8 +20,8 @@ from deepsound.errors import OutputError
 from deepsound.networks.cache import cache_folder
 from deepsound.training import held_file
 from deepsound.training.mlflow_manners import short_patience
+from deepsound.training.mlflow_store import absolute_uri, sqlite_path
 
-_SQLITE = "sqlite:///"
 _held: dict[str, int] = {}
 
 
@@ -85,12 +85,10 @@ def _folder() -> pathlib.Path:
 
 def _store() -> str:
     """The current store; runs of others are left alone."""
-    uri = str(mlflow.get_tracking_uri())
-    if uri.startswith(_SQLITE):
-        uri = f"{_SQLITE}{pathlib.Path(uri.removeprefix(_SQLITE)).absolute()}"
-    return hide_credentials(uri).rstrip("/")
+    return hide_credentials(absolute_uri(str(mlflow.get_tracking_uri()))).rstrip("/")
 
 
 def _is_gone(store: str) -> bool:
     """Whether a store, as the file of a run names it, is none any more."""
-    return not store or (store.startswith(_SQLITE) and not pathlib.Path(store.removeprefix(_SQLITE)).exists())
+    path = sqlite_path(store)
+    return not store or (path is not None and not path.exists())

@@ -217,8 +217,9 @@ def _conclude(plan: _Plan, study: optuna.Study, *, n_before: int, run_id: str) -
     accuracy, chance = float(best.value or 0.0), _share_of_commonest(plan.data)
     is_of_use = accuracy > chance
     settings = with_values(asked, decode_values(best.params, plan.space)) if is_of_use else asked
+    what = "The best" if is_of_use else "The defaults, as no trial was better than chance: the best"
     text = (
-        f"# The best of {count_finished(trials)} trials, accuracy {accuracy:.3f} over {settings.search.n_folds} "
+        f"# {what} of {count_finished(trials)} trials, accuracy {accuracy:.3f} over {settings.search.n_folds} "
         "folds. To train with them again:\n# jobs/train.py --features FEATURES --config best_settings.yaml\n"
     )
     text += yaml.safe_dump(without_credentials(to_plain(settings)), sort_keys=False)
