@@ -44,7 +44,8 @@ $(EXECUTOR_ENV): $(STAMP) tools/executor_env.py pyproject.toml $(shell find deep
 test: $(STAMP)  ## run the tests, two files at a time
 	@$(RUN) $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
 
-soak: $(STAMP) $(EXECUTOR_ENV)  ## run the tests that take minutes: a real cluster on this machine
+soak: $(STAMP) $(EXECUTOR_ENV)  ## run the tests that take minutes: a real cluster and an S3 store on this machine
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[soak]'
 	@$(RUN) $(BIN)/python -m pytest -q -m soak
 
 bench: $(STAMP)  ## measure speed and memory as ratios from one run, against their targets

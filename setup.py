@@ -52,6 +52,7 @@ DEV = [
     "codespell>=2.3",
 ]
 NOTEBOOKS = ["jupyterlab>=4"]
+SOAK = ["moto>=5", "s3fs>=2024.2"]  # an S3 store on this machine, and fsspec's way to it
 
 setup(
     name="deepsound",
@@ -68,6 +69,6 @@ setup(
         "deepsound.label_maps.builtin": ["*.yaml"],
     },
     install_requires=EXECUTOR,
-    extras_require={"spark": SPARK, "train": TRAIN, "dev": DEV, "notebooks": NOTEBOOKS, "all": SPARK + TRAIN},
+    extras_require={"spark": SPARK, "train": TRAIN, "dev": DEV, "notebooks": NOTEBOOKS, "soak": SOAK, "all": SPARK + TRAIN},
     entry_points={"console_scripts": ["deepsound = deepsound.cli:main"]},
 )

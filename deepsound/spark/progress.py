@@ -30,13 +30,16 @@ class ExtractProgress:
         self.audio_s.add(duration_s or 0.0)
 
     def describe(self, *, n_files: int, elapsed_s: float) -> str:
-        """The line: files done, failed, files/s, audio hours, time left."""
+        """The line: files done, failed, files/s, audio hours, time gone by and left.
+
+        The time tells that the job is alive where a file is so long that none is done for a while.
+        """
         n_done = min(self.n_done.value, n_files)
         rate = n_done / elapsed_s if elapsed_s > 0 else 0.0
         left = _clock((n_files - n_done) / rate) if rate else "unknown"
         return (
             f"{n_done}/{n_files} files, {self.n_failed.value} failed, {rate:.1f} files/s, "
-            f"{self.audio_s.value / 3600:.2f} h of audio, {left} left"
+            f"{self.audio_s.value / 3600:.2f} h of audio, {_clock(elapsed_s)} elapsed, {left} left"
         )
 
     @contextlib.contextmanager
@@ -55,7 +58,7 @@ class ExtractProgress:
             if has_ended.is_set():
                 return
             line = self.describe(n_files=n_files, elapsed_s=time.monotonic() - started)
-            out.write((f"\r{line:<90}" if is_terminal else line) + end)
+            out.write((f"\r{line:<110}" if is_terminal else line) + end)
             out.flush()
 
         def tick() -> None:
