@@ -69,6 +69,13 @@ setup(
         "deepsound.label_maps.builtin": ["*.yaml"],
     },
     install_requires=EXECUTOR,
-    extras_require={"spark": SPARK, "train": TRAIN, "dev": DEV, "notebooks": NOTEBOOKS, "soak": SOAK, "all": SPARK + TRAIN},
+    extras_require={
+        "spark": SPARK,
+        "train": TRAIN,
+        "dev": DEV,
+        "notebooks": NOTEBOOKS,
+        "soak": SOAK,
+        "all": SPARK + TRAIN,
+    },
     entry_points={"console_scripts": ["deepsound = deepsound.cli:main"]},
 )

@@ -1,4 +1,4 @@
-"""Music of an S3 store, read by executors with credentials of their own (`make soak`, which installs the store)."""
+"""Music of an S3 store, read by executors with credentials of their own (`make soak` installs the store)."""
 
 import os
 import pathlib
