@@ -30,6 +30,8 @@ _N_SEGMENTS = (10_000, 1_000_000)
 # default heap of 1 GB, the UDF runs out of it on so many.
 _N_COMPARED = {"score_segments.py": (10_000, 1_000_000), "score_by_udf.py": (10_000, 250_000)}
 _MEMORY = "4g"
+# A JVM fills the heap that it is given before it clears it: how memory grows is told in Spark's default one.
+_DEFAULT_MEMORY = "1g"
 _N_ROUNDS = 2
 _N_TRACKS = (10_000, 1_000_000)
 
@@ -73,7 +75,7 @@ def run() -> Iterator[BenchLine]:
         yield from _grow(root, environment)
         for name, marker in (("largest Python worker", "pyspark.daemon"), ("driver", "deepsound-bench-driver")):
             peaks = [scored[n].peak_gb_of(marker) for n in _N_SEGMENTS]
-            # A JVM fills the heap that it is given, here Spark's default of 1 GB, before it clears it.
+            # Of the driver's, most is the heap that it was given.
             has_target = marker == "pyspark.daemon"
             yield BenchLine(
                 name=f"score job, {name}: peak memory of {_N_SEGMENTS[0]:,} and {_N_SEGMENTS[1]:,} segments",
@@ -93,7 +95,7 @@ def _grow(root: pathlib.Path, environment: dict[str, str]) -> Iterator[BenchLine
     runs = []
     for n in _N_TRACKS:
         folder = _write(root / f"t{n}", n, **options)
-        runs.append(_score(root, folder, "models:/deepsound-vggish/1", store))
+        runs.append(_score(root, folder, "models:/deepsound-vggish/1", store, memory=_DEFAULT_MEMORY))
         shutil.rmtree(folder)
     for name, marker in (("largest Python worker", "pyspark.daemon"), ("driver", "deepsound-bench-driver")):
         peaks = [run.peak_gb_of(marker) for run in runs]
@@ -120,16 +122,18 @@ def _train(root: pathlib.Path, environment: dict[str, str]) -> str:
     return "models:/deepsound-vggish/1"
 
 
-def _score(root: pathlib.Path, features: pathlib.Path, model: str, environment: dict[str, str]) -> ProcessTree:
+def _score(
+    root: pathlib.Path, features: pathlib.Path, model: str, environment: dict[str, str], *, memory: str = _MEMORY
+) -> ProcessTree:
     output = pathlib.Path(tempfile.mkdtemp(dir=root))
     paths = ["--input", str(features), "--model", model, "--output", str(output)]
-    return measure_processes([*_submit(), str(_ROOT / "jobs" / "score.py"), *paths], env=environment)
+    return measure_processes([*_submit(memory), str(_ROOT / "jobs" / "score.py"), *paths], env=environment)
 
 
 def _submit_script(script: str, features: pathlib.Path, model: str, environment: dict[str, str]) -> ProcessTree:
     """A script beside this module."""
     path = str(pathlib.Path(__file__).with_name(script))
-    command = [*_submit(), path, str(features), model]
+    command = [*_submit(_MEMORY), path, str(features), model]
     return measure_processes(command, env=environment)
 
 
@@ -139,11 +143,11 @@ def _segments_a_second(runs: Mapping[int, ProcessTree]) -> float:
     return (many - few) / (runs[many].wall_s - runs[few].wall_s)
 
 
-def _submit() -> list[str]:
+def _submit(memory: str) -> list[str]:
     log_settings = (_ROOT / "deepsound" / "spark" / "log4j2.properties").as_uri()
     return [
         *("spark-submit", "--master", "local[2]", "--conf", "spark.ui.enabled=false"),
-        *("--driver-memory", _MEMORY, "--conf", "spark.executorEnv.OMP_NUM_THREADS=1"),
+        *("--driver-memory", memory, "--conf", "spark.executorEnv.OMP_NUM_THREADS=1"),
         *("--driver-java-options", f"-Dlog4j2.configurationFile={log_settings} -Dname=deepsound-bench-driver"),
     ]
 
