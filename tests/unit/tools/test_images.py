@@ -1,4 +1,4 @@
-"""The images of the Dockerfile have the Spark that everything was tried with, as a pod and its driver must be one."""
+"""The images of the Dockerfile have the Spark that everything was tried with: a pod and its driver must be one."""
 
 import pathlib
 import re
