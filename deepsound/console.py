@@ -1,5 +1,7 @@
 """The one way by which commands print, whatever stands in the names of other people's files and in addresses."""
 
+import enum
+import os
 import re
 import sys
 import threading
@@ -9,11 +11,35 @@ from typing import TextIO
 
 from deepsound.credentials import hide_credentials
 
+
+class Loudness(enum.Enum):
+    """What a command says on standard error: errors alone, progress too, or also what the engines say."""
+
+    QUIET = enum.auto()
+    NORMAL = enum.auto()
+    VERBOSE = enum.auto()
+
+
+_loudness = Loudness.NORMAL
 # Set when a command has said its last line: what counts in the background says nothing more.
 has_ended = threading.Event()
 # C0 with tab and newline, DEL, C1; marks, embeddings, overrides and isolates that turn the direction of writing;
 # line and paragraph separators; what stands for a byte that is no text. Joiners stay: scripts and emoji need them.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+# Words that begin a line, and how a terminal shows them: as an error, a warning, as well.
+_COLOURS = (("31", "deepsound: error [^:]*:|fail(?= )"), ("33", "warn(?:ing:|(?= ))"), ("32", "ok(?=  )"))
+
+
+def set_loudness(loudness: Loudness) -> None:
+    """How much is said from now on."""
+    global _loudness
+    _loudness = loudness
+
+
+def is_verbose() -> bool:
+    """Whether engines are to say what they have to say."""
+    return _loudness is Loudness.VERBOSE
 
 
 def to_printable(text: str) -> str:
@@ -39,14 +65,28 @@ def show(lines: str | Iterable[str]) -> None:
 
 
 def say(line: str) -> None:
-    """A line of progress, on standard error: standard output is for results."""
+    """A line of progress, on standard error: standard output is for results. Nothing where all is to be quiet."""
+    if _loudness is not Loudness.QUIET:
+        complain(line)
+
+
+def complain(line: str) -> None:
+    """A line that has to be seen, on standard error."""
     _write(sys.stderr, [line])
 
 
 def _write(stream: TextIO, lines: Iterable[str]) -> None:
-    text = "".join(f"{to_printable(hide_credentials(line))}\n" for line in lines)
+    has_colours = stream.isatty() and not os.environ.get("NO_COLOR")
+    paint = _paint if has_colours else str
+    text = "".join(f"{paint(to_printable(hide_credentials(line)))}\n" for line in lines)
     # Under LC_ALL=C or PYTHONIOENCODING not every letter has a code.
     encoding = stream.encoding or "utf-8"
     # In one piece: two threads may speak at the same time.
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()
+
+
+def _paint(line: str) -> str:
+    for colour, words in _COLOURS:
+        line = re.sub(f"^(?:{words})", f"\x1b[{colour}m\\g<0>\x1b[0m", line)
+    return line

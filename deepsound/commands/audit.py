@@ -3,7 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from deepsound.commands.running import add_settings_options, reports_errors, write_json
+from deepsound.commands.options import add_settings_options, new_parser, path
+from deepsound.commands.running import reports_errors, write_json
 from deepsound.config import TrainSettings
 from deepsound.console import say, show
 from deepsound.settings import read_settings
@@ -11,17 +12,23 @@ from deepsound.settings import read_settings
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="audit",
+    parser = new_parser(
+        "audit",
         description="Audit the split that train would make of these features, with the same settings: what stands "
         "on both sides, and how much a random split would flatter.",
+        examples=(
+            "deepsound audit features --set feature=musicnn",
+            "deepsound audit features --repeats 0 --output audit.json",
+        ),
     )
-    parser.add_argument("features", metavar="FEATURES", help="what extract wrote")
-    parser.add_argument("--output", metavar="FILE", help="write everything, with all leaks and pairs, as JSON")
+    parser.add_argument("features", type=path, metavar="FEATURES", help="what extract wrote")
     parser.add_argument(
-        "--repeats", type=int, default=5, metavar="N", help="of the inflation report; 0 leaves it out"
+        "--output", type=path, metavar="FILE", help="write everything, with all leaks and pairs, as JSON"
     )
-    add_settings_options(parser, example="--set feature=musicnn")
+    parser.add_argument(
+        "--repeats", type=int, default=5, metavar="N", help="of the inflation report (default 5); 0 leaves it out"
+    )
+    add_settings_options(parser, settings=TrainSettings, example="--set feature=musicnn")
     return parser
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from deepsound.commands.options import new_parser, path
 from deepsound.commands.running import reports_errors, write_json
 from deepsound.console import show
 
@@ -14,19 +15,25 @@ if TYPE_CHECKING:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="compare", description="Hold two models against each other on the same tracks, with a paired test."
+    parser = new_parser(
+        "compare",
+        description="Hold two models against each other on the same tracks, with a paired test.",
+        examples=(
+            "deepsound compare models:/deepsound-mfcc@champion models:/deepsound-musicnn@champion features",
+        ),
     )
-    parser.add_argument("model_a", metavar="MODEL_A", help="MLflow URI or bundle directory")
-    parser.add_argument("model_b", metavar="MODEL_B", help="the same; its feature may be another one")
-    parser.add_argument("features", metavar="FEATURES", help="what extract wrote, with the features of both")
+    parser.add_argument("model_a", type=path, metavar="MODEL_A", help="MLflow URI or bundle directory")
+    parser.add_argument("model_b", type=path, metavar="MODEL_B", help="the same; its feature may be another one")
+    parser.add_argument(
+        "features", type=path, metavar="FEATURES", help="what extract wrote, with the features of both"
+    )
     parser.add_argument(
         "--subset",
         choices=("test", "all"),
         default="test",
         help="tracks that neither model has learned from (default), or all labelled ones",
     )
-    parser.add_argument("--output", metavar="FILE", help="write the comparison as JSON")
+    parser.add_argument("--output", type=path, metavar="FILE", help="write the comparison as JSON")
     return parser
 
 

@@ -6,31 +6,41 @@ import time
 from collections.abc import Sequence
 
 from deepsound.commands.demo_jobs import ROOT, Collections, Plan, run_jobs
-from deepsound.commands.demo_scorecard import format_demo
-from deepsound.commands.networks import choose_embedding, prepare_networks
+from deepsound.commands.options import local_path, new_parser, path
 from deepsound.commands.running import reports_errors
 from deepsound.config import ExtractSettings
 from deepsound.console import say, show
 from deepsound.errors import InputError
-from deepsound.features.registry import check_feature_names
 from deepsound.settings import read_settings
-from deepsound.training.mlflow_store import open_store
 
 _BASELINE = "mfcc"
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="demo",
+    parser = new_parser(
+        "demo",
         description="Extract, train and score once. Without --input, on the built-in synthetic collection.",
+        examples=("deepsound demo", "deepsound demo --input my_music --ood foreign_music --output mine"),
     )
-    parser.add_argument("--input", type=pathlib.Path, metavar="DIR", help="music in one folder per genre")
-    parser.add_argument("--ood", type=pathlib.Path, metavar="DIR", help="foreign music, named <genre>_<n>.<ext>")
-    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("demo"), metavar="DIR")
-    parser.add_argument("--config", type=pathlib.Path, default=ROOT / "conf" / "demo.yaml", metavar="FILE")
-    parser.add_argument("--network", metavar="WHERE", help="where VGGish comes from; see conf/extract.yaml")
-    parser.add_argument("--tracks-per-genre", type=int, default=24, metavar="N", help="of the sample collection")
+    parser.add_argument("--input", type=local_path, metavar="DIR", help="music in one folder per genre")
+    parser.add_argument("--ood", type=local_path, metavar="DIR", help="foreign music, named <genre>_<n>.<ext>")
+    parser.add_argument(
+        "--output", type=local_path, default="demo", metavar="DIR", help="folder to write to (default demo)"
+    )
+    parser.add_argument(
+        "--config",
+        type=local_path,
+        default=ROOT / "conf" / "demo.yaml",
+        metavar="FILE",
+        help="YAML settings of the three jobs (default conf/demo.yaml)",
+    )
+    parser.add_argument(
+        "--network", type=path, metavar="WHERE", help="where VGGish comes from; see conf/extract.yaml"
+    )
+    parser.add_argument(
+        "--tracks-per-genre", type=int, default=24, metavar="N", help="of the sample collection (default 24)"
+    )
     return parser
 
 
@@ -40,6 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     started = time.monotonic()
     _check_paths(args)
+    from deepsound.commands.demo_scorecard import format_demo
+    from deepsound.training.mlflow_store import open_store
+
     network = () if args.network is None else (f"network={args.network}",)
     extraction = read_settings(ExtractSettings, section="extract", path=str(args.config), overrides=network)
     features = _choose_features(extraction)
@@ -57,6 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _choose_features(extraction: ExtractSettings) -> tuple[str, ...]:
     """Those of the settings file if it names several, else the baseline and an embedding that can be had."""
+    from deepsound.commands.networks import choose_embedding, prepare_networks
+    from deepsound.features.registry import check_feature_names
+
     check_feature_names(extraction.features)
     if len(extraction.features) > 1:
         prepare_networks(extraction.features, network=extraction.network)
@@ -65,9 +81,9 @@ def _choose_features(extraction: ExtractSettings) -> tuple[str, ...]:
 
 
 def _check_paths(args: argparse.Namespace) -> None:
-    for option, path in (("INPUT", args.input), ("OOD", args.ood)):
-        if path is not None and not path.is_dir():
-            raise InputError(f"{option}={path} is no folder")
+    for option, folder in (("INPUT", args.input), ("OOD", args.ood)):
+        if folder is not None and not folder.is_dir():
+            raise InputError(f"{option}={folder} is no folder")
     if not (ROOT / "jobs").is_dir():
         raise InputError(f"the demo runs jobs/ of a checkout, and there is none at {ROOT}; clone the project")
 

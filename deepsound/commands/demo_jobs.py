@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from deepsound.children import child_environment
-from deepsound.console import say
+from deepsound.console import complain, say
 from deepsound.errors import CommandFailedError, TooManyFailuresError
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -133,7 +133,8 @@ def _submit(job: _Job) -> None:
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, errors="replace")
     with process:
         for line in process.stdout or ():
-            say(f"[{job.name}] {line.rstrip()}")
+            speak = complain if line.startswith("deepsound: error") else say
+            speak(f"[{job.name}] {line.rstrip()}")
     if process.returncode == TooManyFailuresError.exit_code:
         say(f"[{job.name}] goes on with the tracks that could be used")
     elif process.returncode:

@@ -4,8 +4,8 @@ import argparse
 import functools
 from collections.abc import Callable, Sequence
 
-from deepsound.commands.networks import prepare_networks
-from deepsound.commands.running import add_settings_options, reports_errors
+from deepsound.commands.options import add_settings_options, new_parser, path
+from deepsound.commands.running import reports_errors
 from deepsound.config import ExtractSettings
 from deepsound.console import say
 from deepsound.data.early import check_input, check_label_csv
@@ -16,14 +16,25 @@ from deepsound.settings import read_settings
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="extract", description="Turn audio into features (Parquet).")
+    parser = new_parser(
+        "extract",
+        description="Turn audio into features (Parquet).",
+        examples=(
+            "deepsound extract --input music --output features --set features=[mfcc,musicnn]",
+            "deepsound extract --input music --output features --retry-failed",
+            "spark-submit --master spark://HOST:7077 jobs/extract.py --input list.csv --output features",
+        ),
+    )
     parser.add_argument(
         "--input",
+        type=path,
         required=True,
         metavar="SOURCE",
         help="folder of audio, manifest (.csv, .tsv, .jsonl, .parquet), Parquet table of audio, or .tar shards",
     )
-    parser.add_argument("--output", required=True, metavar="FEATURES", help="folder to write features to")
+    parser.add_argument(
+        "--output", type=path, required=True, metavar="FEATURES", help="folder to write features to"
+    )
     parser.add_argument("--retry-failed", action="store_true", help="try the tracks again that failed before")
     parser.add_argument("--prune", action="store_true", help="remove the rows of files that are no longer there")
     parser.add_argument(
@@ -37,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="keep looking for new and changed files, every so many seconds (default 30), until interrupted",
     )
-    add_settings_options(parser, example="--set segment_s=5")
+    add_settings_options(parser, settings=ExtractSettings, example="--set segment_s=5")
     return parser
 
 
@@ -52,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_input(args.input, what="a folder with audio files, a manifest, a Parquet table of audio or tar shards")
     check_label_csv(settings.labels.csv)
     # Spark is imported only once the settings are right: a typing error should not cost its start.
+    from deepsound.commands.networks import prepare_networks
     from deepsound.spark.extract import ExtractResult, RerunPolicy, extract, watch
     from deepsound.spark.session import open_session
 

@@ -1,6 +1,5 @@
-"""What all commands share: the settings options, and how an error becomes an exit code."""
+"""How every command runs: an error becomes a line and an exit code, Ctrl-C an answer."""
 
-import argparse
 import contextlib
 import errno
 import functools
@@ -13,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TextIO
 
-from deepsound.console import has_ended, say
+from deepsound.console import Loudness, complain, has_ended, set_loudness
 from deepsound.credentials import without_credentials
 from deepsound.errors import DeepsoundError, OutputError, TerminatedError, first_line
 
@@ -32,19 +31,6 @@ class Main(Protocol):
     def __call__(self, argv: Sequence[str] | None = None) -> int:
         """Run the command; its exit code."""
         ...
-
-
-def add_settings_options(parser: argparse.ArgumentParser, *, example: str) -> None:
-    """``--config FILE`` and ``--set key=value``."""
-    parser.add_argument("--config", metavar="FILE", help="YAML settings; see conf/")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help=f"override one setting, for example {example}; may be given several times",
-    )
 
 
 def write_json(document: Mapping[str, Any], path: str) -> None:
@@ -111,7 +97,7 @@ class _Answer:
     def give(self) -> None:
         if not has_ended.is_set():
             has_ended.set()
-            say("deepsound: interrupted")
+            complain("deepsound: interrupted")
 
 
 @contextlib.contextmanager
@@ -143,7 +129,7 @@ def reports_errors(run: Callable[[Sequence[str] | None], int]) -> Main:
             try:
                 return run(argv)
             except TerminatedError:
-                say("deepsound: terminated")
+                complain("deepsound: terminated")
                 return EXIT_TERMINATED
             except KeyboardInterrupt:
                 answer.give()
@@ -154,6 +140,8 @@ def reports_errors(run: Callable[[Sequence[str] | None], int]) -> Main:
                 if code is None:
                     raise
                 return code
+            finally:
+                set_loudness(Loudness.NORMAL)
 
     return main
 
@@ -161,13 +149,13 @@ def reports_errors(run: Callable[[Sequence[str] | None], int]) -> Main:
 def _report(exc: Exception) -> int | None:
     """Say what an error is, in one line; its exit code, None for a bug."""
     if isinstance(exc, DeepsoundError):
-        say(f"deepsound: error [{exc.code}]: {' '.join(str(exc).split())}")
+        complain(f"deepsound: error [{exc.code}]: {' '.join(str(exc).split())}")
         return exc.exit_code
     if isinstance(exc, BrokenPipeError):
         # The reader of our output has gone; nothing more can be told to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BUG
     if isinstance(exc, OSError) and exc.errno in _MACHINE_ERRORS:
-        say(f"deepsound: error [machine]: {' '.join(str(exc).split())}")
+        complain(f"deepsound: error [machine]: {' '.join(str(exc).split())}")
         return EXIT_USAGE
     return None

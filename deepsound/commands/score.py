@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from deepsound.commands.networks import prepare_networks
-from deepsound.commands.running import add_settings_options, reports_errors
+from deepsound.commands.options import add_settings_options, new_parser, path
+from deepsound.commands.running import reports_errors
 from deepsound.config import ScoreSettings
 from deepsound.console import say, show
 from deepsound.data.early import check_input, check_label_csv, check_label_map, check_model
@@ -18,23 +18,36 @@ if TYPE_CHECKING:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="score", description="Score a collection with a trained genre model.")
+    parser = new_parser(
+        "score",
+        description="Score a collection with a trained genre model.",
+        examples=(
+            "deepsound score --input features --model models:/deepsound-mfcc@champion --output scores",
+            "deepsound score --input foreign_music --model models:/deepsound-musicnn@champion --output scores "
+            "--set labels.map=fma",
+        ),
+    )
     parser.add_argument(
-        "--input", required=True, metavar="FEATURES_OR_AUDIO", help="features, or a source of audio as of extract"
+        "--input",
+        type=path,
+        required=True,
+        metavar="FEATURES_OR_AUDIO",
+        help="features, or a source of audio as of extract",
     )
     parser.add_argument(
         "--model",
+        type=path,
         required=True,
         action="append",
         dest="models",
         metavar="MODEL",
         help="MLflow URI or bundle directory; several, each with --model, are compared on the same tracks",
     )
-    parser.add_argument("--output", required=True, metavar="SCORES", help="folder to write scores to")
+    parser.add_argument("--output", type=path, required=True, metavar="SCORES", help="folder to write scores to")
     parser.add_argument(
         "--segments", action="store_true", help="write the scores of every segment, too: which genre when"
     )
-    add_settings_options(parser, example="--set subset=test")
+    add_settings_options(parser, settings=ScoreSettings, example="--set subset=test")
     return parser
 
 
@@ -49,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_label_map(settings.labels.map)
     for model in args.models:
         check_model(model)
+    from deepsound.commands.networks import prepare_networks
     from deepsound.spark.score import score
     from deepsound.spark.score_input import name_models
     from deepsound.spark.session import open_session

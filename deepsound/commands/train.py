@@ -6,7 +6,8 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from deepsound.commands.running import add_settings_options, muted_native_logs, reports_errors, write_json
+from deepsound.commands.options import add_settings_options, new_parser, path
+from deepsound.commands.running import muted_native_logs, reports_errors, write_json
 from deepsound.config import TrainSettings
 from deepsound.console import say, show
 from deepsound.settings import read_settings
@@ -18,11 +19,21 @@ if TYPE_CHECKING:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="train", description="Train a genre model on extracted features.")
+    parser = new_parser(
+        "train",
+        description="Train a genre model on extracted features.",
+        examples=(
+            "deepsound train --features features --set feature=musicnn --set folds=5",
+            "deepsound train --features features --set search.n_trials=40",
+        ),
+    )
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--features", metavar="FEATURES", help="what extract wrote")
+    source.add_argument("--features", type=path, metavar="FEATURES", help="what extract wrote")
     source.add_argument(
-        "--resume-upload", metavar="FOLDER", help="log a training that was kept there because MLflow was away"
+        "--resume-upload",
+        type=path,
+        metavar="FOLDER",
+        help="log a training that was kept there because MLflow was away",
     )
     parser.add_argument(
         "--promote",
@@ -30,9 +41,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="make the model the champion even where it is not shown to be better than the present one",
     )
     parser.add_argument(
-        "--output", metavar="FILE", help="write the model's URI, its figures and the decision as JSON"
+        "--output",
+        type=path,
+        metavar="FILE",
+        help="write the model's URI, its figures and the decision as JSON",
     )
-    add_settings_options(parser, example="--set feature=mfcc")
+    add_settings_options(parser, settings=TrainSettings, example="--set feature=mfcc")
     return parser
 
 

@@ -1,34 +1,36 @@
-"""Which features there are, by the name that settings and columns use."""
+"""Which features there are, by the name that settings and columns use.
+
+An extractor's module is imported when its feature is asked for: what it computes with takes a second to load.
+"""
 
 import functools
-from collections.abc import Callable, Sequence
+import pkgutil
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from deepsound.config import ExtractSettings
 from deepsound.errors import ConfigError, ParameterError, UnknownFeatureError
-from deepsound.features.base import FeatureExtractor
-from deepsound.features.embedding import EmbeddingExtractor
-from deepsound.features.mfcc import MfccExtractor
-from deepsound.features.musicnn import MusicnnExtractor
-from deepsound.features.vggish import VggishExtractor
-from deepsound.features.vggish_log_mel import VggishLogMelExtractor
-from deepsound.networks.engine import NetworkFile
+
+if TYPE_CHECKING:
+    from deepsound.features.base import FeatureExtractor
+    from deepsound.networks.engine import NetworkFile
 
 # Those that run a pretrained network, and those that need none.
-EMBEDDINGS: dict[str, type[EmbeddingExtractor]] = {
-    "musicnn": MusicnnExtractor,
-    "vggish": VggishExtractor,
+_EMBEDDINGS = {
+    "musicnn": "deepsound.features.musicnn:MusicnnExtractor",
+    "vggish": "deepsound.features.vggish:VggishExtractor",
 }
-_PLAIN: dict[str, Callable[[], FeatureExtractor]] = {
-    "mfcc": MfccExtractor,
-    "vggish_log_mel": VggishLogMelExtractor,
+_PLAIN = {
+    "mfcc": "deepsound.features.mfcc:MfccExtractor",
+    "vggish_log_mel": "deepsound.features.vggish_log_mel:VggishLogMelExtractor",
 }
-FEATURE_NAMES = tuple(sorted({*EMBEDDINGS, *_PLAIN}))
+FEATURE_NAMES = tuple(sorted({*_EMBEDDINGS, *_PLAIN}))
 
 
 @functools.lru_cache(maxsize=8)
 def load_extractors(
-    names: tuple[str, ...], *, networks: tuple[NetworkFile, ...] = (), n_threads: int = 1
-) -> tuple[FeatureExtractor, ...]:
+    names: tuple[str, ...], *, networks: "tuple[NetworkFile, ...]" = (), n_threads: int = 1
+) -> "tuple[FeatureExtractor, ...]":
     """The extractors of these names, built once per process. A network is read at the first segment.
 
     Parameters
@@ -57,7 +59,7 @@ def check_feature_names(names: Sequence[str]) -> None:
             raise UnknownFeatureError(f"unknown feature '{name}'; known: {', '.join(FEATURE_NAMES)}")
 
 
-def check_segment_length(extractors: Sequence[FeatureExtractor], *, settings: ExtractSettings) -> None:
+def check_segment_length(extractors: "Sequence[FeatureExtractor]", *, settings: ExtractSettings) -> None:
     """Raise :class:`ConfigError` if a segment is too short for a feature to give even one frame."""
     for extractor in extractors:
         if round(settings.segment_s * extractor.sample_rate_hz) < extractor.min_samples:
@@ -67,9 +69,12 @@ def check_segment_length(extractors: Sequence[FeatureExtractor], *, settings: Ex
             )
 
 
-def _build(name: str, networks: dict[str, NetworkFile], n_threads: int) -> FeatureExtractor:
+def _build(name: str, networks: "dict[str, NetworkFile]", n_threads: int) -> "FeatureExtractor":
+    extractor: FeatureExtractor
     if name in _PLAIN:
-        return _PLAIN[name]()
+        extractor = pkgutil.resolve_name(_PLAIN[name])()
+        return extractor
     if name not in networks:
         raise ParameterError(f"the feature '{name}' needs a network, and none was prepared for it")
-    return EMBEDDINGS[name](network=networks[name], n_threads=n_threads)
+    extractor = pkgutil.resolve_name(_EMBEDDINGS[name])(network=networks[name], n_threads=n_threads)
+    return extractor
