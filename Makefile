@@ -9,7 +9,7 @@ JAVA   = JAVA_HOME="$$($(PYTHON) deepsound/spark/java.py $(VENV)/jdk)"
 RUN    = PATH="$(CURDIR)/$(BIN):$$PATH" $(JAVA)
 
 .DEFAULT_GOAL := help
-.PHONY: help install java demo executor-env test soak bench lint format ui clean
+.PHONY: help install java demo executor-env test soak bench lint format ui docs architecture clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -65,6 +65,14 @@ format: $(STAMP)  ## rewrite the code in the house format
 ui: $(STAMP)  ## open the MLflow UI on http://127.0.0.1:5000
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mlflow ui --host 127.0.0.1 --port $(or $(PORT),5000) \
 	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
+
+docs: $(STAMP) architecture  ## build the documentation: build/site/index.html
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "build/site/index.html"
+
+architecture: $(STAMP)  ## draw the packages and what they import: docs/architecture.svg
+	@$(BIN)/python tools/draw_architecture.py
 
 clean:  ## remove what demo and tests wrote (not .venv, not mlflow.db)
 	rm -rf demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -52,6 +52,7 @@ DEV = [
     "codespell>=2.3",
 ]
 NOTEBOOKS = ["jupyterlab>=4"]
+DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
 SOAK = ["moto>=5", "s3fs>=2024.2"]  # an S3 store on this machine, and fsspec's way to it
 
 setup(
@@ -74,6 +75,7 @@ setup(
         "train": TRAIN,
         "dev": DEV,
         "notebooks": NOTEBOOKS,
+        "docs": DOCS,
         "soak": SOAK,
         "all": SPARK + TRAIN,
     },
