@@ -45,7 +45,7 @@ _LINEAR: dict[str, Space] = {
 # The architecture's own settings first. Each space holds what its settings default to.
 SPACES_FOR_MFCC: dict[str, Space] = {
     "cnn": {
-        "cnn.filters": Choice(([32], [32, 64], [32, 64, 96], [64, 128, 128])),
+        "cnn.filters": Choice(([32], [32, 64], [16, 32, 64], [32, 64, 96])),
         "cnn.kernel_size": Choice(([3, 3], [5, 3], [7, 3], [3, 5], [5, 5], [7, 7], [3, 0], [5, 0])),
         "cnn.pool_size": Choice(([2, 2], [3, 2], [4, 2], [3, 1])),
         "cnn.dense_units": Choice((0, 64, 128)),

@@ -48,7 +48,7 @@ def build_model(settings: TrainSettings, *, shape: tuple[int, int], n_genres: in
 
 
 def build_cnn(settings: Cnn, *, shape: tuple[int, int], n_genres: int) -> keras.Model:
-    """2-D CNN: convolution, batch norm, ReLU and max pooling per entry of ``filters``, then dense layers.
+    """2-D CNN: convolution, max pooling, batch norm and ReLU per entry of ``filters``, then dense layers.
 
     The original study's baseline (three convolution and pooling layers on 13 MFCCs), with batch norm and
     with averaging over time instead of flattening, so that the number of weights does not grow with the
@@ -69,9 +69,10 @@ def build_cnn(settings: Cnn, *, shape: tuple[int, int], n_genres: int) -> keras.
     x = layers.Reshape((*shape, 1))(x)
     for n_filters in settings.filters:
         x = _convolve(x, n_filters, settings.kernel_shape)
+        # Pooled first: on all frames and dims, batch norm and its gradient take longer than the convolution.
+        x = layers.MaxPooling2D(settings.pool_shape, padding="same")(x)
         x = layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x)
         x = layers.ReLU()(x)
-        x = layers.MaxPooling2D(settings.pool_shape, padding="same")(x)
     # Average over time only: which coefficient a pattern stands in matters, when it sounds does not.
     x = layers.AveragePooling2D((x.shape[1], 1))(x)
     x = layers.Flatten()(x)

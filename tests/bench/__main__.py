@@ -2,7 +2,18 @@
 
 import sys
 
-from tests.bench import coverage, decoding, doctor, extraction, growth, memory, networks, planning, scoring
+from tests.bench import (
+    coverage,
+    decoding,
+    doctor,
+    extraction,
+    growth,
+    memory,
+    networks,
+    planning,
+    scoring,
+    training,
+)
 
 _BENCHES = {
     "networks": networks.run,
@@ -13,6 +24,7 @@ _BENCHES = {
     "planning": planning.run,
     "doctor": doctor.run,
     "scoring": scoring.run,
+    "training": training.run,
     "coverage": coverage.run,
 }
 

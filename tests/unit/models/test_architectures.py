@@ -128,6 +128,12 @@ def test_a_kernel_of_0_dims_spans_all_of_them():
     assert kernels(build_cnn(deep, shape=(10, 128), n_genres=3)) == [(2, 128, 1, 8), (2, 1, 8, 16)]
 
 
+def test_batch_norm_comes_after_pooling_where_there_is_less_to_do():
+    layers = build_cnn(CNN_FOR_MFCC, shape=(431, 13), n_genres=3).layers
+    norms = [layer.input.shape[1:] for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert norms == [(144, 7, 16), (48, 4, 32), (16, 2, 64)]
+
+
 def test_kernel_depth_and_width_are_settings():
     asked = CnnSettings(kernel_size=(5, 7), filters=(4, 6))
     model = build_model(TrainSettings(feature="vggish", cnn=asked), shape=(31, 128), n_genres=3)
