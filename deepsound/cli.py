@@ -15,6 +15,7 @@ _COMMANDS = {
     "train": "features to a registered genre model",
     "compare": "two models on the same held-out tracks, with a paired test",
     "score": "features or audio and a model to predictions and per-genre metrics",
+    "models": "the registered models and their aliases",
     "doctor": "check what jobs need here; with --input, predict what an extraction takes",
     "sample": "write the built-in synthetic collection",
     "demo": "all of it, once, on the sample collection or on your music",

@@ -10,7 +10,9 @@ import difflib
 import hashlib
 import json
 import math
+import os
 import pathlib
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -22,6 +24,8 @@ from deepsound.errors import ConfigError
 Settings = TypeVar("Settings")
 # What JSON and Parquet keep of an integer.
 _MAX_INTEGER = (1 << 63) - 1
+# The beginning of a path in a home, which a shell leaves as it is behind --set key=.
+_HOME = re.compile(r"~[\w.-]*/")
 
 
 def read_settings(
@@ -169,12 +173,20 @@ def _convert(value: Any, hint: Any, *, where: str, key: str) -> Any:
             return None
         hint = next(choice for choice in hint.__args__ if choice is not type(None))
     if typing.get_origin(hint) is tuple:
-        items = [value] if isinstance(value, str | int | float) else value
+        item_hint = typing.get_args(hint)[0]
+        items = _split_list(value, item_hint) if isinstance(value, str | int | float) else value
         if not isinstance(items, list | tuple):
             raise ConfigError(f"{where}: '{key}' is {value!r:.200}; wanted a list")
-        item_hint = typing.get_args(hint)[0]
         return tuple(_convert(item, item_hint, where=where, key=key) for item in items)
     return _convert_scalar(value, hint, where=where, key=key)
+
+
+def _split_list(value: str | int | float, item_hint: Any) -> list[Any]:
+    """The items of a list that is written without brackets: ``mfcc,musicnn``."""
+    if not isinstance(value, str):
+        return [value]
+    texts = [text.strip() for text in value.split(",")]
+    return [text if item_hint is str else parse_yaml(text) for text in texts if text]
 
 
 def _convert_scalar(value: Any, hint: Any, *, where: str, key: str) -> Any:
@@ -185,6 +197,8 @@ def _convert_scalar(value: Any, hint: Any, *, where: str, key: str) -> Any:
         number = None if isinstance(value, str) else _to_number(value)
         if number is not None and number == int(number) and abs(number) <= _MAX_INTEGER:
             return int(value)
+    elif isinstance(value, str) and hint is str:
+        return os.path.expanduser(value) if _HOME.match(value) else value  # noqa: PTH111  as it is written
     elif isinstance(value, hint):
         return value
     raise ConfigError(f"{where}: '{key}' is {value!r:.200}; wanted {hint.__name__}")

@@ -7,7 +7,9 @@ from deepsound.commands.options import add_settings_options, new_parser, path
 from deepsound.commands.running import reports_errors, write_json
 from deepsound.config import TrainSettings
 from deepsound.console import say, show
+from deepsound.data.early import check_features, check_split_lists
 from deepsound.settings import read_settings
+from deepsound.training.known_models import check_model
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -37,6 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the audit; the exit code is 0 whatever it finds, as finding it is the job."""
     args = build_parser().parse_args(argv)
     settings = read_settings(TrainSettings, section="train", path=args.config, overrides=args.overrides)
+    check_split_lists(settings.split_lists)
+    if settings.split.like is not None:
+        check_model(settings.split.like)
+    check_features(args.features, feature=settings.feature)
     from deepsound.training.collection_audit import audit_collection, audit_to_plain, format_collection_audit
 
     result = audit_collection(args.features, settings=settings, n_repeats=args.repeats, report=say)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from deepsound.commands.options import new_parser, path
 from deepsound.commands.running import reports_errors, write_json
 from deepsound.console import show
+from deepsound.training.known_models import check_model
 
 if TYPE_CHECKING:
     from deepsound.training.comparison import ModelComparison
@@ -41,6 +42,11 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the comparison."""
     args = build_parser().parse_args(argv)
+    for model in (args.model_a, args.model_b):
+        check_model(model)
+    from deepsound.data.store import read_summary
+
+    read_summary(args.features)
     from deepsound.evaluation.render.plain import metrics_to_plain
     from deepsound.training.comparison import compare_models
     from deepsound.training.registry import load_bundle

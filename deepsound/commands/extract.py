@@ -10,7 +10,7 @@ from deepsound.config import ExtractSettings
 from deepsound.console import say
 from deepsound.data.early import check_input, check_label_csv
 from deepsound.errors import ParameterError
-from deepsound.features.registry import check_feature_names
+from deepsound.features.registry import FEATURE_NAMES, check_feature_names
 from deepsound.settings import read_settings
 
 
@@ -20,7 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
         "extract",
         description="Turn audio into features (Parquet).",
         examples=(
-            "deepsound extract --input music --output features --set features=[mfcc,musicnn]",
+            "deepsound extract --input music --output features --features mfcc musicnn",
             "deepsound extract --input music --output features --retry-failed",
             "spark-submit --master spark://HOST:7077 jobs/extract.py --input list.csv --output features",
         ),
@@ -34,6 +34,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--output", type=path, required=True, metavar="FEATURES", help="folder to write features to"
+    )
+    parser.add_argument(
+        "--features",
+        nargs="+",
+        metavar="NAME",
+        help="the features to compute (default mfcc); short for --set features=...: " + ", ".join(FEATURE_NAMES),
     )
     parser.add_argument("--retry-failed", action="store_true", help="try the tracks again that failed before")
     parser.add_argument("--prune", action="store_true", help="remove the rows of files that are no longer there")
@@ -58,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     if args.watch is not None and not args.watch > 0:
         raise ParameterError(f"--watch is {args.watch:g}; wanted seconds above 0")
-    settings = read_settings(ExtractSettings, section="extract", path=args.config, overrides=args.overrides)
+    overrides = [*args.overrides, *([f"features=[{','.join(args.features)}]"] if args.features else [])]
+    settings = read_settings(ExtractSettings, section="extract", path=args.config, overrides=overrides)
     check_feature_names(settings.features)
     check_input(args.input, what="a folder with audio files, a manifest, a Parquet table of audio or tar shards")
     check_label_csv(settings.labels.csv)

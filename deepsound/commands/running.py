@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TextIO
 
-from deepsound.console import Loudness, complain, has_ended, set_loudness
+from deepsound.console import Loudness, complain, has_ended, is_verbose, set_loudness
 from deepsound.credentials import without_credentials
 from deepsound.errors import DeepsoundError, OutputError, TerminatedError, first_line
 
@@ -55,13 +55,18 @@ def write_json(document: Mapping[str, Any], path: str) -> None:
 def muted_native_logs(into: str = os.devnull) -> Iterator[None]:
     """Swallow what native code, or a Java that is started, writes to standard error; what Python writes passes.
 
-    TensorFlow's C++ announces missing GPU libraries before any log level of its own takes effect.
+    TensorFlow's C++ announces missing GPU libraries before any log level of its own takes effect. With
+    ``--verbose`` all of it passes.
 
     Parameters
     ----------
     into : str
         A file that gets it.
     """
+    if is_verbose():
+        yield
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     visible, python_stderr = _standard_error(), sys.stderr
     with pathlib.Path(into).open("w") as nowhere:

@@ -8,9 +8,10 @@ from deepsound.commands.options import add_settings_options, new_parser, path
 from deepsound.commands.running import reports_errors
 from deepsound.config import ScoreSettings
 from deepsound.console import say, show
-from deepsound.data.early import check_input, check_label_csv, check_label_map, check_model
+from deepsound.data.early import check_input, check_label_csv, check_label_map
 from deepsound.errors import TooManyFailuresError
 from deepsound.settings import read_settings
+from deepsound.training.known_models import check_model
 
 if TYPE_CHECKING:
     from deepsound.spark.score_result import ModelPair, ModelScores

@@ -1,7 +1,6 @@
 """``train``: a FEATURES folder to a registered model, after a search for its settings if one is asked for."""
 
 import argparse
-import os
 import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,9 @@ from deepsound.commands.options import add_settings_options, new_parser, path
 from deepsound.commands.running import muted_native_logs, reports_errors, write_json
 from deepsound.config import TrainSettings
 from deepsound.console import say, show
+from deepsound.data.early import check_features, check_split_lists
 from deepsound.settings import read_settings
+from deepsound.training.known_models import check_model
 
 if TYPE_CHECKING:
     from deepsound.training.promotion import Promotion
@@ -55,7 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the job on the driver; prints the URI of the version that it registered."""
     args = build_parser().parse_args(argv)
     settings = read_settings(TrainSettings, section="train", path=args.config, overrides=args.overrides)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # A mistake is told before TensorFlow and MLflow are imported, which takes many times as long.
+    check_split_lists(settings.split_lists)
+    if settings.split.like is not None:
+        check_model(settings.split.like)
+    if args.features is not None:
+        check_features(args.features, feature=settings.feature)
     with muted_native_logs():
         from deepsound.evaluation.render.plain import metrics_to_plain
         from deepsound.training.finished_run import resume_upload

@@ -2,8 +2,9 @@
 
 import pathlib
 import re
+from collections.abc import Mapping
 
-from deepsound.errors import BundleError, InputError, LabelError, LabelMapError
+from deepsound.errors import InputError, LabelError, LabelMapError, SplitError
 from deepsound.label_maps import builtin_label_maps, missing_label_map
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -36,15 +37,25 @@ def check_label_map(name: str | None) -> None:
         raise LabelMapError(missing_label_map(name))
 
 
-def is_mlflow_uri(model: str) -> bool:
-    """Whether a MODEL argument is to be had from MLflow; else it is a folder."""
-    return model.startswith(("models:/", "runs:/", "mlflow-artifacts:/"))
+def check_split_lists(paths: Mapping[str, str]) -> None:
+    """Refuse lists of tracks, by split, that are not there. Raises SplitError."""
+    for split, path in paths.items():
+        if is_missing(path):
+            raise SplitError(f"the list of {split} tracks {path} does not exist")
 
 
-def check_model(model: str) -> None:
-    """Refuse a model that is neither a URI of MLflow nor a folder that is there. Raises BundleError."""
-    if not is_mlflow_uri(model) and not pathlib.Path(model).is_dir():
-        raise BundleError(
-            f"there is no model at {model!r}; wanted a bundle directory or an MLflow URI such as "
-            "models:/deepsound-mfcc@champion"
-        )
+def check_features(path: str, *, feature: str) -> None:
+    """Refuse a FEATURES folder that is none, or that lacks a feature (or one of several, joined with ``+``).
+
+    Raises
+    ------
+    InputError, SchemaMismatchError, UnknownFeatureError
+        With the features that are there.
+    """
+    if is_missing(path):
+        raise InputError(f"the features folder {path} does not exist")
+    from deepsound.data.store import read_summary
+
+    summary = read_summary(path)
+    for name in feature.split("+"):
+        summary.spec_of(name)

@@ -2,6 +2,7 @@
 
 It is opened once on the driver before any work starts, because the first use of a sqlite store creates its tables,
 and so that an unreachable server is known before training, not after. A look-up opens none: it makes nothing.
+MLflow is imported when it is needed, as that takes seconds.
 """
 
 import contextlib
@@ -9,8 +10,6 @@ import logging
 import os
 import pathlib
 from collections.abc import Iterator
-
-import mlflow
 
 from deepsound.credentials import hide_credentials
 from deepsound.errors import DeepsoundError, TrackingError
@@ -32,6 +31,17 @@ def store_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
 
 
+def registry_uri() -> str:
+    """``MLFLOW_REGISTRY_URI`` if set, else the tracking store, as MLflow has it."""
+    return os.environ.get("MLFLOW_REGISTRY_URI") or store_uri()
+
+
+def describe_choice() -> str:
+    """Which store was asked for, for the end of a message."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    return f"MLFLOW_TRACKING_URI is {uri or f'not set, so {DEFAULT_TRACKING_URI} is used'}"
+
+
 def open_store() -> str:
     """Choose and prepare the tracking store; its URI.
 
@@ -43,6 +53,8 @@ def open_store() -> str:
     TrackingError
         If the store cannot be reached, or is of a kind that MLflow 3 no longer takes.
     """
+    import mlflow
+
     uri = store_uri()
     former = mlflow.get_tracking_uri()
     with tracking_errors(f"the MLflow store {uri}"), short_patience(), _alone(uri):
@@ -64,6 +76,8 @@ def look_into_store() -> None:
     TrackingError
         If it cannot be reached, or is a file that is not there yet.
     """
+    import mlflow
+
     uri = store_uri()
     path = sqlite_path(uri)
     with tracking_errors(f"the MLflow store {uri}"):
@@ -81,6 +95,8 @@ def peek_at_store(uri: str) -> bool:
     TrackingError
         As :func:`open_store`.
     """
+    import mlflow
+
     with tracking_errors(f"the MLflow store {uri}"), short_patience():
         return mlflow.MlflowClient(tracking_uri=uri).get_experiment_by_name(EXPERIMENT) is not None
 
@@ -118,9 +134,7 @@ def tracking_errors(what: str) -> Iterator[None]:
         if is_bug or isinstance(exc, DeepsoundError):
             raise
         detail = " ".join(str(exc).split())[:300].rstrip(". ") or type(exc).__name__
-        set_to = os.environ.get("MLFLOW_TRACKING_URI") or f"not set, so {DEFAULT_TRACKING_URI} is used"
-        message = f"{what} cannot be used: {detail}. MLFLOW_TRACKING_URI is {set_to}"
-        raise TrackingError(hide_credentials(message)) from exc
+        raise TrackingError(hide_credentials(f"{what} cannot be used: {detail}. {describe_choice()}")) from exc
 
 
 @contextlib.contextmanager

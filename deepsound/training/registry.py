@@ -16,15 +16,14 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.types.schema import Schema, TensorSpec
 
 import deepsound
-from deepsound.data.early import check_model, is_mlflow_uri
-from deepsound.errors import BundleError, TrackingError
+from deepsound.errors import BundleError
 from deepsound.models.bundle import Bundle, read_bundle
+from deepsound.training.known_models import check_model, is_mlflow_uri
 from deepsound.training.mlflow_manners import short_patience, without_progress_bar
 from deepsound.training.mlflow_store import look_into_store, tracking_errors
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
-_N_NAMED = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,11 +160,8 @@ def load_bundle(model: str) -> Bundle:
         return read_bundle(pathlib.Path(model))
     look_into_store()
     with tempfile.TemporaryDirectory(prefix="deepsound-") as folder:
-        try:
-            with tracking_errors(f"the model {model}"), without_progress_bar():
-                downloaded = pathlib.Path(mlflow.artifacts.download_artifacts(artifact_uri=model, dst_path=folder))
-        except TrackingError as exc:
-            raise TrackingError(f"{exc}{_describe_known(model)}") from exc
+        with tracking_errors(f"the model {model}"), without_progress_bar():
+            downloaded = pathlib.Path(mlflow.artifacts.download_artifacts(artifact_uri=model, dst_path=folder))
         bundles = sorted(downloaded.glob("**/bundle.json"))
         if len(bundles) != 1:
             raise BundleError(f"{model} holds {len(bundles)} deepsound bundles; wanted one")
@@ -179,20 +175,3 @@ def _find(name: str) -> MlflowModel | None:
         if exc.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
             raise
         return None
-
-
-def _describe_known(model: str) -> str:
-    """What could have been meant by ``models:/...``, for the end of a message; empty where nothing is known."""
-    if not model.startswith("models:/"):
-        return ""
-    name = model.removeprefix("models:/").split("@")[0].split("/")[0]
-    try:
-        with tracking_errors(f"the MLflow registry, asked for {name},"), short_patience():
-            found = _find(name)
-            if found is None:
-                others = mlflow.MlflowClient().search_registered_models(max_results=_N_NAMED)
-                return f"; registered are {', '.join(other.name for other in others) or 'no models yet'}"
-    except TrackingError:
-        return ""
-    aliases = [f"{alias} (version {version})" for alias, version in sorted(found.aliases.items())]
-    return f"; {name} has {'the aliases ' + ', '.join(aliases) if aliases else 'no alias'}"

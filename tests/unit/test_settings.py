@@ -285,3 +285,28 @@ def test_missing_java_is_one_message(tmp_path):
         [sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0 or "Java 11 from JAVA_HOME" in done.stderr
+
+
+@pytest.mark.parametrize("written", ["mfcc,musicnn", "[mfcc, musicnn]", " mfcc , musicnn,", "['mfcc', musicnn]"])
+def test_a_list_goes_without_brackets(written):
+    settings = read_settings(ExtractSettings, section="extract", overrides=[f"features={written}"])
+    assert settings.features == ("mfcc", "musicnn")
+
+
+def test_a_list_of_numbers_goes_without_brackets_and_a_name_may_have_a_comma():
+    overrides = ["cnn.filters=32,64", "genres=['rock, hard', jazz]"]
+    settings = read_settings(TrainSettings, section="train", overrides=overrides)
+    assert settings.cnn.filters == (32, 64)
+    assert settings.genres == ("rock, hard", "jazz")
+    with pytest.raises(ConfigError, match=r"'cnn.filters' is 'x'; wanted int"):
+        read_settings(TrainSettings, section="train", overrides=["cnn.filters=32,x"])
+
+
+def test_a_home_in_a_setting_is_put_in(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", "/home/ada")
+    (tmp_path / "s.yaml").write_text("labels: {from: csv, csv: ~/labels.csv}\nnetwork: s3a://bucket/~/x")
+    settings = read_settings(ExtractSettings, section="extract", path=str(tmp_path / "s.yaml"))
+    assert settings.labels.csv == "/home/ada/labels.csv"
+    assert settings.network == "s3a://bucket/~/x"
+    settings = read_settings(TrainSettings, section="train", overrides=["split_files=~/a.txt,~/b.txt,~/c.txt"])
+    assert settings.split_files == ("/home/ada/a.txt", "/home/ada/b.txt", "/home/ada/c.txt")

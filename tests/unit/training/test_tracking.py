@@ -11,8 +11,10 @@ import pytest
 import sqlalchemy
 from mlflow import MlflowClient
 
+from deepsound.cli import main
 from deepsound.errors import TerminatedError, TrackingError
-from deepsound.training import held_file, mlflow_store, open_runs, registry, tracking
+from deepsound.training import held_file, known_models, mlflow_store, open_runs, registry, tracking
+from deepsound.training.known_models import KnownModel, find_models
 from deepsound.training.mlflow_store import open_store
 from deepsound.training.registry import RegisteredModel
 from deepsound.training.run_log import LiveCurves
@@ -304,7 +306,7 @@ def test_a_look_makes_no_store(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with pytest.raises(
-        TrackingError, match=r"store sqlite:///mlflow\.db .* nothing has been logged there yet\. MLF"
+        TrackingError, match=r"no model deepsound-mfcc in sqlite:///mlflow\.db: nothing is registered yet\. MLF"
     ):
         registry.load_bundle("models:/deepsound-mfcc@champion")
     assert not list(tmp_path.iterdir())
@@ -315,15 +317,31 @@ def test_what_could_have_been_meant_is_named(store):  # noqa: ARG001
     client.create_registered_model("deepsound-named")
     for _ in range(2):
         client.create_model_version("deepsound-named", source="/nowhere")
-    with pytest.raises(TrackingError, match=r"; deepsound-named has no alias$"):
+    with pytest.raises(TrackingError, match=r"no alias 'champ'; deepsound-named has no alias; its newest"):
         registry.load_bundle("models:/deepsound-named@champ")
     client.set_registered_model_alias("deepsound-named", "champion", "2")
     with pytest.raises(TrackingError) as caught:
         registry.load_bundle("models:/deepsound-named@champ")
-    assert str(caught.value).endswith("; deepsound-named has the aliases champion (version 2)")
+    assert str(caught.value).endswith("; deepsound-named has champion (version 2); its newest version is 2")
     assert ".." not in str(caught.value)
-    with pytest.raises(TrackingError, match=r"; registered are .*deepsound-named"):
+    with pytest.raises(TrackingError, match=r": registered are .*deepsound-named"):
         registry.load_bundle("models:/deepsound-unheard@champion")
+
+
+def test_a_sqlite_store_is_read_as_mlflow_wrote_it(store, capsys):  # noqa: ARG001
+    client = MlflowClient()
+    client.create_registered_model("deepsound-listed")
+    for _ in range(3):
+        client.create_model_version("deepsound-listed", source="/nowhere")
+    client.delete_model_version("deepsound-listed", "3")
+    client.set_registered_model_alias("deepsound-listed", "champion", "1")
+    found = find_models()
+    assert found["deepsound-listed"] == KnownModel(name="deepsound-listed", newest=2, aliases={"champion": 1})
+    asked = {model.name: model for model in known_models._ask_mlflow(mlflow.get_tracking_uri())}
+    assert asked == found
+    assert main(["models"]) == 0
+    line = "models:/deepsound-listed@champion (version 1), newest models:/deepsound-listed/2"
+    assert line in capsys.readouterr().out.splitlines()
 
 
 # ---- the registry
