@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             scores.report,
             summary=scores.summary,
             bundle=scores.model.bundle,
-            mistakes=scores.mistakes,
+            examples=scores.examples,
             comparisons={(pair.a, pair.b): pair.comparison for pair in pairs if pair.comparison is not None},
         )
         pages[scores.model.name] = page

@@ -26,6 +26,7 @@ from deepsound.config.networks import (
     check_n_steps,
 )
 from deepsound.config.ood import OOD_SCORES, OodSettings
+from deepsound.config.report import ReportSettings
 from deepsound.config.score import ScoreSettings
 from deepsound.config.search import SearchSettings
 from deepsound.config.split import SPLIT_NAMES, SplitFiles, SplitSettings
@@ -58,6 +59,7 @@ __all__ = [
     "MlpSettings",
     "Network",
     "OodSettings",
+    "ReportSettings",
     "ScoreSettings",
     "SearchSettings",
     "SourceSettings",

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from deepsound.config.check import check_setting
 from deepsound.config.labels import LabelSettings
+from deepsound.config.report import ReportSettings
 from deepsound.config.split import SPLIT_NAMES
 
 
@@ -22,6 +23,7 @@ class ScoreSettings:
     batch_size: int = 1024
     labels: LabelSettings = field(default_factory=LabelSettings)
     max_failure_fraction: float = 0.25
+    report: ReportSettings = field(default_factory=ReportSettings)
 
     def __post_init__(self) -> None:
         check_setting(

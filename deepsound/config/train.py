@@ -16,6 +16,7 @@ from deepsound.config.networks import (
     TransformerSettings,
 )
 from deepsound.config.ood import OodSettings
+from deepsound.config.report import ReportSettings
 from deepsound.config.search import SearchSettings
 from deepsound.config.split import SPLIT_NAMES, SplitSettings
 
@@ -64,6 +65,7 @@ class TrainSettings:
     ood: OodSettings = field(default_factory=OodSettings)
     # Share of in-distribution tracks that may be called out-of-distribution.
     ood_false_alarm_rate: float = 0.05
+    report: ReportSettings = field(default_factory=ReportSettings)
 
     def __post_init__(self) -> None:
         n_lists = len(self.split_files)

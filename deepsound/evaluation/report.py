@@ -76,24 +76,6 @@ class Distances:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mistake:
-    """A labelled track that the model was sure of and wrong about.
-
-    Attributes
-    ----------
-    guesses : tuple of (genre, probability)
-        The likeliest ones; empty where they were not looked up.
-    """
-
-    track_id: str
-    true_genre: str
-    predicted_genre: str
-    confidence: float
-    is_ood: bool = False
-    guesses: tuple[tuple[str, float], ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class Report:
     """Everything that one model's predictions come to.
 

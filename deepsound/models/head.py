@@ -60,10 +60,13 @@ class SegmentScores:
         Calibrated.
     ood : dict of str to np.ndarray [shape=(n_segments,), float64]
         The out-of-distribution scores that were asked for, by name; higher is farther from home.
+    penultimate : np.ndarray [shape=(n_segments, n_units), float32], or None
+        What the last dense layer sees, for distances between segments; None of heads of old bundles.
     """
 
     probabilities: np.ndarray
     ood: dict[str, np.ndarray]
+    penultimate: np.ndarray | None
 
 
 class Head:
@@ -173,6 +176,7 @@ class Head:
         return SegmentScores(
             probabilities=scipy.special.softmax(logits.astype(np.float64) / self.spec.temperature, axis=1),
             ood={name: compute_ood_score(name, outputs, statistics=self._statistics) for name in ood_scores},
+            penultimate=outputs.penultimate,
         )
 
     def _run(self, features: np.ndarray, *outputs: str) -> list[np.ndarray]:

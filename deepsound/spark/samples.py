@@ -25,7 +25,7 @@ _RESOLUTION = 1 << 40
 
 def sample_predictions(predictions: DataFrame, *, n_scored: int) -> pa.Table:
     """Scored tracks, for :func:`~deepsound.evaluation.evaluate.evaluate`: all, or about a million by hash."""
-    scored = _draw(predictions.where("predicted_genre is not null"), n_rows=n_scored, n_wanted=_MAX_TRACKS)
+    scored = draw(predictions.where("predicted_genre is not null"), n_rows=n_scored, n_wanted=_MAX_TRACKS)
     return scored.select(*_CURVE_COLUMNS).toArrow()
 
 
@@ -33,7 +33,7 @@ def estimate_from_sample(predictions: DataFrame, bundle: Bundle, *, n_accepted: 
     """Shares of genres among the tracks that were not called out-of-distribution; None without any."""
     if not n_accepted:
         return None
-    accepted = _draw(predictions.where("not is_ood"), n_rows=n_accepted, n_wanted=_MAX_DETAILED)
+    accepted = draw(predictions.where("not is_ood"), n_rows=n_accepted, n_wanted=_MAX_DETAILED)
     table = accepted.select("artist", "probabilities").toArrow()
     if not table.num_rows:
         return None
@@ -50,7 +50,7 @@ def measure_drift(
     if bundle.drift is None:
         return None
     scored = predictions.where("predicted_genre is not null")
-    chosen = _draw(scored, n_rows=n_scored, n_wanted=_MAX_REREAD).select("track_id", "artist", "confidence")
+    chosen = draw(scored, n_rows=n_scored, n_wanted=_MAX_REREAD).select("track_id", "artist", "confidence")
     quantities = [name for name in (*TRACK_QUANTITIES, "container") if name in tracks.columns]
     rows = chosen.join(tracks.select("track_id", *quantities), "track_id").toArrow()
     means = _feature_means(segments, rows["track_id"], bundle)
@@ -85,7 +85,8 @@ def _feature_means(segments: DataFrame, track_ids: pa.ChunkedArray, bundle: Bund
     return means
 
 
-def _draw(rows: DataFrame, *, n_rows: int, n_wanted: int) -> DataFrame:
+def draw(rows: DataFrame, *, n_rows: int, n_wanted: int) -> DataFrame:
+    """All of ``n_rows`` tracks, or about ``n_wanted`` of them by hash, the same in every run."""
     if n_rows <= n_wanted:
         return rows
     return rows.where(_place() < int(_RESOLUTION * (n_wanted / n_rows)))

@@ -10,16 +10,15 @@ from deepsound.config import ScoreSettings
 from deepsound.evaluation.evaluate import evaluate
 from deepsound.evaluation.paired import PairedComparison, PairSums, compare_pairs
 from deepsound.evaluation.render.plain import report_to_plain, report_to_rows
-from deepsound.evaluation.report import Mistake
 from deepsound.label_maps import LabelMap, TakenLabel
 from deepsound.settings import to_plain
 from deepsound.spark.aggregate import count_predictions, labelled_of
+from deepsound.spark.examples import collect_examples
 from deepsound.spark.features import FeatureFrames
 from deepsound.spark.predict import ScoringModel
 from deepsound.spark.samples import estimate_from_sample, measure_drift, sample_predictions
 from deepsound.spark.score_result import ModelPair, ModelScores
 
-_N_MISTAKES = 20
 # Labels that are looked through, and listed: free words have no end.
 _N_LABELS, _N_TAKEN = 10_000, 50
 
@@ -65,7 +64,7 @@ def conclude(
         report=report,
         per_genre=report_to_rows(report),
         summary=summary,
-        mistakes=find_mistakes(predictions),
+        examples=collect_examples(predictions, frames, model, n_scored=counts.n_scored, settings=settings.report),
     )
 
 
@@ -76,22 +75,6 @@ def find_taken_labels(predictions: DataFrame, label_map: LabelMap | None) -> lis
     known = predictions.where("predicted_genre is not null and label_outcome in ('mapped', 'ambiguous')")
     rows = known.groupBy("label").count().orderBy(F.desc("count"), "label").limit(_N_LABELS).collect()
     return label_map.list_taken({row["label"]: row["count"] for row in rows})[:_N_TAKEN]
-
-
-def find_mistakes(predictions: DataFrame) -> tuple[Mistake, ...]:
-    """The wrong tracks that a model was surest of."""
-    wrong = predictions.where("genre is not null and predicted_genre != genre")
-    rows = wrong.orderBy(F.desc("confidence"), "track_id").limit(_N_MISTAKES).collect()
-    return tuple(
-        Mistake(
-            track_id=row["track_id"],
-            true_genre=row["genre"],
-            predicted_genre=row["predicted_genre"],
-            confidence=row["confidence"],
-            is_ood=row["is_ood"],
-        )
-        for row in rows
-    )
 
 
 def compare_all(predictions: Sequence[DataFrame], names: Sequence[str]) -> tuple[ModelPair, ...]:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from deepsound.evaluation.examples import Examples
 from deepsound.evaluation.paired import PairedComparison
 from deepsound.evaluation.render.plain import comparison_to_plain
-from deepsound.evaluation.report import Mistake, Report
+from deepsound.evaluation.report import Report
 from deepsound.spark.score_input import NamedModel
 
 
@@ -13,15 +14,15 @@ from deepsound.spark.score_input import NamedModel
 class ModelScores:
     """What one model made of the collection.
 
-    ``summary`` is the content of ``metrics.json``, ``per_genre`` the rows of ``per_genre/``; ``mistakes`` are the
-    wrong tracks that it was surest of.
+    ``summary`` is the content of ``metrics.json``, ``per_genre`` the rows of ``per_genre/``; ``examples`` are
+    single tracks for its page.
     """
 
     model: NamedModel
     report: Report
     per_genre: list[dict[str, Any]]
     summary: dict[str, Any]
-    mistakes: tuple[Mistake, ...]
+    examples: Examples
 
 
 @dataclass(frozen=True, kw_only=True)

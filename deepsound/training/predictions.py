@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 import scipy.special
 
 from deepsound.evaluation.calibration import mean_by_track
@@ -58,16 +59,19 @@ class JudgedTracks:
         """What intervals and tests count: see :func:`~deepsound.evaluation.units.number_units`."""
         return number_units(self.artists)
 
-    def evaluate(self) -> Report:
-        """Every figure, with intervals."""
-        table = make_predictions(
+    def to_table(self) -> pa.Table:
+        """As rows of :data:`~deepsound.evaluation.predictions.PREDICTION_SCHEMA`."""
+        return make_predictions(
             self.track_ids,
             artists=self.artists,
             true_indices=self.true_indices,
             probabilities=self.probabilities,
             genres=self.genres,
         )
-        return evaluate(table, genres=self.genres)
+
+    def evaluate(self) -> Report:
+        """Every figure, with intervals."""
+        return evaluate(self.to_table(), genres=self.genres)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,21 +8,20 @@ import numpy as np
 import deepsound
 from deepsound.config import SPLIT_NAMES, TrainSettings
 from deepsound.credentials import hide_credentials, without_credentials
+from deepsound.evaluation.examples import Examples
 from deepsound.evaluation.metrics import CollectionMetrics
-from deepsound.evaluation.render.html.feature_pictures import FeaturePicture, picture_features
 from deepsound.evaluation.render.html.page import Page, Section, render_page
 from deepsound.evaluation.render.html.sections import (
     audit_section,
-    calibration_section,
+    confidence_section,
     confusion_section,
     curves_section,
     facts_section,
     folds_section,
     genre_section,
     headline_of,
-    mistakes_section,
+    listen_section,
 )
-from deepsound.evaluation.report import Mistake
 from deepsound.settings import flatten, to_plain
 from deepsound.training.crossval import CrossValidation
 from deepsound.training.dataset import Dataset
@@ -31,16 +30,13 @@ from deepsound.training.predictions import TrackPredictions
 from deepsound.training.promotion import Promotion
 from deepsound.training.provenance import compute_code_fingerprint, library_versions
 
-_N_MISTAKES = 8
-_N_GUESSES = 3
-_MAX_PICTURED_SEGMENTS = 6
-
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOutcome:
     """All that a training run came to, before it is registered.
 
-    ``predictions`` and ``test`` are of its test tracks, ``validation`` of those it stopped and calibrated by.
+    ``predictions``, ``test`` and ``examples`` are of its test tracks, ``validation`` of those it stopped and
+    calibrated by.
     """
 
     run_id: str
@@ -52,6 +48,7 @@ class TrainingOutcome:
     predictions: TrackPredictions
     validation: CollectionMetrics
     test: CollectionMetrics
+    examples: Examples
     folds: CrossValidation | None
     promotion: Promotion
 
@@ -100,9 +97,12 @@ def _sections(outcome: TrainingOutcome) -> list[Section]:
         sections.append(_folds(outcome.folds, outcome.settings))
     return [
         *sections,
-        calibration_section(before, after, temperature=temperature),
+        confidence_section(
+            {"before": before, "after": after},
+            note=f" After: with the temperature {temperature:.2f}, set on validation tracks.",
+        ),
         curves_section(outcome.fitted.history, best_epoch=outcome.fitted.best_epoch),
-        mistakes_section(_worst_mistakes(outcome), n_wrong=int((~outcome.predictions.is_right).sum())),
+        listen_section(outcome.examples, n_wrong=int((~outcome.predictions.is_right).sum())),
         audit_section(outcome.dataset.audit, grouping=outcome.grouping),
         _provenance(outcome),
     ]
@@ -117,44 +117,6 @@ def _folds(folds: CrossValidation, settings: TrainSettings) -> Section:
         interval=(pooled.accuracy_low or 0.0, pooled.accuracy_high or 0.0),
         what="tracks of one artist" if settings.split.by == "artist" else "segments of one track",
     )
-
-
-def _worst_mistakes(outcome: TrainingOutcome) -> list[tuple[Mistake, FeaturePicture]]:
-    predictions, spec = outcome.predictions, outcome.fitted.head.spec
-    confidences = predictions.probabilities.max(axis=1)
-    wrong = np.flatnonzero(~predictions.is_right)
-    worst = wrong[np.argsort(-confidences[wrong], kind="stable")][:_N_MISTAKES]
-    test = outcome.dataset.test
-    mistakes = []
-    for track in worst.tolist():
-        values = test.values[test.track_indices == track][:_MAX_PICTURED_SEGMENTS]
-        chances = predictions.probabilities[track]
-        shown = np.argsort(-chances, kind="stable")[:_N_GUESSES].tolist()
-        true = int(predictions.true_indices[track])
-        mistake = Mistake(
-            track_id=predictions.track_ids[track],
-            true_genre=predictions.genres[true],
-            predicted_genre=predictions.genres[shown[0]],
-            confidence=float(confidences[track]),
-            # The true genre is shown even where the model thought of it last.
-            guesses=tuple((predictions.genres[g], float(chances[g])) for g in dict.fromkeys([*shown, true])),
-        )
-        picture = picture_features(
-            values,
-            feature=outcome.settings.feature,
-            mean=np.asarray(spec.mean),
-            std=np.asarray(spec.std),
-            duration_s=_duration_of(outcome, n_segments=len(values)),
-        )
-        mistakes.append((mistake, picture))
-    return mistakes
-
-
-def _duration_of(outcome: TrainingOutcome, *, n_segments: int) -> float | None:
-    """Seconds of so many segments; None where the extraction does not say, or segments overlap."""
-    extraction = outcome.dataset.summary.settings
-    segment_s, hop_s = extraction.get("segment_s"), extraction.get("segment_hop_s")
-    return float(segment_s) * n_segments if segment_s and hop_s in (None, segment_s) else None
 
 
 def _provenance(outcome: TrainingOutcome) -> Section:

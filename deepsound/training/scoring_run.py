@@ -7,13 +7,14 @@ from typing import Any
 
 import deepsound
 from deepsound.credentials import without_credentials
+from deepsound.evaluation.examples import Examples
 from deepsound.evaluation.paired import PairedComparison
 from deepsound.evaluation.render.figures import draw_confusion, draw_predicted_genres
 from deepsound.evaluation.render.html.collection import collection_page
 from deepsound.evaluation.render.html.page import link_or_text
 from deepsound.evaluation.render.plain import headline_numbers
 from deepsound.evaluation.render.text import format_report
-from deepsound.evaluation.report import Mistake, Report
+from deepsound.evaluation.report import Report
 from deepsound.models.bundle import Bundle
 from deepsound.settings import flatten
 from deepsound.training import tracking
@@ -29,7 +30,7 @@ def draw_scorecard(
     *,
     summary: Mapping[str, Any],
     bundle: Bundle,
-    mistakes: tuple[Mistake, ...],
+    examples: Examples,
     comparisons: Mapping[tuple[str, str], PairedComparison],
 ) -> str:
     """The scorecard of a scored collection, as HTML.
@@ -58,7 +59,7 @@ def draw_scorecard(
         report,
         title=_title(summary, bundle),
         subtitle=f"{summary['model']}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        mistakes=mistakes,
+        examples=examples,
         comparisons=comparisons,
         facts=facts,
         folded={"Settings of the scoring": settings},

@@ -7,6 +7,7 @@ from deepsound.config import SPLIT_NAMES, TrainSettings
 from deepsound.credentials import hide_credentials
 from deepsound.data.folds import grouped_folds
 from deepsound.data.store import read_summary
+from deepsound.evaluation.examples import add_clips
 from deepsound.evaluation.leakage import leak_rows
 from deepsound.evaluation.metrics import CollectionMetrics
 from deepsound.evaluation.render.text import describe_accuracy
@@ -18,6 +19,7 @@ from deepsound.training.audit import refuse_leaks
 from deepsound.training.crossval import CrossValidation, cross_validate
 from deepsound.training.dataset import Dataset, load_dataset
 from deepsound.training.drift_reference import build_drift_reference
+from deepsound.training.examples import find_examples
 from deepsound.training.finetune import prepare_pretrained
 from deepsound.training.finished_run import kept_until_logged, log_finished, write_finished, write_record
 from deepsound.training.fit import EpochReporter, FittedHead, fit_head
@@ -148,7 +150,11 @@ def _fit_and_judge(
         report(folds.describe())
     fitted = fit_head(dataset, settings=settings, report_epoch=report_epoch)
     test_ids = [row["track_id"] for row in dataset.split.to_pylist() if row["split"] == "test"]
-    predictions = predict_tracks(load_head(fitted.head), dataset.test, track_ids=test_ids)
+    head = load_head(fitted.head)
+    predictions = predict_tracks(head, dataset.test, track_ids=test_ids)
+    examples = find_examples(
+        predictions, head=head, rule=fitted.ood, test=dataset.test, features=features, summary=dataset.summary
+    )
     return TrainingOutcome(
         run_id=run_id,
         features=hide_credentials(features),
@@ -159,6 +165,7 @@ def _fit_and_judge(
         predictions=predictions,
         validation=fitted.validation,
         test=predictions.evaluate().metrics,
+        examples=add_clips(examples, n_clips=settings.report.audio, extraction=dataset.summary.settings),
         folds=folds,
         promotion=decide(predictions),
     )

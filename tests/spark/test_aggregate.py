@@ -9,7 +9,7 @@ from deepsound.evaluation.evaluate import evaluate
 from deepsound.evaluation.paired import compare_paired
 from deepsound.evaluation.predictions import PREDICTION_SCHEMA, read_predictions
 from deepsound.spark.aggregate import count_predictions
-from deepsound.spark.score_job import compare_all, find_mistakes
+from deepsound.spark.score_job import compare_all
 
 GENRES = ("blues", "jazz", "metal", "ska")
 
@@ -99,16 +99,3 @@ def test_two_models_are_compared_as_by_numpy(spark, tmp_path, artists):
     assert pair.comparison.n_discordant > 30
     none = frames[0].where("false")
     assert compare_all([frames[0], none], ["a", "b"])[0].comparison is None
-
-
-def test_the_surest_mistakes(spark, tmp_path):
-    table = make_table()
-    found = find_mistakes(to_spark(spark, table, tmp_path / "p.parquet"))
-    wrong = [
-        row
-        for row in table.to_pylist()
-        if row["genre"] and row["predicted_genre"] and row["genre"] != row["predicted_genre"]
-    ]
-    wrong.sort(key=lambda row: (-row["confidence"], row["track_id"]))
-    assert [m.track_id for m in found] == [row["track_id"] for row in wrong[:20]]
-    assert [m.is_ood for m in found] == [row["is_ood"] for row in wrong[:20]]

@@ -25,7 +25,7 @@ from deepsound.errors import (
 from deepsound.evaluation.intervals import wilson_interval
 from deepsound.evaluation.metrics import measure
 from deepsound.evaluation.paired import compare_paired
-from deepsound.spark import heads, samples, score_job
+from deepsound.spark import examples, heads, samples
 from deepsound.spark import score as score_module
 from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.score import score
@@ -112,25 +112,35 @@ def test_predictions_equal_numpy(spark, tiny_bundle, head_weights, write_feature
     assert len({row["is_ood"] for row in rows.values()}) == 2
 
 
-def test_the_surest_mistakes_are_those_of_the_predictions(
-    spark, tiny_bundle, write_features, tmp_path, monkeypatch
+@pytest.mark.parametrize("n_sampled", [3000, 3])
+def test_examples_are_those_of_the_predictions(
+    spark, tiny_bundle, write_features, tmp_path, monkeypatch, n_sampled
 ):
-    monkeypatch.setattr(score_job, "_N_MISTAKES", 5)
+    monkeypatch.setattr(examples, "_N_SAMPLED", n_sampled)
+    monkeypatch.setattr(examples, "N_A_CELL", 4)
     tracks = make_tracks(40)
     for track in tracks[::5]:
         track["genre"] = None
-    result = run(spark, tiny_bundle, write_features(tracks), tmp_path / "s")
-    wrong = [
-        row
-        for row in read_predictions(tmp_path / "s").values()
-        if row["genre"] is not None and row["genre"] != row["predicted_genre"]
-    ]
-    assert len(wrong) > 5
-    surest = sorted(wrong, key=lambda row: (-row["confidence"], row["track_id"]))[:5]
-    names = {"true_genre": "genre", **{n: n for n in ("track_id", "predicted_genre", "confidence", "is_ood")}}
-    assert [dataclasses.asdict(mistake) for mistake in result.mistakes] == [
-        {**{name: row[column] for name, column in names.items()}, "guesses": ()} for row in surest
-    ]
+    found = run(spark, tiny_bundle, write_features(tracks), tmp_path / "s").examples
+    rows = list(read_predictions(tmp_path / "s").values())
+    wrong = [row for row in rows if row["genre"] not in (None, row["predicted_genre"])]
+    wrong.sort(key=lambda row: (-row["confidence"], row["track_id"]))
+    assert [found.tracks[i].track_id for i in found.mistakes][:4] == [row["track_id"] for row in wrong[:4]]
+    far = sorted(rows, key=lambda row: (-row["ood_score"], row["track_id"]))
+    assert [found.tracks[i].track_id for i in found.farthest] == [row["track_id"] for row in far[:4]]
+    names = [track.track_id for track in found.tracks]
+    assert len(set(names)) == len(names)
+    cells = {}
+    for row in rows:
+        cell = cells.setdefault((row["genre"], row["predicted_genre"]), [])
+        cell.append((-row["confidence"], row["track_id"]))
+    if n_sampled == 3:
+        assert {name for cell in cells.values() for _, name in sorted(cell)[:4]} <= set(names)
+        assert len(names) < 40
+    else:
+        assert sorted(names) == sorted(row["track_id"] for row in rows)
+    worst = found.tracks[found.mistakes[0]]
+    assert "does not say where" in worst.clip
 
 
 def test_metrics_equal_scikit_learn(spark, tiny_bundle, write_features, tmp_path):

@@ -1,8 +1,9 @@
 """The page of a scored collection: one HTML document that says how far the predictions can be trusted."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
+from deepsound.evaluation.examples import Examples
 from deepsound.evaluation.paired import PairedComparison
 from deepsound.evaluation.render.html.collection_parts import (
     coverage_section,
@@ -13,7 +14,6 @@ from deepsound.evaluation.render.html.collection_parts import (
     labels_section,
     predicted_table,
     shares_section,
-    surest_section,
 )
 from deepsound.evaluation.render.html.comparison import comparison_sections
 from deepsound.evaluation.render.html.page import Headline, Link, Page, Section, render_page
@@ -23,9 +23,10 @@ from deepsound.evaluation.render.html.sections import (
     facts_section,
     genre_section,
     headline_of,
+    listen_section,
 )
 from deepsound.evaluation.render.wording import percent, share_of, tracks
-from deepsound.evaluation.report import Mistake, Report
+from deepsound.evaluation.report import Report
 
 _HALF = 0.5
 
@@ -35,7 +36,7 @@ def collection_page(
     *,
     title: str,
     subtitle: str = "",
-    mistakes: Sequence[Mistake] = (),
+    examples: Examples,
     comparisons: Mapping[tuple[str, str], PairedComparison] | None = None,
     facts: Mapping[str, str | Link],
     folded: Mapping[str, Mapping[str, str]] | None = None,
@@ -47,8 +48,8 @@ def collection_page(
     ----------
     title : str
         For example ``mfcc on fma_small``.
-    mistakes : sequence of Mistake
-        The most confident mistakes, as they are to be listed.
+    examples : Examples
+        Single tracks, with what is to be heard of them.
     comparisons : mapping of (str, str) to PairedComparison, optional
         Names of two models to how they compare on this collection.
     facts : mapping
@@ -57,7 +58,7 @@ def collection_page(
         Title to further facts, folded away under it.
     """
     sections = [
-        *collection_sections(report, mistakes=mistakes),
+        *collection_sections(report, examples=examples),
         *comparison_sections(comparisons or {}),
         facts_section("Made of", facts, folded=folded or {}),
     ]
@@ -72,7 +73,7 @@ def collection_page(
     return render_page(page)
 
 
-def collection_sections(report: Report, *, mistakes: Sequence[Mistake]) -> list[Section]:
+def collection_sections(report: Report, *, examples: Examples) -> list[Section]:
     """What there is to say of a collection, the most telling first: without labels, what it holds."""
     metrics = report.metrics
     shares = shares_section(report)
@@ -80,13 +81,14 @@ def collection_sections(report: Report, *, mistakes: Sequence[Mistake]) -> list[
         shares = dataclasses.replace(shares, blocks=(*shares.blocks, predicted_table(report.genres)))
     sections = [shares]
     if metrics.accuracy is not None:
-        n_wrong = metrics.n_labelled - sum(line.n_correct for line in metrics.per_genre)
         sections = [genre_section(metrics), confusion_section(metrics), shares]
         if report.coverage is not None:
             sections.append(coverage_section(report.coverage))
         if report.reliability is not None:
-            sections.append(confidence_section(report.reliability))
-        sections.append(surest_section(mistakes, n_wrong=n_wrong))
+            sections.append(confidence_section({tracks(report.reliability.n_tracks): report.reliability}))
+    n_wrong = metrics.n_labelled - sum(line.n_correct for line in metrics.per_genre)
+    if report.n_scored:
+        sections.append(listen_section(examples, n_wrong=n_wrong))
     sections += [
         distances_section(report.distances),
         drift_section(report.drift),

@@ -13,7 +13,7 @@ from deepsound.evaluation.render.figures import Bar, draw_coverage, draw_distanc
 from deepsound.evaluation.render.html.inline_svg import to_inline_svg
 from deepsound.evaluation.render.html.page import Block, Chart, Listing, Section, Table
 from deepsound.evaluation.render.wording import figure, percent, share_of, tracks
-from deepsound.evaluation.report import Distances, Mistake, PredictedGenre, Report
+from deepsound.evaluation.report import Distances, PredictedGenre, Report
 from deepsound.label_maps import TakenLabel
 
 _WANTED_ACCURACY = 0.9
@@ -257,29 +257,4 @@ def failures_section(failures: Mapping[str, int], *, n_tracks: int) -> Section:
         title="Tracks that failed",
         lead=f"{share_of(n_failed, n_tracks)} of the tracks have no prediction, and are in no other figure here.",
         blocks=(Table(header=("error", "tracks", "share"), rows=rows),),
-    )
-
-
-def surest_section(mistakes: Sequence[Mistake], *, n_wrong: int) -> Section:
-    """The labelled tracks that the model was surest of and wrong about."""
-    title = "The most confident mistakes"
-    if not mistakes:
-        lead = "There is none." if not n_wrong else f"Of {n_wrong} mistakes, none is listed."
-        return Section(title=title, blocks=(), lead=lead, is_wide=True)
-    rows = tuple(
-        (
-            mistake.track_id,
-            mistake.true_genre,
-            mistake.predicted_genre,
-            percent(mistake.confidence),
-            "yes" if mistake.is_ood else "no",
-        )
-        for mistake in mistakes
-    )
-    header = ("track", "is", "taken for", "confidence", "out-of-distribution")
-    return Section(
-        title=title,
-        lead=f"Wrong tracks by confidence, {len(mistakes)} of {n_wrong}. Wrong labels show up here, too.",
-        blocks=(Table(header=header, rows=rows),),
-        is_wide=True,
     )

@@ -1,6 +1,12 @@
-"""A page of sections, each of a few kinds of blocks, as one HTML document that needs no network and no script."""
+"""A page of sections, each of a few kinds of blocks, as one HTML document that needs no network.
 
+Its one script plays clips and lists tracks; without it, everything can still be read and heard. It is the only one
+that the page's security policy lets run, told by its digest.
+"""
+
+import base64
 import functools
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -8,8 +14,7 @@ import jinja2
 from markupsafe import Markup
 
 from deepsound.errors import ParameterError
-from deepsound.evaluation.render.html.feature_pictures import FeaturePicture
-from deepsound.evaluation.report import Mistake
+from deepsound.evaluation.render.html.players import Player
 
 # Of a relative address no character that could make it a scheme, another host or markup.
 _SAFE_URL = re.compile(r"https?://[!-~]+|(?!//)[A-Za-z0-9._~/%?#&=+-]+")
@@ -84,14 +89,15 @@ class Notice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mistakes:
-    """Mistakes, as cards, each with a picture of what the model heard."""
+class Players:
+    """Tracks as cards, each with what is to be heard of it. ``title`` set, it stands above them."""
 
-    cards: tuple[tuple[Mistake, FeaturePicture], ...]
-    kind: str = "mistakes"
+    cards: tuple[Player, ...]
+    title: str = ""
+    kind: str = "players"
 
 
-Block = Chart | Table | Facts | Listing | Notice | Mistakes
+Block = Chart | Table | Facts | Listing | Notice | Players
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,16 +135,18 @@ class Page:
 
 def render_page(page: Page) -> str:
     """The page as HTML."""
-    return _template().render(page=page)
+    environment = _environment()
+    script = Markup(environment.get_template("scorecard.js").render())
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return environment.get_template("scorecard.html").render(page=page, script=script, digest=digest)
 
 
 @functools.lru_cache(maxsize=1)
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("deepsound.evaluation.render.html"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("scorecard.html")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from deepsound.evaluation.examples import Examples
 from deepsound.evaluation.intervals import Interval
 from deepsound.evaluation.leakage import LeakAudit, count_leaks, describe_leak
 from deepsound.evaluation.metrics import CollectionMetrics
@@ -14,7 +15,6 @@ from deepsound.evaluation.render.figures import (
     draw_learning_curves,
     draw_reliability,
 )
-from deepsound.evaluation.render.html.feature_pictures import FeaturePicture
 from deepsound.evaluation.render.html.inline_svg import to_inline_svg
 from deepsound.evaluation.render.html.page import (
     Block,
@@ -23,17 +23,17 @@ from deepsound.evaluation.render.html.page import (
     Headline,
     Link,
     Listing,
-    Mistakes,
     Notice,
+    Players,
     Section,
     Table,
 )
+from deepsound.evaluation.render.html.players import make_players
 from deepsound.evaluation.render.wording import figure, tracks
-from deepsound.evaluation.report import Mistake
 
 _MAX_LISTED = 50
 _FEW_TRACKS = 100
-_CALIBRATION_HEADER = ("calibration", "found", "by chance", "15 bins")
+_CALIBRATION_HEADER = ("mean error of the confidence", "found", "by chance alone", "in 15 bins of equal width")
 
 
 def headline_of(metrics: CollectionMetrics, *, what: str, remarks: Sequence[str] = ()) -> Headline:
@@ -139,36 +139,24 @@ def confusion_section(metrics: CollectionMetrics) -> Section:
     )
 
 
-def calibration_section(before: Reliability, after: Reliability, *, temperature: float) -> Section:
-    """Whether the confidence can be believed, without and with the temperature."""
-    rows = tuple((name, *_errors(r)) for name, r in (("before", before), ("after", after)))
+def confidence_section(reliabilities: Mapping[str, Reliability], *, note: str = "") -> Section:
+    """Whether the confidence can be believed; the last of several is the one to go by.
+
+    Parameters
+    ----------
+    reliabilities : mapping
+        By name, for example without and with the temperature.
+    """
+    rows = tuple((name, *_errors(found)) for name, found in reliabilities.items())
+    svg = to_inline_svg(draw_reliability(reliabilities), label="confidence against the share of right tracks")
     return Section(
         title="Can its confidence be believed?",
-        lead="On the diagonal, 70 % of the tracks with 70 % confidence are right. After: with the temperature "
-        f"{temperature:.2f}, set on validation tracks.",
+        lead=f"On the diagonal, 70 % of the tracks with 70 % confidence are right.{note}",
         blocks=(
-            _reliability_chart({"before": before, "after": after}, caption=_judge(after)),
-            Table(header=_CALIBRATION_HEADER, rows=rows),
+            Chart(svg=svg, caption=_judge(list(reliabilities.values())[-1])),
+            Table(header=_CALIBRATION_HEADER, rows=rows, title="Calibration errors in numbers"),
         ),
     )
-
-
-def confidence_section(reliability: Reliability) -> Section:
-    """Whether the confidence can be believed, of tracks that there is one set of."""
-    name = f"{reliability.n_tracks} labelled"
-    return Section(
-        title="Can its confidence be believed?",
-        lead="On the diagonal, 70 % of the tracks with 70 % confidence are right.",
-        blocks=(
-            _reliability_chart({name: reliability}, caption=_judge(reliability)),
-            Table(header=_CALIBRATION_HEADER, rows=(("here", *_errors(reliability)),)),
-        ),
-    )
-
-
-def _reliability_chart(reliabilities: Mapping[str, Reliability], *, caption: str) -> Chart:
-    label = "confidence against the share of right tracks"
-    return Chart(svg=to_inline_svg(draw_reliability(reliabilities), label=label), caption=caption)
 
 
 def _judge(reliability: Reliability) -> str:
@@ -227,14 +215,32 @@ def folds_section(
     )
 
 
-def mistakes_section(mistakes: Sequence[tuple[Mistake, FeaturePicture]], *, n_wrong: int) -> Section:
-    """The mistakes that the model was surest of."""
-    if not mistakes:
-        return Section(title="The worst mistakes", blocks=(), lead="There is none.", is_wide=True)
+def listen_section(examples: Examples, *, n_wrong: int) -> Section:
+    """The mistakes it was surest of, the farthest tracks and the typical ones, to be heard; each track once."""
+    shown: set[int] = set()
+    blocks: list[Block] = []
+    typical = [place for _, *pair in examples.typical for place in pair]
+    for title, places in (
+        (f"The most confident mistakes, {len(examples.mistakes)} of {n_wrong}", examples.mistakes),
+        ("Farthest from the training tracks", examples.farthest),
+        ("Of each genre the most and the least typical", typical),
+    ):
+        new = [place for place in dict.fromkeys(places) if place not in shown]
+        shown.update(new)
+        if new:
+            blocks.append(Players(cards=make_players(examples, new), title=title))
+    if not blocks:
+        lead = f"Of {tracks(n_wrong)} taken for another genre, none is listed."
+        return Section(
+            title="Listen", blocks=(), lead=lead if n_wrong else "No mistake to listen to.", is_wide=True
+        )
     return Section(
-        title="The worst mistakes",
-        lead=f"Wrong test tracks by confidence, {len(mistakes)} of {n_wrong}. Wrong labels show up here, too.",
-        blocks=(Mistakes(cards=tuple(mistakes)),),
+        title="Listen",
+        lead="Wrong labels show up among the mistakes, too. Typical: near to the mean of a genre's tracks in the "
+        "model's last layer but one. Below the sound lies the whole track, blue where it is taken for what it is, "
+        "with a frame around what is heard. Space plays and stops, arrows go back and forth by a second. The "
+        "clips are parts of the tracks; whether you may pass them on is up to their licences.",
+        blocks=tuple(blocks),
         is_wide=True,
     )
 

@@ -1,6 +1,8 @@
 """The page of a scored collection: right figures, sensible where things are missing, safe with any text."""
 
+import base64
 import dataclasses
+import hashlib
 import html
 import html.parser
 import re
@@ -9,10 +11,12 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
+from deepsound.audio.clips import Clip
 from deepsound.errors import ParameterError
 from deepsound.evaluation.coverage import compute_coverage
 from deepsound.evaluation.detection import evaluate_detection
 from deepsound.evaluation.drift import build_reference, compare, count_tracks
+from deepsound.evaluation.examples import Example, Examples, SegmentGuess
 from deepsound.evaluation.intervals import wilson_interval
 from deepsound.evaluation.metrics import measure
 from deepsound.evaluation.ood import fit_rule
@@ -29,10 +33,10 @@ from deepsound.evaluation.render.html.comparison import (
     comparison_section,
     comparison_sections,
 )
-from deepsound.evaluation.render.html.page import Chart, Link, Listing, Table, link_or_text
+from deepsound.evaluation.render.html.page import Chart, Link, Listing, Players, Table, link_or_text
 from deepsound.evaluation.render.text import describe_comparison
 from deepsound.evaluation.render.wording import brief, percent
-from deepsound.evaluation.report import Distances, Mistake, PredictedGenre, Report
+from deepsound.evaluation.report import Distances, PredictedGenre, Report
 from deepsound.label_maps import LabelOutcome, TakenLabel
 
 EVIL = "<script>alert('&\"')</script>"
@@ -128,17 +132,38 @@ def make_report(n=200, *, labelled=True, seed=0, shift=0.0, farther=1.2, failure
     return Report(**{**parts, **changes})
 
 
-MISTAKES = tuple(
-    Mistake(track_id=f"{EVIL}/{i}.mp3", true_genre=EVIL, predicted_genre="jazz", confidence=0.99, is_ood=i == 0)
-    for i in range(3)
-)
+def make_examples():
+    """One to be heard and two that are gone, all of them wrong."""
+    clip = Clip(mp3=b"ID3", picture=np.zeros((9, 64), np.uint8), start_s=10.0, duration_s=10.0)
+    segments = tuple(
+        SegmentGuess(start_s=10.0 * i, duration_s=10.0, genre=genre, probability=0.9)
+        for i, genre in enumerate((EVIL, "jazz", "jazz"))
+    )
+    tracks = [
+        Example(
+            track_id=f"{EVIL}/{i}.mp3",
+            true_genre=EVIL,
+            predicted_genre="jazz",
+            confidence=0.99,
+            is_ood=i == 0,
+            guesses=(("jazz", 0.99), (EVIL, 0.01)),
+            duration_s=30.0,
+            segments=segments,
+            clip=f"gone {EVIL}" if i else clip,
+        )
+        for i in range(3)
+    ]
+    return Examples(genres=GENRES, tracks=tuple(tracks), mistakes=(0, 1), farthest=(0, 2), typical=((EVIL, 1, 2),))
+
+
+EXAMPLES, NOTHING = make_examples(), Examples(genres=GENRES)
 
 
 def make_page(report, **options):
     given = {
         "title": f"{EVIL} on fma_small",
         "subtitle": EVIL,
-        "mistakes": MISTAKES if report.coverage is not None else (),
+        "examples": EXAMPLES if report.coverage is not None else NOTHING,
         "facts": {EVIL: EVIL, "run": link_or_text(EVIL, url="https://example.org/#/runs/1")},
         "folded": {EVIL: {EVIL: EVIL}},
         "footer": EVIL,
@@ -167,8 +192,24 @@ def parse(page):
     return found
 
 
+def check_script(page):
+    """The one script of the page is the one that its policy names."""
+    (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
+    assert page.count("<script") == 1
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)[1]
+    assert policy.split("; ") == [
+        "default-src 'none'",
+        "img-src data:",
+        "media-src data:",
+        "style-src 'unsafe-inline'",
+        f"script-src 'sha256-{digest}'",
+    ]
+
+
 def text_of(page):
-    return " ".join(html.unescape(re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL)).split())
+    hidden = r"<style>.*?</style>|<script>.*?</script>|<[^>]+>"
+    return " ".join(html.unescape(re.sub(hidden, " ", page, flags=re.DOTALL)).split())
 
 
 def find(sections, title):
@@ -202,12 +243,13 @@ CASES = {
 def test_every_page_is_whole_and_text_stays_text(name):
     page = make_page(CASES[name], comparisons={(EVIL, "b"): compare_paired(np.ones(9), np.zeros(9))})
     elements = parse(page)
-    assert not {"script", "link", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in elements}
+    assert not {"link", "iframe", "object", "embed", "base", "form"} & {tag for tag, _ in elements}
     assert not [key for _, attributes in elements for key in attributes if key.startswith("on")]
     # Nothing is fetched; the one address is where the run is, for who follows it.
     addresses = [a[key] for _, a in elements for key in ("src", "href", "xlink:href") if key in a]
-    assert addresses == ["https://example.org/#/runs/1"]
-    assert "<script" not in page
+    assert [a for a in addresses if not a.startswith("data:")] == ["https://example.org/#/runs/1"]
+    assert {a[:16] for a in addresses if a.startswith("data:")} <= {"data:audio/mpeg;", "data:image/png;b"}
+    check_script(page)
     assert page.count("&lt;script&gt;") > 8
     assert "default-src 'none'" in page
     assert not re.search(r"\b(nan|inf|None)\b", text_of(page))
@@ -219,14 +261,14 @@ def test_every_page_is_whole_and_text_stays_text(name):
 
 def test_a_labelled_page_begins_with_how_right_it_is():
     report = CASES["labelled"]
-    titles = [section.title for section in collection_sections(report, mistakes=MISTAKES)]
+    titles = [section.title for section in collection_sections(report, examples=EXAMPLES)]
     assert titles == [
         "Genre by genre",
         "What is taken for what",
         "What the collection holds",
         "If it may leave tracks out",
         "Can its confidence be believed?",
-        "The most confident mistakes",
+        "Listen",
         "Is it like the training tracks?",
         "What is other than in training?",
         "Labels",
@@ -241,9 +283,10 @@ def test_a_labelled_page_begins_with_how_right_it_is():
 
 def test_an_unlabelled_page_begins_with_what_there_is():
     report = CASES["unlabelled"]
-    sections = collection_sections(report, mistakes=())
+    sections = collection_sections(report, examples=NOTHING)
     assert [section.title for section in sections] == [
         "What the collection holds",
+        "Listen",
         "Is it like the training tracks?",
         "What is other than in training?",
         "Labels",
@@ -265,7 +308,7 @@ def test_tracks_of_other_labels_are_told_and_not_counted():
     report = make_report(labels={"mapped": 200, "unmapped": 6, "ambiguous": 4, "unlabelled": 7})
     remark = "10 tracks with other labels than the model's genres are not counted"
     assert remark in collection_headline(report).remarks
-    rows = block(find(collection_sections(report, mistakes=()), "Labels"), Table).rows
+    rows = block(find(collection_sections(report, examples=NOTHING), "Labels"), Table).rows
     assert [row[:2] for row in rows] == [
         ("a known genre", "200"),
         ("an unknown genre", "6"),
@@ -276,7 +319,7 @@ def test_tracks_of_other_labels_are_told_and_not_counted():
 
 def test_labels_taken_for_their_last_words_are_listed():
     taken = TakenLabel(label=EVIL, taken_for="jazz", outcome=LabelOutcome("mapped", "jazz"), n_tracks=12)
-    section = find(collection_sections(make_report(taken_labels=(taken,)), mistakes=()), "Labels")
+    section = find(collection_sections(make_report(taken_labels=(taken,)), examples=NOTHING), "Labels")
     assert "last words" in section.lead
     assert [table.rows for table in section.blocks][1] == ((EVIL, "jazz", "12"),)
 
@@ -304,7 +347,7 @@ def test_a_share_of_foreign_tracks_is_bad_beyond_what_home_shows(n_ood, n_scored
 def test_shares_stand_beside_each_other_with_their_notes():
     report = make_report(labelled=False, farther=1.0)
     noted = dataclasses.replace(report.shares, notes=("few validation tracks", EVIL))
-    section = collection_sections(dataclasses.replace(report, shares=noted), mistakes=())[0]
+    section = collection_sections(dataclasses.replace(report, shares=noted), examples=NOTHING)[0]
     told = [title.text for title in ET.fromstring(str(block(section, Chart).svg)).iter("title")]
     assert told == [
         *(f"{share.genre}: {share.predicted:.2f}" for share in noted.shares),
@@ -319,7 +362,7 @@ def test_shares_stand_beside_each_other_with_their_notes():
 
 
 def test_old_bundles_count_what_was_predicted():
-    section = find(collection_sections(CASES["old bundle"], mistakes=()), "What the collection holds")
+    section = find(collection_sections(CASES["old bundle"], examples=NOTHING), "What the collection holds")
     assert section.lead == "Tracks by predicted genre, as the model says."
     assert len(block(section, Table).rows) == 3
 
@@ -328,7 +371,7 @@ def test_predicted_genres_have_confidence_error_and_distance():
     line = PredictedGenre(genre="blues", n_tracks=40, n_ood=10, mean_confidence=0.754, calibration_error=0.0312)
     none = PredictedGenre(genre=EVIL, n_tracks=0, n_ood=0, mean_confidence=None, calibration_error=None)
     report = make_report(40, labelled=False, genres=GENRES[:2])
-    sections = collection_sections(dataclasses.replace(report, genres=(line, none)), mistakes=())
+    sections = collection_sections(dataclasses.replace(report, genres=(line, none)), examples=NOTHING)
     table = sections[0].blocks[-1]
     assert table.rows == (("blues", "40", "0.75", "0.031", "25 %"), (EVIL, "0", "-", "-", "-"))
 
@@ -337,7 +380,7 @@ def test_accuracy_at_each_coverage_with_the_threshold_for_it():
     confidences = np.linspace(1, 0.01, 100)
     curve = compute_coverage(confidences, is_right=np.arange(100) < 60)
     section = find(
-        collection_sections(make_report(100, coverage=curve), mistakes=()), "If it may leave tracks out"
+        collection_sections(make_report(100, coverage=curve), examples=NOTHING), "If it may leave tracks out"
     )
     rows = block(section, Table).rows
     assert [(row[0], row[1], row[2][:4], row[3]) for row in rows] == [
@@ -352,7 +395,7 @@ def test_accuracy_at_each_coverage_with_the_threshold_for_it():
     )
     never = compute_coverage(confidences, is_right=np.zeros(100, bool))
     section = find(
-        collection_sections(make_report(100, coverage=never), mistakes=()), "If it may leave tracks out"
+        collection_sections(make_report(100, coverage=never), examples=NOTHING), "If it may leave tracks out"
     )
     assert block(section, Chart).caption == "No threshold makes it right on 90 % of what it accepts."
 
@@ -367,7 +410,7 @@ def test_distances_in_numbers():
         accepted_interval=(0.3, 0.954),
     )
     section = find(
-        collection_sections(dataclasses.replace(report, distances=distances), mistakes=()),
+        collection_sections(dataclasses.replace(report, distances=distances), examples=NOTHING),
         "Is it like the training tracks?",
     )
     assert section.lead.startswith(f"{distances.n_ood} of 200 (")
@@ -383,7 +426,7 @@ def test_distances_in_numbers():
 
 
 def test_without_scores_of_home_there_are_words():
-    section = find(collection_sections(CASES["old bundle"], mistakes=()), "Is it like the training tracks?")
+    section = find(collection_sections(CASES["old bundle"], examples=NOTHING), "Is it like the training tracks?")
     assert "does not hold the scores of its held-out tracks" in section.lead
     assert [type(b) for b in section.blocks] == [Listing]
     assert len(section.blocks[0].lines) == 1
@@ -391,37 +434,51 @@ def test_without_scores_of_home_there_are_words():
 
 def test_drift_is_told_in_words_and_what_moved_in_numbers():
     drift = CASES["labelled"].drift
-    section = find(collection_sections(CASES["labelled"], mistakes=()), "What is other than in training?")
+    section = find(collection_sections(CASES["labelled"], examples=NOTHING), "What is other than in training?")
     assert block(section, Listing).lines == drift.words
     table = block(section, Table)
     assert table.title == f"What moved, in numbers ({drift.n_moved + 1})"
     assert {row[0] for row in table.rows} == {"rms_dbfs", "mfcc[0]", "mfcc[1]", "mfcc[2]"}
     assert [float(row[1]) for row in table.rows] == sorted((float(row[1]) for row in table.rows), reverse=True)
-    still = find(collection_sections(make_report(9, shift=0.0), mistakes=()), "What is other than in training?")
+    still = find(
+        collection_sections(make_report(9, shift=0.0), examples=NOTHING), "What is other than in training?"
+    )
     assert [type(b) for b in still.blocks] == [Listing]
-    unknown = find(collection_sections(CASES["old bundle"], mistakes=()), "What is other than in training?")
+    unknown = find(collection_sections(CASES["old bundle"], examples=NOTHING), "What is other than in training?")
     assert "does not say what its training tracks are like" in unknown.lead
 
 
 def test_failures_by_reason_the_commonest_first():
-    section = find(collection_sections(CASES["labelled"], mistakes=()), "Tracks that failed")
+    section = find(collection_sections(CASES["labelled"], examples=NOTHING), "Tracks that failed")
     assert section.lead.startswith("12 of 212 (6 %)")
     assert block(section, Table).rows == (("audio_decode", "9", "4 %"), (EVIL, "3", "1 %"))
 
 
-def test_mistakes_are_listed_with_their_tracks():
-    sections = collection_sections(CASES["labelled"], mistakes=MISTAKES)
-    section = find(sections, "The most confident mistakes")
-    metrics = CASES["labelled"].metrics
-    n_wrong = 200 - sum(line.n_correct for line in metrics.per_genre)
-    assert section.lead.startswith(f"Wrong tracks by confidence, 3 of {n_wrong}.")
-    rows = block(section, Table).rows
-    assert rows[0] == (f"{EVIL}/0.mp3", EVIL, "jazz", "99 %", "yes")
-    assert rows[1][4] == "no"
-    none = find(
-        collection_sections(make_report(2, metrics=make_metrics([0, 1], [0, 1])), mistakes=()), section.title
-    )
-    assert none.lead == "There is none."
+def test_every_track_is_shown_once_with_what_is_heard_or_why_nothing_is():
+    section = find(collection_sections(CASES["labelled"], examples=EXAMPLES), "Listen")
+    groups = [block for block in section.blocks if isinstance(block, Players)]
+    n_wrong = CASES["labelled"].metrics.n_labelled - sum(g.n_correct for g in CASES["labelled"].metrics.per_genre)
+    assert [group.title for group in groups] == [
+        f"The most confident mistakes, 2 of {n_wrong}",
+        "Farthest from the training tracks",
+    ]
+    cards = [card for group in groups for card in group.cards]
+    assert [card.place for card in cards] == [0, 1, 2]
+    assert [card.note for card in cards] == ["", f"most typical {EVIL}", f"least typical {EVIL}"]
+    assert cards[0].audio == f"data:audio/mpeg;base64,{base64.b64encode(b'ID3').decode()}"
+    assert cards[0].verdict == f"is {EVIL}, taken for jazz with 99 % confidence; out-of-distribution"
+    assert (cards[1].audio, cards[1].why_silent) == ("", f"gone {EVIL}")
+    assert (cards[0].heard.left, cards[0].heard.width) == pytest.approx((100 / 3, 100 / 3))
+    assert [part.style for part in cards[0].timeline] == ["right", "wrong", "wrong"]
+    assert cards[0].timeline[1].words == "0:10 to 0:20: jazz, 90 %"
+    page = make_page(CASES["labelled"])
+    assert page.count("<audio ") == 1
+    assert page.count("Nothing to hear: gone &lt;script&gt;") == 2
+
+
+def test_a_page_without_examples_says_so():
+    right = make_report(2, metrics=make_metrics([0, 1], [0, 1]))
+    assert find(collection_sections(right, examples=NOTHING), "Listen").lead == "No mistake to listen to."
 
 
 def test_a_comparison_says_who_is_better_where_it_can_be_told():

@@ -1,0 +1,70 @@
+"""What the page of a training shows of single test tracks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from deepsound.data.contract import FeatureSummary
+from deepsound.data.store import read_known_tracks
+from deepsound.evaluation.calibration import mean_by_track
+from deepsound.evaluation.examples import Examples, SegmentRows, choose_examples
+from deepsound.evaluation.ood import OodRule
+from deepsound.models.head import Head
+from deepsound.training.dataset import Subset
+from deepsound.training.predictions import TrackPredictions
+
+
+def find_examples(
+    predictions: TrackPredictions,
+    *,
+    head: Head,
+    rule: OodRule,
+    test: Subset,
+    features: str,
+    summary: FeatureSummary,
+) -> Examples:
+    """The test tracks with what the head says of their segments.
+
+    Parameters
+    ----------
+    predictions : TrackPredictions
+        Of the test tracks, in their order.
+    features : str
+        The FEATURES folder, which knows where the audio lies.
+    """
+    scores = head.score(test.values, ood_scores=[rule.score])
+    tracks = {
+        row["track_id"]: row for row in read_known_tracks(features, columns=("path", "duration_s")).to_pylist()
+    }
+    ood_scores = mean_by_track(
+        scores.ood[rule.score][:, np.newaxis],
+        track_indices=test.track_indices,
+        n_tracks=len(test.genre_indices),
+    )[:, 0]
+    table = predictions.to_table()
+    table = table.append_column("ood_score", pa.array(ood_scores))
+    table = table.append_column("is_ood", pa.array(ood_scores > rule.threshold))
+    starts = [
+        start_s
+        for track_id, n in zip(predictions.track_ids, np.bincount(test.track_indices).tolist(), strict=True)
+        for start_s in _starts(n, tracks.get(track_id, {}).get("duration_s"), summary.settings)
+    ]
+    order = np.argsort(test.track_indices, kind="stable")
+    segments = SegmentRows(
+        track_ids=np.array(predictions.track_ids, dtype=object)[test.track_indices[order]],
+        start_s=np.array(starts),
+        duration_s=np.full(len(order), float(summary.settings.get("segment_s", np.nan))),
+        probabilities=scores.probabilities[order],
+        penultimate=None if scores.penultimate is None else scores.penultimate[order],
+    )
+    return choose_examples(table, genres=predictions.genres, tracks=tracks, segments=segments)
+
+
+def _starts(n_segments: int, duration_s: float | None, settings: dict[str, Any]) -> Sequence[float]:
+    """Where a track's segments start: one after the other, the last no later than the end allows."""
+    segment_s = float(settings.get("segment_s", np.nan))
+    hop_s = settings.get("segment_hop_s") or segment_s
+    latest_s = np.inf if duration_s is None else max(duration_s - segment_s, 0.0)
+    return [min(index * float(hop_s), latest_s) for index in range(n_segments)]
