@@ -171,7 +171,8 @@ def _convert(value: Any, hint: Any, *, where: str, key: str) -> Any:
     if isinstance(hint, types.UnionType):
         if value is None and type(None) in hint.__args__:
             return None
-        hint = next(choice for choice in hint.__args__ if choice is not type(None))
+        choices = [choice for choice in hint.__args__ if choice is not type(None)]
+        hint = str if isinstance(value, str) and str in choices else choices[0]
     if typing.get_origin(hint) is tuple:
         item_hint = typing.get_args(hint)[0]
         items = _split_list(value, item_hint) if isinstance(value, str | int | float) else value

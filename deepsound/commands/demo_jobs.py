@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from deepsound.children import child_environment
 from deepsound.console import complain, say
@@ -76,7 +77,7 @@ def run_jobs(collections: Collections, plan: Plan) -> None:
     def scoring(feature: str, name: str, folder: str, subset: str) -> _Job:
         paths = ("--input", str(output / folder), "--output", str(output / "scores" / f"{feature}-{name}"))
         # The version that this demo trained: the champion may be another collection's, and stays where it is.
-        model = ("--model", read_model_uri(plan, feature))
+        model = ("--model", str(read_outcome(plan, feature)["model"]))
         arguments = (*paths, *model, *settings, "--set", f"subset={subset}")
         return _Job(name=f"score {feature} {name}", script="score", arguments=arguments)
 
@@ -91,10 +92,10 @@ def run_jobs(collections: Collections, plan: Plan) -> None:
     _run([scoring(feature, *what) for what in scored for feature in features])
 
 
-def read_model_uri(plan: Plan, feature: str) -> str:
-    """The URI of the version that the demo's training job registered."""
-    outcome = json.loads(_outcome_of(plan, feature).read_text(encoding="utf-8"))
-    return str(outcome["model"])
+def read_outcome(plan: Plan, feature: str) -> dict[str, Any]:
+    """What the demo's training job came to: the URI of the version that it registered, its figures."""
+    outcome: dict[str, Any] = json.loads(_outcome_of(plan, feature).read_text(encoding="utf-8"))
+    return outcome
 
 
 def _outcome_of(plan: Plan, feature: str) -> pathlib.Path:

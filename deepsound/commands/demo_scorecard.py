@@ -3,11 +3,12 @@
 import json
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from deepsound.commands.demo_jobs import Collections, Plan, read_model_uri
+from deepsound.commands.demo_jobs import Collections, Plan, read_outcome
 from deepsound.evaluation.render.text import Scorecard, format_headline, format_side_by_side
 
 
@@ -23,18 +24,19 @@ def format_demo(collections: Collections, plan: Plan) -> str:
     shown = [("test", f"held-out test tracks of {collections.training}")]
     if collections.ood is not None:
         shown.append(("ood", f"out-of-distribution collection {collections.ood}"))
-    headlines: dict[str, list[str]] = {feature: [] for feature in features}
+    trained = {feature: read_outcome(plan, feature) for feature in features}
+    headlines = {feature: [_describe_folds(outcome)] for feature, outcome in trained.items()}
     for name, title in shown:
         cards = {feature: _read_card(output / "scores" / f"{feature}-{name}") for feature in features}
         lines += ["", f"-- {title}", format_side_by_side(cards)]
         for feature, (summary, _) in cards.items():
             headlines[feature].append(format_headline(summary))
-    titles = ["held-out test tracks", "out-of-distribution"][: len(shown)]
-    lines += ["", f"{'accuracy':<12} {titles[0]:<26} {' '.join(titles[1:])}".rstrip()]
+    titles = ["each track held out once", "held-out test tracks", "out-of-distribution"][: len(shown) + 1]
+    lines += ["", f"{'accuracy':<12} {' '.join(f'{title:<26}' for title in titles)}".rstrip()]
     lines += [
         f"{feature:<12} {' '.join(f'{text:<26}' for text in headlines[feature])}".rstrip() for feature in features
     ]
-    models = ", ".join(read_model_uri(plan, feature) for feature in features)
+    models = ", ".join(str(outcome["model"]) for outcome in trained.values())
     store = os.environ.get("MLFLOW_TRACKING_URI", "mlflow.db, here")
     lines += [
         "",
@@ -45,6 +47,11 @@ def format_demo(collections: Collections, plan: Plan) -> str:
         "look at them with: make ui   (then open http://127.0.0.1:5000, experiment 'deepsound')",
     ]
     return "\n".join(lines)
+
+
+def _describe_folds(outcome: Mapping[str, Any]) -> str:
+    folds = outcome["folds"]
+    return "no folds" if folds is None else format_headline(folds)
 
 
 def _read_card(scores: pathlib.Path) -> Scorecard:

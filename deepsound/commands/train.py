@@ -70,14 +70,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.resume_upload is not None:
         kept = resume_upload(pathlib.Path(args.resume_upload), promote=args.promote)
         say(f"{kept.model.name} version {kept.model.version} {kept.promotion.describe()}")
-        _report(kept.model, kept.promotion, run_id=kept.run_id, test=kept.test, output=args.output)
+        _report(
+            kept.model, kept.promotion, run_id=kept.run_id, test=kept.test, folds=kept.folds, output=args.output
+        )
         return 0
     search_run_id = None
     if settings.search.n_trials:
         settings, search_run_id = _search(args.features, settings)
     result = train(args.features, settings=settings, report=say, promote=args.promote)
     test = metrics_to_plain(result.test)
-    _report(result.model, result.promotion, run_id=result.run_id, test=test, output=args.output)
+    folds = None if result.folds is None else metrics_to_plain(result.folds.pooled)
+    _report(result.model, result.promotion, run_id=result.run_id, test=test, folds=folds, output=args.output)
     if search_run_id is not None:
         from deepsound.training.trial_runs import link_search
 
@@ -86,7 +89,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _report(
-    model: "RegisteredModel", promotion: "Promotion", *, run_id: str, test: dict[str, Any], output: str | None
+    model: "RegisteredModel",
+    promotion: "Promotion",
+    *,
+    run_id: str,
+    test: dict[str, Any],
+    folds: dict[str, Any] | None,
+    output: str | None,
 ) -> None:
     say(f"registered {model.name} version {model.version}; run {run_id}")
     if output is not None:
@@ -96,6 +105,7 @@ def _report(
             "is_champion": promotion.is_promoted,
             "promotion": promotion.reason,
             "test": test,
+            "folds": folds,
         }
         write_json(outcome, output)
     show([model.uri])

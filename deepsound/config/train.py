@@ -37,8 +37,9 @@ class TrainSettings:
     # Short for split.files: the train, the validation and the test list.
     split_files: tuple[str, ...] = ()
     allow_leaks: bool = False
-    # Folds of a cross-validation by split.by, before the model itself is trained; 0 for none.
-    folds: int = 0
+    # Folds of a cross-validation by split.by, before the model itself is trained; 0 for none. auto: 5 where the
+    # test part has fewer than 500 tracks.
+    folds: int | str = "auto"
     cnn: CnnSettings = field(default_factory=CnnSettings)
     lstm: LstmSettings = field(default_factory=LstmSettings)
     transformer: TransformerSettings = field(default_factory=TransformerSettings)
@@ -86,7 +87,8 @@ class TrainSettings:
         check_setting(self.seed >= 0, "seed", self.seed, "a whole number from 0")
         is_list = len(self.genres) != 1 and len(set(self.genres)) == len(self.genres)
         check_setting(is_list, "genres", self.genres, "two or more different names, or none for those in the data")
-        check_setting(self.folds == 0 or self.folds >= 2, "folds", self.folds, "two or more, or 0 for none")
+        is_number = not isinstance(self.folds, str) and (self.folds == 0 or self.folds >= 2)
+        check_setting(is_number or self.folds == "auto", "folds", self.folds, "auto, two or more, or 0 for none")
         for name in ("epochs", "batch_size", "n_seeds"):
             check_setting(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         check_setting(self.patience >= 0, "patience", self.patience, "at least 1, or 0 to train all epochs")

@@ -27,7 +27,7 @@ _MAX_EXACT_UNITS, _MAX_EXACT_SUM = 100_000, 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class _PairCounts:
-    """Tracks by who is right; ``n_units`` are artists, and tracks of unknown ones."""
+    """Tracks by who is right; ``n_units`` are artists, and tracks of unknown ones, that all figures rest on."""
 
     n_both: int
     n_only_a: int
@@ -47,10 +47,6 @@ class PairSums(_PairCounts):
 
     Attributes
     ----------
-    n_both, n_only_a, n_only_b, n_neither : int
-        Tracks by who is right.
-    n_units : int
-        Artists, and tracks of unknown ones.
     nn, na, nb, aa, ab, bb : int
         Sums over units of products of two of: tracks (n), right ones of model A (a), right ones of model B (b).
     flips : mapping of int to int
@@ -72,14 +68,11 @@ class PairedComparison(_PairCounts):
 
     Attributes
     ----------
-    n_both, n_only_a, n_only_b, n_neither : int
-        Tracks by who is right.
-    n_units : int
-        Artists, and tracks of unknown ones, that the interval and the test rest on.
     interval_a, interval_b : Interval
         95 % intervals of the two accuracies.
     difference : float
-        Accuracy of A minus accuracy of B; ``low`` and ``high`` bound its 95 % interval.
+        Accuracy of A minus accuracy of B; ``low`` and ``high`` bound its 95 % interval, ``standard_error`` is by
+        artists.
     p_value : float
         Two-sided, of both being right equally often; ``test`` says which form: ``mid-p``.
     """
@@ -89,6 +82,7 @@ class PairedComparison(_PairCounts):
     difference: float
     low: float
     high: float
+    standard_error: float
     p_value: float
     test: str = "mid-p"
 
@@ -183,6 +177,7 @@ def compare_pairs(sums: PairSums) -> PairedComparison:
         difference=(sums.n_only_a - sums.n_only_b) / sums.n_tracks,
         low=low,
         high=high,
+        standard_error=_standard_error(sums),
         p_value=sign_flip_test(sums.flips, difference=sums.n_only_a - sums.n_only_b),
     )
 
@@ -259,6 +254,13 @@ def _accuracies(sums: PairSums) -> tuple[tuple[float, float], tuple[float, float
     variance_a = factor * (sums.aa - 2 * p_a * sums.na + p_a**2 * sums.nn) / n**2
     variance_b = factor * (sums.bb - 2 * p_b * sums.nb + p_b**2 * sums.nn) / n**2
     return (p_a, without_rounding(variance_a, mean=p_a)), (p_b, without_rounding(variance_b, mean=p_b))
+
+
+def _standard_error(sums: PairSums) -> float:
+    """Of the difference between the accuracies; the square root of both variances less twice the covariance."""
+    difference, n = (sums.n_only_a - sums.n_only_b) / sums.n_tracks, sums.n_tracks
+    squares = sums.aa - 2 * sums.ab + sums.bb - 2 * difference * (sums.na - sums.nb) + difference**2 * sums.nn
+    return math.sqrt(without_rounding(max(_factor(sums) * squares, 0.0) / n**2, mean=0.5))
 
 
 def _factor(sums: PairSums) -> float:

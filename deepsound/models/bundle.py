@@ -8,6 +8,7 @@
     drift.json       what the training tracks are like, in bins
     model.keras      the same network with its Keras weights, for further training
     split.parquet    track_id, genre, artist, split: which tracks the model has seen
+    out_of_fold.parquet  predictions of a cross-validation, by models like this one that had not seen the track
 
 Nothing in it is pickled. JSON, arrays and ONNX are parsed, never executed, and every number is checked on reading.
 Format 1 had neither ood.npz nor drift.json: its bundles are read as before, and know the energy alone.
@@ -34,7 +35,7 @@ from deepsound.documents import parse_json
 from deepsound.errors import BundleError, DeepsoundError, SplitError, first_line
 from deepsound.evaluation.drift import DriftReference, pack_reference, unpack_reference
 from deepsound.evaluation.ood import OodRule
-from deepsound.models.bundle_files import parse_split, read_checked, read_file
+from deepsound.models.bundle_files import parse_out_of_fold, parse_split, read_checked, read_file, to_parquet
 from deepsound.models.head import HeadSpec, PackedHead, load_head
 from deepsound.models.manifest import Manifest, OodPart, parse_drift, parse_manifest
 from deepsound.settings import from_plain
@@ -44,6 +45,7 @@ FORMAT_VERSION = 2
 # Out-of-distribution scores that earlier versions knew, too.
 _FORMER_SCORES = ("max_softmax", "mahalanobis", "relative_mahalanobis")
 _MANIFEST, _HEAD, _OOD, _DRIFT = "bundle.json", "head.onnx", "ood.npz", "drift.json"
+_FOLDS = "out_of_fold.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,9 @@ class Bundle:
         Where the model comes from; ``run_id`` is None outside MLflow.
     split : pa.Table
         track_id, genre, artist, split.
+    out_of_fold : pa.Table or None
+        track_id, artist, genre, predicted_genre, confidence, probabilities, fold of every track that the
+        cross-validation had; None without one, and in older bundles.
     """
 
     head: PackedHead
@@ -80,6 +85,7 @@ class Bundle:
     data_fingerprint: str
     run_id: str | None
     split: pa.Table
+    out_of_fold: pa.Table | None = None
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -115,6 +121,8 @@ def write_bundle(bundle: Bundle, *, folder: pathlib.Path, keras_weights: pathlib
         files[_OOD] = bundle.head.ood_bytes
     if bundle.drift is not None:
         files[_DRIFT] = pack_reference(bundle.drift)
+    if bundle.out_of_fold is not None:
+        files[_FOLDS] = to_parquet(bundle.out_of_fold)
     for name, content in files.items():
         (folder / name).write_bytes(content)
     shutil.copyfile(keras_weights, folder / "model.keras")
@@ -202,7 +210,7 @@ def _rule_to_plain(rule: OodRule) -> dict[str, Any]:
 
 def _parse(manifest: Manifest, folder: pathlib.Path) -> Bundle:
     digests, feature, standardization = manifest.files_sha256, manifest.feature, manifest.standardization
-    wanted = [_HEAD, *(name for name in (_OOD, _DRIFT) if name in digests)]
+    wanted = [_HEAD, *(name for name in (_OOD, _DRIFT, _FOLDS) if name in digests)]
     files = {name: read_checked(folder, name, sha256=digests) for name in wanted}
     _check_extract_settings(manifest)
     n_frames, n_dims = feature.shape
@@ -227,6 +235,7 @@ def _parse(manifest: Manifest, folder: pathlib.Path) -> Bundle:
         data_fingerprint=manifest.data_fingerprint,
         run_id=manifest.run_id,
         split=parse_split(read_file(folder, "split.parquet")),
+        out_of_fold=parse_out_of_fold(files[_FOLDS], genres=spec.genres) if _FOLDS in files else None,
     )
 
 

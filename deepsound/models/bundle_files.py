@@ -1,9 +1,10 @@
-"""The files of a bundle as bytes, and its table of tracks; nothing outside a stranger's folder is read."""
+"""The files of a bundle as bytes, and its tables of tracks; nothing outside a stranger's folder is read."""
 
 import hashlib
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -12,6 +13,17 @@ from deepsound.config.split import SPLIT_NAMES
 from deepsound.errors import BundleError
 
 _REQUIRED, _OPTIONAL = ("track_id", "split"), ("genre", "artist", "content_sha256")
+_TEXTS = ("track_id", "genre", "predicted_genre")
+_OUT_OF_FOLD = pa.schema(
+    [
+        *(pa.field(name, pa.string()) for name in ("track_id", "artist", "genre", "predicted_genre")),
+        pa.field("confidence", pa.float64()),
+        pa.field("probabilities", pa.list_(pa.float64())),
+        pa.field("fold", pa.int32()),
+    ]
+)
+# How far float64 rounding may take probabilities from a sum of 1.
+_ROUNDING = 1e-6
 # A fine-tuned VGGish has 0.3 GB, a split of ten million tracks 0.5 GB.
 _MAX_BYTES = 2 << 30
 # The text of ten million tracks, unpacked.
@@ -52,6 +64,13 @@ def read_checked(folder: pathlib.Path, name: str, *, sha256: Mapping[str, str]) 
     return content
 
 
+def to_parquet(table: pa.Table) -> bytes:
+    """A table as the bytes of a Parquet file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    return bytes(sink.getvalue())
+
+
 def parse_split(content: bytes) -> pa.Table:
     """The table of tracks.
 
@@ -62,14 +81,7 @@ def parse_split(content: bytes) -> pa.Table:
     pa.ArrowException, OSError
         It is no Parquet.
     """
-    file = pq.ParquetFile(pa.BufferReader(content))
-    metadata = file.metadata
-    n_bytes = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
-    # Tracks have different names, so that a row takes a byte at least, however it is packed.
-    if not 0 <= metadata.num_rows <= len(content) or not 0 <= n_bytes <= _MAX_TABLE_BYTES:
-        raise BundleError(
-            f"split.parquet claims {metadata.num_rows} rows of {n_bytes} bytes in {len(content)} bytes"
-        )
+    file = _open_table(content, name="split.parquet")
     schema = file.schema_arrow
     known = [name for name in schema.names if name in (*_REQUIRED, *_OPTIONAL)]
     is_whole = {*_REQUIRED} <= {*known} and len({*known}) == len(known)
@@ -85,6 +97,55 @@ def parse_split(content: bytes) -> pa.Table:
             f"{sorted(map(str, splits))[:5]}; wanted every track once, in {', '.join(SPLIT_NAMES)}"
         )
     return table
+
+
+def parse_out_of_fold(content: bytes, *, genres: Sequence[str]) -> pa.Table:
+    """The predictions of a cross-validation, by models of these genres.
+
+    Raises
+    ------
+    BundleError
+        It has other columns, a track twice, genres that the model does not know, numbers that are no
+        probabilities, or claims more rows than it has room for.
+    pa.ArrowException, OSError
+        It is no Parquet.
+    """
+    file = _open_table(content, name="out_of_fold.parquet")
+    if not file.schema_arrow.equals(_OUT_OF_FOLD):
+        columns = ", ".join(f"{field.name} ({field.type})" for field in file.schema_arrow)
+        raise BundleError(f"out_of_fold.parquet has the columns {columns[:200]}; wanted {_OUT_OF_FOLD.names}")
+    table = file.read()
+    known = pa.array(genres, pa.string())
+    is_named = all(pc.all(pc.is_in(table[name], value_set=known)).as_py() for name in _TEXTS[1:])
+    if not is_named or pc.count_distinct(table["track_id"], mode="only_valid").as_py() != table.num_rows:
+        raise BundleError("out_of_fold.parquet has a track twice, or a genre that the model does not know")
+    lengths = pc.list_value_length(table["probabilities"])
+    if not pc.all(pc.fill_null(pc.equal(lengths, len(genres)), False)).as_py():
+        raise BundleError(f"out_of_fold.parquet has a row without {len(genres)} probabilities")
+    probabilities = stack_probabilities(table)
+    confidences = table["confidence"].to_numpy()
+    # Comparisons with NaN are false, so that it is caught, too.
+    is_sound = (probabilities >= 0).all() and (abs(probabilities.sum(axis=1) - 1) <= _ROUNDING).all()
+    if not is_sound or not (abs(confidences - probabilities.max(axis=1)) <= _ROUNDING).all():
+        raise BundleError("out_of_fold.parquet has rows of probabilities that do not sum to 1")
+    return table
+
+
+def stack_probabilities(table: pa.Table) -> np.ndarray:
+    """Those of all rows of predictions [shape=(n_tracks, n_genres), float64]."""
+    flat = table["probabilities"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    stacked: np.ndarray = flat.reshape(table.num_rows, -1)
+    return stacked
+
+
+def _open_table(content: bytes, *, name: str) -> pq.ParquetFile:
+    file = pq.ParquetFile(pa.BufferReader(content))
+    metadata = file.metadata
+    n_bytes = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    # Tracks have different names, so that a row takes a byte at least, however it is packed.
+    if not 0 <= metadata.num_rows <= len(content) or not 0 <= n_bytes <= _MAX_TABLE_BYTES:
+        raise BundleError(f"{name} claims {metadata.num_rows} rows of {n_bytes} bytes in {len(content)} bytes")
+    return file
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -1,28 +1,22 @@
-"""Two models on the tracks of one FEATURES folder that neither has learned from."""
+"""Two models on the tracks of one FEATURES folder, by predictions of which neither has learned from the track."""
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from deepsound.data.contract import FeatureSummary
 from deepsound.data.store import read_segments, read_summary, read_tracks
 from deepsound.errors import ComparisonError
 from deepsound.evaluation.metrics import CollectionMetrics
 from deepsound.evaluation.paired import PairedComparison, compare_paired
-from deepsound.label_maps import normalize_artist
 from deepsound.models.bundle import Bundle
 from deepsound.models.compatibility import check_features
-from deepsound.models.head import load_head
 from deepsound.taxonomy import Taxonomy
 from deepsound.training.dataset import Subset
+from deepsound.training.held_out import HeldOut, Row
 from deepsound.training.labelling import map_genres
-from deepsound.training.predictions import TrackPredictions, predict_tracks
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,42 +28,6 @@ class ModelComparison:
     metrics_b: CollectionMetrics
     paired: PairedComparison
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Learned:
-    """What a model was trained, stopped or calibrated on, as far as its bundle tells.
-
-    A track is known again by its id or by its content; bundles of early versions do not hold the content.
-    ``artists`` are in normal form.
-    """
-
-    track_ids: frozenset[str]
-    contents: frozenset[str]
-    artists: frozenset[str]
-
-    def has_seen(self, row: Row) -> bool:
-        """Whether the track of a ``tracks/`` row was among those."""
-        return row["track_id"] in self.track_ids or row["content_sha256"] in self.contents
-
-    def knows_artist(self, row: Row) -> bool:
-        """Whether another track of the row's artist was."""
-        artist = row["artist"]
-        return artist is not None and normalize_artist(artist) in self.artists
-
-
-def learned_by(bundle: Bundle) -> Learned:
-    """What a model has learned from."""
-    taught = pa.array(["train", "validation"], pa.string())
-    rows = bundle.split.filter(pc.is_in(bundle.split["split"], value_set=taught))
-
-    def known(column: str) -> frozenset[str]:
-        if column not in rows.column_names:
-            return frozenset()
-        return frozenset(value for value in rows[column].to_pylist() if value is not None)
-
-    artists = frozenset(map(normalize_artist, known("artist")))
-    return Learned(track_ids=known("track_id"), contents=known("content_sha256"), artists=artists)
 
 
 def compare_models(
@@ -84,8 +42,9 @@ def compare_models(
     names : (str, str)
         What to call the models.
     subset : str
-        ``test``: labelled tracks that neither model was trained, stopped or calibrated on. ``all``: all
-        labelled tracks, with a note where a model has learned from them.
+        ``test``: labelled tracks of which both have a prediction that was made without having learned from them,
+        out-of-fold or by the model itself. ``all``: all labelled tracks, by the models themselves, with a note
+        where one has learned from them.
 
     Raises
     ------
@@ -106,8 +65,16 @@ def compare_models(
     notes = _notes_on_genres((first, second), genres, names)
     readable = [row for row in read_tracks(features).to_pylist() if row["status"] == "ok"]
     known = [row for row in map_genres(readable, Taxonomy(genres), notes.append) if row["genre"] is not None]
-    rows = _pick_tracks(known, (first, second), subset=subset, names=names, features=features, notes=notes)
-    one, other = (predict_rows(bundle, rows, features=features).reduce_to(genres) for bundle in (first, second))
+    sides = HeldOut(first), HeldOut(second)
+    rows = _pick_tracks(known, sides, subset=subset, names=names, features=features, notes=notes)
+    one, other = (
+        side.predict(
+            rows,
+            read=functools.partial(_read_subset, rows=rows, bundle=side.bundle, features=features),
+            by_itself=subset == "all",
+        ).reduce_to(genres)
+        for side in sides
+    )
     return ModelComparison(
         genres=genres,
         metrics_a=one.evaluate().metrics,
@@ -123,18 +90,16 @@ def check_feature_of(bundle: Bundle, summary: FeatureSummary) -> None:
     check_features(bundle, shape=shape, fingerprint=fingerprint, where="the features")
 
 
-def predict_rows(bundle: Bundle, rows: Sequence[Row], *, features: str) -> TrackPredictions:
-    """A model's predictions of the tracks of some ``tracks/`` rows, whose genres it knows, in their order."""
-    track_ids = [str(row["track_id"]) for row in rows]
+def _read_subset(positions: np.ndarray, *, rows: Sequence[Row], bundle: Bundle, features: str) -> Subset:
+    """The segments of the tracks of some rows, as the model takes them."""
+    track_ids = [str(rows[i]["track_id"]) for i in positions.tolist()]
     segments = read_segments(features, feature=bundle.feature, track_ids=track_ids)
-    positions = {track_id: position for position, track_id in enumerate(track_ids)}
-    subset = Subset(
+    places = {track_id: place for place, track_id in enumerate(track_ids)}
+    return Subset(
         values=segments.values,
-        track_indices=np.array([positions[track_id] for track_id in segments.track_ids], np.int64),
-        genre_indices=np.array([bundle.taxonomy.index(row["genre"]) for row in rows], np.int64),
-        artists=tuple(None if row["artist"] is None else normalize_artist(row["artist"]) for row in rows),
+        track_indices=np.array([places[track_id] for track_id in segments.track_ids], np.int64),
+        genre_indices=np.array([bundle.taxonomy.index(rows[i]["genre"]) for i in positions.tolist()], np.int64),
     )
-    return predict_tracks(load_head(bundle.head), subset, track_ids=track_ids)
 
 
 def _notes_on_genres(bundles: tuple[Bundle, Bundle], genres: Sequence[str], names: tuple[str, str]) -> list[str]:
@@ -151,17 +116,16 @@ def _notes_on_genres(bundles: tuple[Bundle, Bundle], genres: Sequence[str], name
 
 def _pick_tracks(
     rows: Sequence[Row],
-    bundles: tuple[Bundle, Bundle],
+    sides: tuple[HeldOut, HeldOut],
     *,
     subset: str,
     names: tuple[str, str],
     features: str,
     notes: list[str],
 ) -> list[Row]:
-    learned = [learned_by(bundle) for bundle in bundles]
     kept = list(rows)
     if subset == "test":
-        kept = [row for row in rows if not any(one.has_seen(row) for one in learned)]
+        kept = [row for row in rows if all(side.covers(row) for side in sides)]
         if len(kept) < len(rows):
             notes.append(f"{len(rows) - len(kept)} tracks left out that a model has learned from")
     if not kept:
@@ -170,8 +134,11 @@ def _pick_tracks(
             f"no track of {features} to compare on: of {len(rows)} labelled tracks of common genres, "
             f"{reason if rows else 'none is there'}"
         )
-    for one, name in zip(learned, names, strict=True):
-        n_seen, n_artists = (sum(map(test, kept)) for test in (one.has_seen, one.knows_artist))
+    for side, name in zip(sides, names, strict=True):
+        scored = kept if subset == "all" else [row for row in kept if not side.is_in_folds(row)]
+        if len(scored) < len(kept):
+            notes.append(f"{name}: out-of-fold predictions of {len(kept) - len(scored)} of these tracks")
+        n_seen, n_artists = (sum(map(test, scored)) for test in (side.learned.has_seen, side.learned.knows_artist))
         if n_seen:
             notes.append(
                 f"WARNING: {name} has learned from {n_seen} of these {len(kept)} tracks, which flatters it"

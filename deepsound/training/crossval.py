@@ -1,23 +1,31 @@
 """Cross-validation: every track is judged once, by a model that has heard neither it nor its artist."""
 
 import functools
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+import pyarrow as pa
 import scipy.special
 
 from deepsound.config import TrainSettings
-from deepsound.data.folds import grouped_folds
-from deepsound.data.groups import LabelledTrack, genre_of_group, group_tracks
-from deepsound.errors import SplitError
+from deepsound.data.folds import divide_folds, genres_of_one_group
+from deepsound.data.groups import group_tracks
+from deepsound.errors import LeakageError, SplitError
 from deepsound.evaluation.calibration import mean_by_track
+from deepsound.evaluation.leakage import Leak
 from deepsound.evaluation.metrics import CollectionMetrics
+from deepsound.evaluation.render.text import describe_accuracy
 from deepsound.taxonomy import Taxonomy
-from deepsound.training.dataset import Collection, Subset
-from deepsound.training.fit import compute_temperature, train_model
+from deepsound.training.audit import refuse_leaks
+from deepsound.training.dataset import Collection, Dataset, Subset
+from deepsound.training.fit import TrainingData, compute_temperature, train_model
 from deepsound.training.predictions import JudgedTracks
+
+# From so many test tracks on, folds=auto does without folds.
+_MANY_TEST_TRACKS = 500
+_AUTO_FOLDS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +51,14 @@ class Fold:
 
 
 FoldPredictor = Callable[[Fold, TrainSettings], np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldPlan:
+    """In how many folds a training is cross-validated, 0 for not at all; ``leaks`` between them were allowed."""
+
+    n_folds: int
+    leaks: tuple[Leak, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,17 +96,76 @@ class CrossValidation(JudgedTracks):
         """Metrics of all tracks together, each counting the same."""
         return self.evaluate().metrics
 
+    def to_table(self) -> pa.Table:
+        """Predictions with the number, from 1, of the fold that each track was tested in."""
+        return super().to_table().append_column("fold", pa.array(self.fold_indices + 1, pa.int32()))
+
     def describe(self) -> str:
         """The figures in one line."""
-        folds = self.fold_accuracies
-        return (
-            f"{len(folds)}-fold cross-validation of {len(self.track_ids)} tracks "
-            f"in {len(set(self.groups))} groups: accuracy {self.mean:.3f}, sd over folds {self.spread:.3f} "
-            f"({folds.min():.3f} to {folds.max():.3f}); pooled {self.pooled.accuracy:.3f}"
-        )
+        return f"{describe_accuracy(self.pooled)}; {self.describe_spread()}"
+
+    def describe_spread(self) -> str:
+        """Mean and spread of the folds, in a few words."""
+        return f"mean {self.mean:.2f}, sd {self.spread:.2f} over {len(self.fold_accuracies)} folds"
 
 
-def predict_fold(fold: Fold, settings: TrainSettings) -> np.ndarray:
+def plan_folds(dataset: Dataset, *, settings: TrainSettings, report: Callable[[str], None]) -> FoldPlan:
+    """In how many folds to cross-validate before anything is trained, as ``settings.folds`` says.
+
+    ``auto`` asks for 5 where the test part has fewer than 500 tracks, and does without, in one line, where the
+    tracks do not allow it: too few groups, a genre of one group, near-duplicates that would part.
+
+    Raises
+    ------
+    SplitError, LeakageError
+        A number of folds that was asked for cannot be had.
+    """
+    if settings.folds != "auto":
+        return _check_plan(dataset, int(settings.folds), settings=settings, report=report)
+    if len(dataset.test.genre_indices) >= _MANY_TEST_TRACKS:
+        return FoldPlan(n_folds=0)
+    try:
+        alone = genres_of_one_group(group_tracks(dataset.tracks, by=settings.split.by).values())
+        if alone:
+            raise SplitError(f"{alone[0][0]} is of one {settings.split.by} only")
+        plan = _check_plan(dataset, _AUTO_FOLDS, settings=settings, report=lambda _: None)
+    except (SplitError, LeakageError) as exc:
+        report(f"no cross-validation, so the headline is the test part's: {exc}")
+        return FoldPlan(n_folds=0)
+    report(
+        f"{_AUTO_FOLDS} folds first, as {len(dataset.test.genre_indices)} test tracks are few: each track is "
+        "predicted by a model that has not learned from its group; folds=0 switches this off"
+    )
+    return plan
+
+
+def _check_plan(
+    dataset: Dataset, n_folds: int, *, settings: TrainSettings, report: Callable[[str], None]
+) -> FoldPlan:
+    """The folds are audited as the split was; what stood together there may part here."""
+    if not n_folds:
+        return FoldPlan(n_folds=0)
+    divided = divide_folds(dataset.tracks, n_folds=n_folds, split=settings.split, seed=settings.seed)
+    places = {
+        track.track_id: f"fold {number + 1}"
+        for number, masks in enumerate(divided)
+        for track, is_test in zip(dataset.tracks, masks.is_test.tolist(), strict=True)
+        if is_test
+    }
+    leaks = dataset.audit.across(places)
+    refuse_leaks(leaks, is_allowed=settings.allow_leaks, report=report)
+    return FoldPlan(n_folds=n_folds, leaks=tuple(leaks))
+
+
+class _Tested(TrainingData, Protocol):
+    """What may be learned from, and what is tested: a fold, or a dataset."""
+
+    @property
+    def test(self) -> Subset:
+        """The tracks that are predicted."""
+
+
+def predict_fold(fold: _Tested, settings: TrainSettings) -> np.ndarray:
     """Track probabilities [shape=(n_test_tracks, n_genres)] by a network trained as ``settings`` say."""
     trained = train_model(fold, settings=settings, report_epoch=_say_nothing)
     temperature = compute_temperature(trained, fold.validation)
@@ -129,7 +204,7 @@ def cross_validate(
     """
     tracks, genre_indices = collection.tracks, collection.segments.genre_indices
     groups = group_tracks(tracks, by=settings.split.by)
-    for genre, _ in _genres_of_one_group(groups.values()):
+    for genre, _ in genres_of_one_group(groups.values()):
         report(f"{genre} has one group only: whenever it is judged, it is unknown; its tracks count as wrong")
     probabilities = np.zeros((len(tracks), len(collection.taxonomy)))
     fold_indices = np.zeros(len(tracks), np.int64)
@@ -155,50 +230,16 @@ def cross_validate(
 
 def iterate_folds(collection: Collection, *, settings: TrainSettings, n_folds: int) -> Iterator[Fold]:
     """The folds one after the other, for who wants to stop in between; see :func:`cross_validate`."""
-    tracks, segments = collection.tracks, collection.segments
-    folds = grouped_folds(tracks, n_folds=n_folds, by=settings.split.by, seed=settings.seed)
-    fold_indices = np.array([folds[track.track_id] for track in tracks])
-    for number in range(n_folds):
-        is_test = fold_indices == number
-        is_validation = _hold_validation(collection, ~is_test, settings)
-        is_train = ~is_test & ~is_validation
-        if not is_validation.any() or len(np.unique(segments.genre_indices[is_train])) < 2:
-            raise SplitError(
-                f"without fold {number + 1} of {n_folds} there are not two genres to learn from and a track "
-                "to stop by: there are too few artists (or tracks of unknown artist) a genre for cross-validation"
-            )
+    divided = divide_folds(collection.tracks, n_folds=n_folds, split=settings.split, seed=settings.seed)
+    for number, masks in enumerate(divided):
         yield Fold(
             number=number,
-            positions=np.flatnonzero(is_test),
+            positions=np.flatnonzero(masks.is_test),
             taxonomy=collection.taxonomy,
-            train=segments.pick(is_train),
-            validation=segments.pick(is_validation),
-            test=segments.pick(is_test),
+            train=collection.segments.pick(masks.is_train),
+            validation=collection.segments.pick(masks.is_validation),
+            test=collection.segments.pick(masks.is_test),
         )
-
-
-def _hold_validation(collection: Collection, is_other: np.ndarray, settings: TrainSettings) -> np.ndarray:
-    """Which tracks of the other folds training stops by: about validation's share of all that is not tested."""
-    others = [track for track, is_in in zip(collection.tracks, is_other, strict=True) if is_in]
-    groups = group_tracks(others, by=settings.split.by)
-    # Of a genre of one group, nothing would be left to learn from.
-    alone = _genres_of_one_group(groups.values())
-    kept = {track.track_id for _, group in alone for track in group}
-    candidates = [track for track in others if track.track_id not in kept]
-    if not candidates:
-        return np.zeros(len(collection.tracks), bool)
-    share = settings.split.validation_fraction / (1 - settings.split.test_fraction)
-    n_parts = min(len(groups) - len(alone), max(2, round(len(candidates) / (share * len(others)))))
-    parts = grouped_folds(candidates, n_folds=n_parts, by=settings.split.by, seed=settings.seed)
-    return np.array([parts.get(track.track_id) == 0 for track in collection.tracks])
-
-
-def _genres_of_one_group(groups: Iterable[Sequence[LabelledTrack]]) -> list[tuple[str, Sequence[LabelledTrack]]]:
-    """Genres with their group, of which there is no other."""
-    by_genre = defaultdict(list)
-    for group in groups:
-        by_genre[genre_of_group(group)].append(group)
-    return [(genre, found[0]) for genre, found in sorted(by_genre.items()) if len(found) == 1]
 
 
 def _say_nothing(epoch: int, figures: dict[str, float]) -> None:

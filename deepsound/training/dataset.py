@@ -1,7 +1,7 @@
 """A FEATURES folder as arrays that are ready to train on: labelled, split, audited for leaks."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from deepsound.data.store import (
     read_tracks,
 )
 from deepsound.errors import LabelError
-from deepsound.evaluation.leakage import LeakAudit
+from deepsound.evaluation.leakage import Leak, LeakAudit
 from deepsound.settings import compute_fingerprint
 from deepsound.taxonomy import Taxonomy
 from deepsound.training.audit import audit_split, refuse_leaks
@@ -136,6 +136,10 @@ class Dataset:
     n_left_out: int
     audit: LeakAudit
     fingerprint: str
+
+    def with_leaks(self, leaks: Sequence[Leak]) -> "Dataset":
+        """The same with leaks of another division that the figures rest on."""
+        return replace(self, audit=replace(self.audit, leaks=(*self.audit.leaks, *leaks)))
 
     def split_as_learned(self, *, is_refitted: bool) -> pa.Table:
         """The split as a model has seen it: a refit turns validation tracks into training tracks."""

@@ -30,12 +30,16 @@ _RECORD, _FILES, _BUNDLE = "record.json", "files", "bundle"
 
 @dataclass(frozen=True, kw_only=True)
 class Uploaded:
-    """A finished training that MLflow has now. ``test`` are the metrics of its test tracks, as JSON holds them."""
+    """A finished training that MLflow has now.
+
+    ``test`` are the metrics of its test tracks, as JSON holds them, ``folds`` those of a cross-validation, if any.
+    """
 
     run_id: str
     model: registry.RegisteredModel
     promotion: Promotion
     test: dict[str, Any]
+    folds: dict[str, Any] | None
 
 
 @contextlib.contextmanager
@@ -119,6 +123,7 @@ def write_record(
         "curves": record.curves,
         "tables": record.tables,
         "test": metrics_to_plain(outcome.test),
+        "folds": None if outcome.folds is None else metrics_to_plain(outcome.folds.pooled),
         "promotion": {"is_promoted": outcome.promotion.is_promoted, "reason": outcome.promotion.reason},
         "former": None if former is None else asdict(former),
     }
@@ -172,7 +177,9 @@ def resume_upload(folder: pathlib.Path, *, promote: bool) -> Uploaded:
         decided = "promoted" if promotion.is_promoted else "kept former"
         tracking.set_tags({"deepsound.promotion": decided, "deepsound.promotion_reason": promotion.reason[:5000]})
     shutil.rmtree(folder, ignore_errors=True)
-    return Uploaded(run_id=record["run_id"], model=model, promotion=promotion, test=record["test"])
+    return Uploaded(
+        run_id=record["run_id"], model=model, promotion=promotion, test=record["test"], folds=record.get("folds")
+    )
 
 
 def _settle(model: registry.RegisteredModel, record: dict[str, Any], *, is_asked_for: bool) -> Promotion:

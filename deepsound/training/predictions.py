@@ -73,6 +73,19 @@ class JudgedTracks:
         """Every figure, with intervals."""
         return evaluate(self.to_table(), genres=self.genres)
 
+    def reduce_to(self, genres: Sequence[str]) -> "JudgedTracks":
+        """The same asked among these genres only, in their order; every track's true genre is one of them."""
+        columns = [self.genres.index(genre) for genre in genres]
+        places = {column: place for place, column in enumerate(columns)}
+        kept = self.probabilities[:, columns]
+        return JudgedTracks(
+            genres=tuple(genres),
+            track_ids=self.track_ids,
+            artists=self.artists,
+            true_indices=np.array([places[index] for index in self.true_indices.tolist()], np.int64),
+            probabilities=kept / np.maximum(kept.sum(axis=1, keepdims=True), 1e-300),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrackPredictions(JudgedTracks):
@@ -98,21 +111,6 @@ class TrackPredictions(JudgedTracks):
             for p in (self.uncalibrated, self.probabilities)
         )
         return before, after
-
-    def reduce_to(self, genres: Sequence[str]) -> "TrackPredictions":
-        """The same asked among fewer genres only, in their order; every track's true genre is one of them."""
-        columns = [self.genres.index(genre) for genre in genres]
-        position = {column: place for place, column in enumerate(columns)}
-        parts = [p[:, columns] for p in (self.probabilities, self.uncalibrated)]
-        probabilities, uncalibrated = (p / np.maximum(p.sum(axis=1, keepdims=True), 1e-300) for p in parts)
-        return TrackPredictions(
-            genres=tuple(genres),
-            track_ids=self.track_ids,
-            artists=self.artists,
-            true_indices=np.array([position[index] for index in self.true_indices.tolist()], np.int64),
-            probabilities=probabilities,
-            uncalibrated=uncalibrated,
-        )
 
 
 def predict_tracks(head: Head, subset: Subset, *, track_ids: Sequence[str]) -> TrackPredictions:

@@ -9,6 +9,7 @@ from deepsound.evaluation.render.chart_style import save_figure
 from deepsound.evaluation.render.figures import draw_confusion, draw_learning_curves
 from deepsound.evaluation.render.plain import headline_numbers, per_genre_rows
 from deepsound.evaluation.render.text import describe_accuracy, format_per_genre
+from deepsound.models.bundle_files import to_parquet
 from deepsound.training import tracking
 from deepsound.training.mlflow_manners import short_patience
 from deepsound.training.scorecard import TrainingOutcome, build_scorecard
@@ -68,9 +69,9 @@ class RunRecord:
 def build_record(outcome: TrainingOutcome, *, described: str, curves: LiveCurves) -> RunRecord:
     """All that a run came to; ``described`` are its data, in one line."""
     title = f"{outcome.settings.feature} {outcome.settings.architecture}"
-    fitted, folds, rows = outcome.fitted, outcome.folds, per_genre_rows(outcome.test)
+    fitted, folds, rows = outcome.fitted, outcome.folds, per_genre_rows(outcome.headline)
     learning = draw_learning_curves(fitted.history, best_epoch=fitted.best_epoch, title=title)
-    confusion = draw_confusion(outcome.test, title=f"{title}: test tracks")
+    confusion = draw_confusion(outcome.headline, title=f"{title}: {outcome.headline_tracks.rstrip(',')}")
     tables = {"per_genre.json": rows}
     if folds is not None:
         tables["folds.json"] = [
@@ -81,18 +82,28 @@ def build_record(outcome: TrainingOutcome, *, described: str, curves: LiveCurves
         tags={
             "deepsound.promotion": "promoted" if outcome.promotion.is_promoted else "kept former",
             "deepsound.promotion_reason": outcome.promotion.reason[:5000],
-            DESCRIPTION: f"**{title}** on held-out test tracks: **{describe_accuracy(outcome.test)}** "
-            f"(95 % Wilson interval)\n\n{described}\n\n{outcome.promotion.describe()}\n\n"
+            DESCRIPTION: f"**{title}**: **{describe_accuracy(outcome.headline)}** (95 % interval; "
+            f"{_describe_headline(outcome)})\n\n{described}\n\n"
+            + ("" if outcome.baseline is None else f"{outcome.baseline.describe()}\n\n")
+            + f"{outcome.promotion.describe()}\n\n"
             f"```\n{format_per_genre(rows)}\n```\n\nAll of it, to show around: the artifact scorecard.html\n",
         },
         curves=list(curves.missing),
         tables=tables,
         files={
+            **({} if folds is None else {"predictions.parquet": to_parquet(folds.to_table())}),
             "confusion_matrix.png": save_figure(confusion, kind="png"),
             "learning_curves.png": save_figure(learning, kind="png"),
             "scorecard.html": build_scorecard(outcome).encode(),
         },
     )
+
+
+def _describe_headline(outcome: TrainingOutcome) -> str:
+    """What the headline is of."""
+    if outcome.folds is None:
+        return "the held-out test tracks"
+    return f"out-of-fold, {outcome.folds.describe_spread()}; test tracks: {describe_accuracy(outcome.test)}"
 
 
 def _collect_figures(outcome: TrainingOutcome) -> dict[str, float]:
@@ -111,6 +122,9 @@ def _collect_figures(outcome: TrainingOutcome) -> dict[str, float]:
         **{f"ood_threshold_{name}": value for name, value in fitted.ood.thresholds.items()},
     }
     if folds is not None:
-        figures |= {"folds_mean_accuracy": folds.mean, "folds_sd_accuracy": folds.spread}
-        figures |= {f"folds_pooled_{name}": value for name, value in headline_numbers(folds.pooled).items()}
+        figures |= {"folds/mean_accuracy": folds.mean, "folds/sd_accuracy": folds.spread}
+        figures |= {f"folds/{name}": value for name, value in headline_numbers(folds.pooled).items()}
+    if (baseline := outcome.baseline) is not None:
+        figures |= {f"baseline/{name}": value for name, value in headline_numbers(baseline.metrics).items()}
+        figures |= {"baseline/difference": baseline.paired.difference, "baseline/p_value": baseline.paired.p_value}
     return {name: float(value) for name, value in figures.items()}

@@ -22,7 +22,11 @@ from deepsound.evaluation.render.html.sections import (
     headline_of,
     listen_section,
 )
+from deepsound.evaluation.render.text import describe_accuracy
+from deepsound.evaluation.render.wording import sentence
+from deepsound.models.bundle import Bundle
 from deepsound.settings import flatten, to_plain
+from deepsound.training.baseline import Baseline
 from deepsound.training.crossval import CrossValidation
 from deepsound.training.dataset import Dataset
 from deepsound.training.fit import FittedHead
@@ -50,7 +54,19 @@ class TrainingOutcome:
     test: CollectionMetrics
     examples: Examples
     folds: CrossValidation | None
+    baseline: Baseline | None
+    bundle: Bundle
     promotion: Promotion
+
+    @property
+    def headline(self) -> CollectionMetrics:
+        """Out-of-fold where there are folds, else of the test tracks."""
+        return self.test if self.folds is None else self.folds.pooled
+
+    @property
+    def headline_tracks(self) -> str:
+        """Which tracks the headline is of, in words."""
+        return "held-out test tracks" if self.folds is None else "tracks, each held out once,"
 
 
 def build_scorecard(outcome: TrainingOutcome) -> str:
@@ -65,7 +81,7 @@ def build_scorecard(outcome: TrainingOutcome) -> str:
     page = Page(
         title=f"{settings.feature}, {settings.architecture}: a genre model of {n_genres} genres",
         subtitle=f"{n_tracks} tracks of {outcome.features}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        headline=headline_of(outcome.test, what="held-out test tracks", remarks=_remarks(outcome)),
+        headline=headline_of(outcome.headline, what=outcome.headline_tracks, remarks=_remarks(outcome)),
         badges=tuple(badges),
         sections=tuple(_sections(outcome)),
         footer=f"deepsound {deepsound.__version__}, MLflow run {outcome.run_id}. Intervals are 95 %: Wilson's, at "
@@ -77,22 +93,17 @@ def build_scorecard(outcome: TrainingOutcome) -> str:
 def _remarks(outcome: TrainingOutcome) -> list[str]:
     remarks = []
     if outcome.folds is not None:
-        folds = outcome.folds
-        remarks.append(
-            f"{len(folds.fold_accuracies)}-fold cross-validation: {folds.mean:.3f}, "
-            f"sd {folds.spread:.3f} over folds"
-        )
-    return [*remarks, _sentence(outcome.promotion.describe())]
-
-
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:]
+        remarks.append(sentence(outcome.folds.describe_spread()))
+        remarks.append(f"This very model on the test tracks: {describe_accuracy(outcome.test)}")
+    if outcome.baseline is not None:
+        remarks.append(sentence(outcome.baseline.describe()))
+    return [*remarks, sentence(outcome.promotion.describe())]
 
 
 def _sections(outcome: TrainingOutcome) -> list[Section]:
     before, after = outcome.predictions.reliabilities
     temperature = outcome.fitted.head.spec.temperature
-    sections = [genre_section(outcome.test), confusion_section(outcome.test)]
+    sections = [genre_section(outcome.headline), confusion_section(outcome.headline)]
     if outcome.folds is not None:
         sections.append(_folds(outcome.folds, outcome.settings))
     return [

@@ -1,11 +1,11 @@
 """One training run from a FEATURES folder to a registered model, and perhaps a new champion."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from deepsound.config import SPLIT_NAMES, TrainSettings
 from deepsound.credentials import hide_credentials
-from deepsound.data.folds import grouped_folds
 from deepsound.data.store import read_summary
 from deepsound.evaluation.examples import add_clips
 from deepsound.evaluation.leakage import leak_rows
@@ -15,15 +15,15 @@ from deepsound.models.bundle import Bundle
 from deepsound.models.head import load_head
 from deepsound.settings import to_plain
 from deepsound.training import mlflow_store, registry, tracking
-from deepsound.training.audit import refuse_leaks
-from deepsound.training.crossval import CrossValidation, cross_validate
+from deepsound.training.baseline import Baseline, measure_baseline
+from deepsound.training.crossval import CrossValidation, cross_validate, plan_folds
 from deepsound.training.dataset import Dataset, load_dataset
 from deepsound.training.drift_reference import build_drift_reference
 from deepsound.training.examples import find_examples
 from deepsound.training.finetune import prepare_pretrained
 from deepsound.training.finished_run import kept_until_logged, log_finished, write_finished, write_record
 from deepsound.training.fit import EpochReporter, FittedHead, fit_head
-from deepsound.training.predictions import TrackPredictions, predict_tracks
+from deepsound.training.predictions import predict_tracks
 from deepsound.training.promotion import Promotion, decide_promotion
 from deepsound.training.provenance import compute_code_fingerprint
 from deepsound.training.registry import RegisteredModel
@@ -35,13 +35,19 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
-    """What a training run came to. ``test`` are the metrics of its held-out tracks."""
+    """What a training run came to.
+
+    ``headline`` are the metrics of all tracks by the models of the folds, and without folds ``test``: those of the
+    test tracks.
+    """
 
     run_id: str
     model: RegisteredModel
+    headline: CollectionMetrics
     test: CollectionMetrics
     n_epochs: int
     folds: CrossValidation | None
+    baseline: Baseline | None
     promotion: Promotion
 
 
@@ -71,90 +77,64 @@ def train(features: str, *, settings: TrainSettings, report: Report, promote: bo
     registry.check_may_register(settings.feature)
     dataset = load_dataset(features, settings=settings, report=report)
     report(_describe_data(dataset, settings))
-    _audit_folds(dataset, settings, report)
+    plan = plan_folds(dataset, settings=settings, report=report)
+    dataset = dataset.with_leaks(plan.leaks)
     if settings.pretrained:
         prepare_pretrained(settings.pretrained, shape=dataset.train.values.shape[1:], report=report)
     name = f"train-{settings.feature}-{settings.architecture}"
     with tracking.start_run(name, tags=_tags(dataset, settings), settings=to_plain(settings)) as run_id:
         _log_data(dataset, features)
         curves = LiveCurves(report)
-        outcome = _fit_and_judge(
+        decide = functools.partial(decide_promotion, dataset=dataset, is_asked_for=promote)
+        outcome = _learn(
             dataset,
             features,
             settings=settings,
             run_id=run_id,
+            n_folds=plan.n_folds,
+            curves=curves,
+            decide=functools.partial(decide, champion=champion),
             report=report,
-            report_epoch=_epoch_reporter(settings, report, curves),
-            decide=lambda predictions: decide_promotion(
-                predictions, dataset, champion=champion, is_asked_for=promote
-            ),
         )
-        bundle = _make_bundle(outcome.fitted, dataset, features, settings=settings, run_id=run_id)
-        model, outcome = _publish(outcome, bundle, curves, champion=champion, promote=promote, report=report)
-    report(f"test tracks: {describe_accuracy(outcome.test)}")
-    report(f"out-of-distribution: {bundle.ood.describe()}")
+        model, outcome = _publish(outcome, curves, champion=champion, decide=decide, report=report)
+    for line in _describe_outcome(outcome):
+        report(line)
     report(f"{model.name} version {model.version} {outcome.promotion.describe()}")
     return TrainResult(
         run_id=run_id,
         model=model,
+        headline=outcome.headline,
         test=outcome.test,
         n_epochs=len(outcome.fitted.history),
         folds=outcome.folds,
+        baseline=outcome.baseline,
         promotion=outcome.promotion,
     )
 
 
-def _publish(
-    outcome: TrainingOutcome,
-    bundle: Bundle,
-    curves: LiveCurves,
-    *,
-    champion: RegisteredModel | None,
-    promote: bool,
-    report: Report,
-) -> tuple[RegisteredModel, TrainingOutcome]:
-    """Log what the run came to, register its model, and promote it, if that is what was decided.
-
-    Another training of the same name may have put a champion there meanwhile; then it is decided again.
-    """
-    described = _describe_data(outcome.dataset, outcome.settings)
-    with kept_until_logged(outcome.run_id, report=report) as folder:
-        record = build_record(outcome, described=described, curves=curves)
-        write_finished(folder, outcome, record, bundle, former=champion)
-        model = log_finished(folder)
-        while outcome.promotion.is_promoted and not registry.promote(model, former=champion):
-            champion = registry.find_champion(outcome.settings.feature)
-            decided = decide_promotion(
-                outcome.predictions, outcome.dataset, champion=champion, is_asked_for=promote
-            )
-            outcome = replace(outcome, promotion=decided)
-            record = replace(build_record(outcome, described=described, curves=curves), curves=[])
-            write_record(folder, outcome, record, former=champion)
-            log_finished(folder)
-    return model, outcome
-
-
-def _fit_and_judge(
+def _learn(
     dataset: Dataset,
     features: str,
     *,
     settings: TrainSettings,
     run_id: str,
+    n_folds: int,
+    curves: LiveCurves,
+    decide: Callable[[Bundle], Promotion],
     report: Report,
-    report_epoch: EpochReporter,
-    decide: Callable[[TrackPredictions], Promotion],
 ) -> TrainingOutcome:
+    """Cross-validate, fit the model itself, and hold it against the baseline and the champion."""
     folds = None
-    if settings.folds:
-        folds = cross_validate(dataset.collect(), settings=settings, n_folds=settings.folds, report=report)
-        report(folds.describe())
-    fitted = fit_head(dataset, settings=settings, report_epoch=report_epoch)
+    if n_folds:
+        folds = cross_validate(dataset.collect(), settings=settings, n_folds=n_folds, report=report)
+    fitted = fit_head(dataset, settings=settings, report_epoch=_epoch_reporter(settings, report, curves))
     test_ids = [row["track_id"] for row in dataset.split.to_pylist() if row["split"] == "test"]
     head = load_head(fitted.head)
     predictions = predict_tracks(head, dataset.test, track_ids=test_ids)
     examples = find_examples(
         predictions, head=head, rule=fitted.ood, test=dataset.test, features=features, summary=dataset.summary
     )
+    bundle = _make_bundle(fitted, dataset, features, settings=settings, run_id=run_id, folds=folds)
     return TrainingOutcome(
         run_id=run_id,
         features=hide_credentials(features),
@@ -167,18 +147,45 @@ def _fit_and_judge(
         test=predictions.evaluate().metrics,
         examples=add_clips(examples, n_clips=settings.report.audio, extraction=dataset.summary.settings),
         folds=folds,
-        promotion=decide(predictions),
+        baseline=measure_baseline(dataset, settings=settings, folds=folds, test=predictions, report=report),
+        bundle=bundle,
+        promotion=decide(bundle),
     )
 
 
-def _audit_folds(dataset: Dataset, settings: TrainSettings, report: Report) -> None:
-    """The folds of a cross-validation are audited as the split was; what stood together there may part here."""
-    if not settings.folds:
-        return
-    folds = grouped_folds(dataset.tracks, n_folds=settings.folds, by=settings.split.by, seed=settings.seed)
-    places = {track_id: f"fold {fold + 1}" for track_id, fold in folds.items()}
-    leaks = dataset.audit.across(places)
-    refuse_leaks(leaks, is_allowed=settings.allow_leaks, report=report)
+def _publish(
+    outcome: TrainingOutcome,
+    curves: LiveCurves,
+    *,
+    champion: RegisteredModel | None,
+    decide: Callable[..., Promotion],
+    report: Report,
+) -> tuple[RegisteredModel, TrainingOutcome]:
+    """Log what the run came to, register its model, and promote it, if that is what was decided.
+
+    Another training of the same name may have put a champion there meanwhile; then it is decided again.
+    """
+    described = _describe_data(outcome.dataset, outcome.settings)
+    with kept_until_logged(outcome.run_id, report=report) as folder:
+        record = build_record(outcome, described=described, curves=curves)
+        write_finished(folder, outcome, record, outcome.bundle, former=champion)
+        model = log_finished(folder)
+        while outcome.promotion.is_promoted and not registry.promote(model, former=champion):
+            champion = registry.find_champion(outcome.settings.feature)
+            outcome = replace(outcome, promotion=decide(outcome.bundle, champion=champion))
+            record = replace(build_record(outcome, described=described, curves=curves), curves=[])
+            write_record(folder, outcome, record, former=champion)
+            log_finished(folder)
+    return model, outcome
+
+
+def _describe_outcome(outcome: TrainingOutcome) -> list[str]:
+    """The figures, a line each, the headline first."""
+    lines = [] if outcome.folds is None else [f"out-of-fold: {outcome.folds.describe()}"]
+    lines.append(f"test tracks: {describe_accuracy(outcome.test)}")
+    if outcome.baseline is not None:
+        lines.append(outcome.baseline.describe())
+    return [*lines, outcome.bundle.ood.describe()]
 
 
 def _describe_data(dataset: Dataset, settings: TrainSettings) -> str:
@@ -240,7 +247,13 @@ def _log_data(dataset: Dataset, features: str) -> None:
 
 
 def _make_bundle(
-    fitted: FittedHead, dataset: Dataset, features: str, *, settings: TrainSettings, run_id: str
+    fitted: FittedHead,
+    dataset: Dataset,
+    features: str,
+    *,
+    settings: TrainSettings,
+    run_id: str,
+    folds: CrossValidation | None,
 ) -> Bundle:
     return Bundle(
         head=fitted.head,
@@ -254,4 +267,5 @@ def _make_bundle(
         data_fingerprint=dataset.fingerprint,
         run_id=run_id,
         split=dataset.split_as_learned(is_refitted=fitted.is_refitted),
+        out_of_fold=None if folds is None else folds.to_table(),
     )

@@ -65,7 +65,7 @@ def trained(job, features, tmp_path_factory) -> str:
     """The URI of a model trained by jobs/train.py."""
     # By number: other tests train other models, and one of them may be the champion.
     outcome = tmp_path_factory.mktemp("trained") / "outcome.json"
-    small = ["--set", "epochs=20", "--set", "cnn.filters=[8]", "--set", "learning_rate=0.01"]
+    small = ["--set", "folds=0", "--set", "epochs=20", "--set", "cnn.filters=[8]", "--set", "learning_rate=0.01"]
     arguments = ["--features", str(features), "--output", str(outcome), "--set", "seed=3", *small]
     assert job("train")(arguments) == 0
     return json.loads(outcome.read_text())["model"]

@@ -13,7 +13,7 @@ from tests.jobs.refusals import expect_refusal
 from tests.tiny_vggish import make_variables, write_saved_model
 
 VGGISH = ["--set", "features=[vggish]", "--set", "segment_s=1"]
-SMALL = ["--set", "feature=vggish", "--set", "epochs=15", "--set", "cnn.filters=[8]"]
+SMALL = ["--set", "feature=vggish", "--set", "folds=0", "--set", "epochs=15", "--set", "cnn.filters=[8]"]
 ABSENT, DEAF = "/nowhere/vggish", "http://127.0.0.1:9/v/1"
 
 

@@ -14,7 +14,7 @@ from deepsound.training.registry import load_bundle
 from tests.jobs.refusals import expect_refusal
 
 FINETUNE = ["--set", "feature=vggish_log_mel", "--set", "architecture=vggish_finetune"]
-SHORT = ["--set", "epochs=4", "--set", "learning_rate=0.01", "--set", "finetune.epochs=2"]
+SHORT = ["--set", "folds=0", "--set", "epochs=4", "--set", "learning_rate=0.01", "--set", "finetune.epochs=2"]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,8 @@ from deepsound.training import train as train_module
 from deepsound.training.registry import load_bundle
 from tests.jobs.refusals import expect_refusal
 
-TINY = ["--set", "architecture=mlp", "--set", "mlp.units=[8]", "--set", "learning_rate=0.05", "--set", "epochs=15"]
+TINY = ["--set", "architecture=mlp", "--set", "mlp.units=[8]", "--set", "learning_rate=0.05"]
+TINY += ["--set", "epochs=15", "--set", "folds=0"]
 
 
 def make_rows(n_tracks=60, *, heard=2.0):
@@ -81,9 +82,10 @@ def test_a_run_tells_the_truth_about_itself(job, write_as, capsys):
         assert figures[f"test_{name}_low"] <= figures[f"test_{name}"] <= figures[f"test_{name}_high"]
     assert figures["test_accuracy_low"] <= figures["test_accuracy"]
     assert {"test_ece", "test_ece_before_temperature", "test_adaptive_ece_by_chance"} <= set(figures)
-    assert 0 <= figures["folds_sd_accuracy"] < 0.5
-    assert figures["folds_mean_accuracy"] > 0.4
+    assert 0 <= figures["folds/sd_accuracy"] < 0.5
+    assert figures["folds/mean_accuracy"] > 0.4
     assert len(json.loads(artifact(first["run_id"], "folds.json"))["data"]) == 3
+    check_out_of_fold(first, figures, said.err)
     tags = run.data.tags
     assert (tags["deepsound.promotion"], tags["deepsound.promotion_reason"]) == (
         "promoted",
@@ -92,6 +94,26 @@ def test_a_run_tells_the_truth_about_itself(job, write_as, capsys):
     assert len(tags["deepsound.code_fingerprint"]) == 64
     assert first["test"]["macro_f1_low"] == pytest.approx(figures["test_macro_f1_low"])
     check_scorecard(run)
+
+
+def check_out_of_fold(trained, figures, said):
+    """One table of predictions, in the run and in the bundle, is where every word of the headline comes from."""
+    path = mlflow.artifacts.download_artifacts(run_id=trained["run_id"], artifact_path="predictions.parquet")
+    table = pq.read_table(path)
+    assert table.equals(load_bundle(trained["model"]).out_of_fold)
+    assert (table.num_rows, set(table["fold"].to_pylist())) == (60, {1, 2, 3})
+    is_right = np.array(table["genre"].to_pylist()) == np.array(table["predicted_genre"].to_pylist())
+    assert figures["folds/accuracy"] == is_right.mean() == trained["folds"]["accuracy"]
+    assert figures["folds/accuracy_low"] < is_right.mean() < figures["folds/accuracy_high"]
+    assert figures["baseline/accuracy"] - is_right.mean() == pytest.approx(-figures["baseline/difference"])
+    first, second, third = said[said.index("out-of-fold: ") :].splitlines()[:3]
+    assert first.startswith(f"out-of-fold: accuracy {is_right.mean():.2f} [")
+    assert " on 60 tracks; mean " in first
+    assert second.startswith(f"test tracks: accuracy {figures['test_accuracy']:.2f} [")
+    assert third.startswith(f"lda baseline, same folds: accuracy {figures['baseline/accuracy']:.2f} [")
+    described = mlflow.get_run(trained["run_id"]).data.tags["mlflow.note.content"]
+    assert f"**accuracy {is_right.mean():.2f} [" in described
+    assert third in described
 
 
 def check_scorecard(run):
@@ -107,7 +129,8 @@ def check_scorecard(run):
         *("How it learned", "Listen", "Leak audit", "Made of"),
     ):
         assert f"<h2>{heading}</h2>" in page
-    assert f"{100 * run.data.metrics['test_accuracy']:.0f} % <small>" in page
+    assert f"{100 * run.data.metrics['folds/accuracy']:.0f} % <small>" in page
+    assert "this model is " in page
     assert "&lt;b&gt;t" in page
     assert "<b>t" not in page
     assert run.data.tags["deepsound.data_fingerprint"] in page

@@ -33,7 +33,7 @@ map:
 def other(job, features, tmp_path_factory):
     """A second model of the same feature, which has learned little."""
     outcome = tmp_path_factory.mktemp("other") / "outcome.json"
-    small = ["--set", "epochs=1", "--set", "cnn.filters=[2]", "--set", "refit=false"]
+    small = ["--set", "folds=0", "--set", "epochs=1", "--set", "cnn.filters=[2]", "--set", "refit=false"]
     arguments = ["--features", str(features), "--output", str(outcome), "--set", "seed=3", *small]
     assert job("train")(arguments) == 0
     return json.loads(outcome.read_text())["model"]

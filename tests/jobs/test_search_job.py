@@ -26,6 +26,7 @@ from tests.jobs.refusals import expect_refusal
 
 GENRES = ("high", "low", "noise")
 SMALL = ["--set", "feature=toy", "--set", "epochs=2", "--set", "cnn.filters=[4]", "--set", "search.n_folds=2"]
+SMALL += ["--set", "folds=0"]
 
 
 def make_rows(*, poison=None):

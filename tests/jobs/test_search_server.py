@@ -74,7 +74,14 @@ def toy(write_features):
 
 @pytest.mark.usefixtures("spark")
 def test_two_tasks_train_four_trials(job, toy, capsys):
-    options = {"feature": "toy", "epochs": 2, "search.n_folds": 2, "search.n_trials": 4, "search.n_parallel": 2}
+    options = {
+        "feature": "toy",
+        "epochs": 2,
+        "search.n_folds": 2,
+        "folds": 0,
+        "search.n_trials": 4,
+        "search.n_parallel": 2,
+    }
     overrides = [argument for key, value in options.items() for argument in ("--set", f"{key}={value}")]
     assert job("train")(["--features", str(toy), *overrides]) == 0
     said = capsys.readouterr()

@@ -33,7 +33,7 @@ from deepsound.evaluation.ood.statistics import (
     pack_statistics,
     unpack_statistics,
 )
-from deepsound.evaluation.ood.threshold import OodRule, fit_rule, fit_threshold, tracks_needed
+from deepsound.evaluation.ood.threshold import OodRule, fit_rule, fit_threshold
 
 __all__ = [
     "OOD_SCORES",
@@ -46,6 +46,5 @@ __all__ = [
     "fit_rule",
     "fit_threshold",
     "pack_statistics",
-    "tracks_needed",
     "unpack_statistics",
 ]

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.stats
 
-from deepsound.console import to_plain_number
 from deepsound.errors import ParameterError
 from deepsound.evaluation.units import check_units, count_independent
 
@@ -103,22 +102,9 @@ class OodRule:
         return float(scipy.stats.beta.ppf(0.95, n_above, n_independent + 1 - n_above))
 
     def describe(self) -> str:
-        """What may be promised, in one sentence."""
-        called = f"called out-of-distribution above {self.score} {to_plain_number(self.threshold, digits=4)}"
-        if self.expected_rate is None or self.highest_rate is None or self.n_tracks is None:
-            return (
-                f"{called}: {self.false_alarm_rate:.1%} of tracks like those of training were to be, by held-out "
-                "tracks whose number is not known"
-            )
-        by_what = f"{self.n_tracks} held-out tracks"
-        if self.n_independent is not None and self.n_independent < self.n_tracks:
-            by_what += f" that tell as much as {self.n_independent:.0f} of different artists"
-        n_needed = tracks_needed(self.false_alarm_rate)
-        too_few = f", where {self.false_alarm_rate:.1%} takes {n_needed}" if self.n_tracks < n_needed else ""
-        return (
-            f"{called}: {self.expected_rate:.1%} of tracks like those of training would be (at most "
-            f"{self.highest_rate:.1%}, by {by_what}{too_few})"
-        )
+        """What may be expected of it, in one sentence."""
+        rate = self.false_alarm_rate if self.expected_rate is None else self.expected_rate
+        return f"of tracks like those of training, about {100 * rate:.0f} % will be called out-of-distribution"
 
     @property
     def _n_above(self) -> int:
@@ -188,11 +174,6 @@ def fit_threshold(in_distribution_scores: np.ndarray, *, false_alarm_rate: float
             "wanted at least one score, all finite, and a rate in (0, 1)"
         )
     return float(np.sort(in_distribution_scores)[_rank(n_tracks, false_alarm_rate) - 1])
-
-
-def tracks_needed(false_alarm_rate: float) -> int:
-    """How many held-out tracks it takes until a rate can be promised at all: 19 for 5 %."""
-    return _ceil(1 / false_alarm_rate) - 1
 
 
 def _thin(scores: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from deepsound.console import to_printable
 from deepsound.evaluation.coverage import CoverageCurve
 from deepsound.evaluation.metrics import CollectionMetrics
 from deepsound.evaluation.paired import PairedComparison
+from deepsound.evaluation.power import describe_power
 from deepsound.evaluation.quantification import Quantification
 from deepsound.evaluation.render.plain import report_to_plain, report_to_rows
 from deepsound.evaluation.render.wording import tracks
@@ -172,7 +173,7 @@ def describe_comparison(name_a: str, name_b: str, comparison: PairedComparison) 
     if not comparison.n_discordant:
         return (*said, "They are right on the very same tracks: nothing tells them apart")
     if p >= _SIGNIFICANT:
-        return (*said, f"{tested}; no more than chance")
+        return (*said, f"{tested}; no more than chance: {describe_power(comparison)}")
     return (*said, f"{tested}; {name_a if difference > 0 else name_b} is better by more than chance")
 
 

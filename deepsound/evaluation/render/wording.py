@@ -35,3 +35,8 @@ def brief(n: int) -> str:
     if n < 999_500:
         return f"{n / 1e3:.0f}k"
     return f"{n / 1e6:.1f}M" if n < 9.95e6 else f"{n / 1e6:.0f}M"
+
+
+def sentence(words: str) -> str:
+    """Words with a capital."""
+    return words[:1].upper() + words[1:]

@@ -7,11 +7,13 @@ import pathlib
 import shutil
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from deepsound.config import OOD_SCORES
 from deepsound.errors import BundleError
 from deepsound.evaluation.ood import OodRule
+from deepsound.evaluation.predictions import make_predictions
 from deepsound.models.bundle import FORMAT_VERSION, read_bundle, write_bundle
 from deepsound.models.head import load_head
 
@@ -101,9 +103,18 @@ def test_how_many_tracks_tell_as_much_is_kept(tmp_path):
 
 def test_what_is_written_is_read(tmp_path):
     bundle = read_bundle(FROZEN / "v2")
+    folds = make_predictions(
+        ["a", "b"],
+        artists=["x", None],
+        true_indices=np.array([0, 2]),
+        probabilities=np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3]]),
+        genres=bundle.taxonomy.genres,
+    ).append_column("fold", pa.array([1, 2], pa.int32()))
+    bundle = dataclasses.replace(bundle, out_of_fold=folds)
     write_bundle(bundle, folder=tmp_path / "again", keras_weights=FROZEN / "v2" / "model.keras")
     again = read_bundle(tmp_path / "again")
     assert again.head == bundle.head
+    assert again.out_of_fold.equals(folds)
     assert again.ood == bundle.ood
     for part in ("features", "tracks"):
         ours, theirs = getattr(again.drift, part), getattr(bundle.drift, part)

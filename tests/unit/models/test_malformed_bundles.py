@@ -290,6 +290,65 @@ def test_a_drift_reference_that_is_none_is_refused(folder, content):
     refusal_of(folder)
 
 
+def folds_of(**changed):
+    """Two tracks as out_of_fold.parquet has them, with columns put in or, with None, left out."""
+    columns = {
+        "track_id": pa.array(["a", "b"]),
+        "artist": pa.array([None, "x"], pa.string()),
+        "genre": pa.array(["bells", "drums"]),
+        "predicted_genre": pa.array(["bells", "flutes"]),
+        "confidence": pa.array([0.5, 0.6]),
+        "probabilities": pa.array([[0.5, 0.25, 0.25], [0.1, 0.3, 0.6]]),
+        "fold": pa.array([1, 2], pa.int32()),
+        **changed,
+    }
+    file = io.BytesIO()
+    pq.write_table(pa.table({name: column for name, column in columns.items() if column is not None}), file)
+    return file.getvalue()
+
+
+FOLDS = {
+    "no fold": (folds_of(fold=None), "has the columns"),
+    "fold a text": (folds_of(fold=pa.array(["1", "2"])), "has the columns"),
+    "one column more": (folds_of(more=pa.array([1, 2])), "has the columns"),
+    "a track twice": (folds_of(track_id=pa.array(["a", "a"])), "a track twice"),
+    "a track without a name": (folds_of(track_id=pa.array(["a", None])), "a track twice"),
+    "a genre of another model": (folds_of(genre=pa.array(["bells", "polka"])), "does not know"),
+    "a prediction of another model": (folds_of(predicted_genre=pa.array(["bells", "polka"])), "does not know"),
+    "no genre": (folds_of(genre=pa.array(["bells", None])), "does not know"),
+    "four probabilities": (
+        folds_of(probabilities=pa.array([[0.5, 0.5, 0, 0], [1.0, 0, 0, 0]])),
+        "3 probabilities",
+    ),
+    "no probabilities": (folds_of(probabilities=pa.array([[0.5, 0.25, 0.25], None])), "3 probabilities"),
+    "probabilities NaN": (folds_of(probabilities=pa.array([[0.5, 0.25, 0.25], [NAN, 0.4, 0.6]])), "sum to 1"),
+    "probabilities null": (folds_of(probabilities=pa.array([[0.5, 0.25, 0.25], [None, 0.4, 0.6]])), "sum to 1"),
+    "probabilities infinite": (folds_of(probabilities=pa.array([[0.5, 0.25, 0.25], [INF, 0.4, 0.6]])), "sum to 1"),
+    "probabilities below 0": (folds_of(probabilities=pa.array([[0.5, 0.25, 0.25], [-0.5, 0.9, 0.6]])), "sum to 1"),
+    "probabilities of 2": (folds_of(probabilities=pa.array([[0.5, 0.25, 0.25], [0.6, 0.8, 0.6]])), "sum to 1"),
+    "another confidence": (folds_of(confidence=pa.array([0.5, 0.7])), "sum to 1"),
+    "confidence null": (folds_of(confidence=pa.array([0.5, None])), "sum to 1"),
+    "no Parquet": (b"PAR1", "damaged"),
+}
+
+
+def test_out_of_fold_predictions_are_read(folder):
+    assert read_bundle(folder).out_of_fold is None
+    forge(folder, "out_of_fold.parquet", folds_of())
+    assert read_bundle(folder).out_of_fold["predicted_genre"].to_pylist() == ["bells", "flutes"]
+    (folder / "out_of_fold.parquet").write_bytes(folds_of(artist=pa.array(["y", "x"])))
+    assert "out_of_fold.parquet is not the file the bundle was written with" in refusal_of(folder)
+    (folder / "out_of_fold.parquet").unlink()
+    refusal_of(folder)
+
+
+@pytest.mark.parametrize("name", FOLDS)
+def test_out_of_fold_predictions_that_cannot_be_are_refused(folder, name):
+    content, words = FOLDS[name]
+    forge(folder, "out_of_fold.parquet", content)
+    assert words in refusal_of(folder)
+
+
 def head_with(nodes, weights):
     inputs, logits = (helper.make_tensor_value_info(n, 1, ["n", *s]) for n, s in (("x", (4, 3)), ("logits", (3,))))
     penultimate = helper.make_tensor_value_info("penultimate", 1, ["n", 4])

@@ -1,6 +1,7 @@
 """Two models on the same tracks: which tracks are taken, what is told, what is refused."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import scipy.special
 import sklearn.metrics
@@ -8,8 +9,10 @@ import sklearn.metrics
 from deepsound.commands.compare import _describe
 from deepsound.errors import ComparisonError, FingerprintMismatchError, UnknownFeatureError
 from deepsound.evaluation.paired import compare_paired
+from deepsound.evaluation.predictions import make_predictions
 from deepsound.evaluation.units import number_units
-from deepsound.training.comparison import compare_models, learned_by
+from deepsound.training.comparison import compare_models
+from deepsound.training.held_out import learned_by
 
 NAMES = ("A", "B")
 GENRES = ("high", "low", "noise")
@@ -52,6 +55,30 @@ def test_figures_are_those_of_the_tracks_that_neither_has_learned_from(make_bund
         assert metrics.macro_f1 == pytest.approx(sklearn.metrics.f1_score(truth, said, average="macro"))
     assert "3 tracks left out that a model has learned from" in result.notes
     assert not any("WARNING" in note for note in result.notes)
+
+
+def test_out_of_fold_predictions_take_the_place_of_what_a_model_has_learned(make_bundle, write_features):
+    rows = make_rows()
+    truth = np.array([GENRES.index(row["genre"]) for row in rows])
+    folds = make_predictions(
+        [row["track_id"] for row in rows],
+        artists=[None] * len(rows),
+        true_indices=truth,
+        probabilities=np.eye(3)[(truth + (truth == 0)) % 3],
+        genres=GENRES,
+    )
+    splits = {row["track_id"]: "train" for row in rows}
+    first = make_bundle(splits=splits, out_of_fold=folds.append_column("fold", pa.array(truth, pa.int32())))
+    result = compare(first, make_bundle(splits=OTHER), write_features(rows))
+    assert result.paired.n_tracks == 58
+    assert result.metrics_a.accuracy == pytest.approx(np.mean([g > 0 for g in np.delete(truth, [0, 3])]))
+    assert result.notes == (
+        "2 tracks left out that a model has learned from",
+        "A: out-of-fold predictions of 58 of these tracks",
+    )
+    alone = compare(first, make_bundle(splits=OTHER), write_features(rows, name="again"), subset="all")
+    assert alone.paired.n_discordant == 0
+    assert alone.notes[0] == "WARNING: A has learned from 60 of these 60 tracks, which flatters it"
 
 
 def test_all_tracks_with_a_warning(make_bundle, write_features):

@@ -1,16 +1,19 @@
 """Cross-validation with a fake that remembers what it was shown, and once with a real network."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.special
 
 from deepsound.config import SplitSettings, TrainSettings
 from deepsound.data.groups import LabelledTrack
-from deepsound.errors import SplitError
+from deepsound.errors import LeakageError, SplitError
+from deepsound.evaluation.evaluate import evaluate
 from deepsound.taxonomy import Taxonomy
 from deepsound.training import crossval
-from deepsound.training.crossval import cross_validate, iterate_folds
-from deepsound.training.dataset import Collection, Subset
+from deepsound.training.crossval import FoldPlan, cross_validate, iterate_folds, plan_folds
+from deepsound.training.dataset import Collection, Subset, load_dataset
 from tests.confusions import metrics_of
 
 GENRES = ("high", "low", "noise")
@@ -90,10 +93,14 @@ def test_figures_per_fold_and_pooled():
     assert (result.pooled.confusion == confusion).all()
     assert result.pooled.accuracy == metrics_of(confusion, genres=GENRES).accuracy == np.mean(~is_wrong)
     assert result.groups[0] == "artist:high 0"
-    assert (
-        "3-fold cross-validation of 36 tracks in 18 groups: accuracy 0.667, sd over folds 0.577"
-        in result.describe()
+    low, high = result.pooled.accuracy_low, result.pooled.accuracy_high
+    assert result.describe() == (
+        f"accuracy 0.67 [{low:.2f}, {high:.2f}] on 36 tracks; mean 0.67, sd 0.58 over 3 folds"
     )
+    table = result.to_table()
+    assert table["fold"].to_pylist() == (result.fold_indices + 1).tolist()
+    assert table["track_id"].to_pylist() == list(result.track_ids)
+    assert evaluate(table, genres=GENRES).metrics.accuracy == result.pooled.accuracy
 
 
 def test_folds_of_unequal_size_count_the_same_in_the_mean_and_by_track_in_the_pool():
@@ -189,3 +196,81 @@ def test_a_real_network_learns_what_can_be_learned():
     result = cross_validate(collection, settings=settings, n_folds=2, report=lines.append)
     assert result.mean > 0.8
     np.testing.assert_allclose(result.probabilities.sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.fixture
+def load(write_features):
+    """A function from genres' numbers of artists, two tracks each, to a dataset and to what plans its folds."""
+
+    numbers = itertools.count()
+
+    def make(n_artists, *, folds="auto", allow_leaks=False, n_twins=0):
+        rng = np.random.default_rng(0)
+        rows = [
+            {
+                "track_id": f"{genre} {a} {i}",
+                "genre": genre,
+                "artist": f"{genre} {a}",
+                "values": rng.normal(size=(2, 4, 3)),
+            }
+            for genre, n in n_artists.items()
+            for a in range(n)
+            for i in range(2)
+        ]
+        for row in rows[: 2 * n_twins : 2]:
+            # Of one side with what they resemble, as the split has it.
+            rows.append({**row, "track_id": f"{row['track_id']} louder", "artist": f"cover of {row['artist']}"})
+            rows[-1]["values"] = row["values"] + 3
+        for row in rows:
+            order = ("train", "validation", "test") if row["genre"] == "high" else ("train", "test", "validation")
+            row["split"] = order[int(row["track_id"].split()[1]) % 3]
+        settings, lines = TrainSettings(feature="toy", folds=folds, allow_leaks=allow_leaks), []
+        dataset = load_dataset(str(write_features(rows, name=f"features {next(numbers)}")), settings=settings)
+        return dataset, lambda: (plan_folds(dataset, settings=settings, report=lines.append), lines)
+
+    return make
+
+
+def test_auto_is_five_folds_where_test_tracks_are_few(load, monkeypatch):
+    dataset, plan = load({"high": 8, "low": 8})
+    found, (line,) = plan()
+    assert found == FoldPlan(n_folds=5)
+    assert line.startswith(f"5 folds first, as {len(dataset.test.genre_indices)} test tracks are few")
+    monkeypatch.setattr(crossval, "_MANY_TEST_TRACKS", len(dataset.test.genre_indices))
+    assert plan() == (FoldPlan(n_folds=0), [line])
+
+
+def test_folds_are_as_asked_or_refused(load):
+    assert load({"high": 8, "low": 8}, folds=0)[1]() == (FoldPlan(n_folds=0), [])
+    assert load({"high": 8, "low": 8}, folds=3)[1]() == (FoldPlan(n_folds=3), [])
+    with pytest.raises(SplitError, match="17 folds need at least 17 artists"):
+        load({"high": 8, "low": 8}, folds=17)[1]()
+
+
+@pytest.mark.parametrize(
+    ("n_artists", "words"),
+    [
+        ({"high": 1, "low": 8}, "high is of one artist only"),
+        ({"high": 2, "low": 2}, "5 folds need at least 5 artists"),
+    ],
+    ids=["one artist of a genre", "four artists"],
+)
+def test_auto_does_without_in_a_line_where_artists_are_too_few(load, n_artists, words):
+    found, lines = load(n_artists)[1]()
+    assert found.n_folds == 0
+    (line,) = lines
+    assert line.startswith(f"no cross-validation, so the headline is the test part's: {words}")
+
+
+def test_near_duplicates_that_part_in_the_folds(load):
+    many = {"high": 40, "low": 40}
+    found, (line,) = load(many, n_twins=8)[1]()
+    assert found.n_folds == 0
+    assert "near-duplicate" in line
+    with pytest.raises(LeakageError, match="near-duplicate"):
+        load(many, n_twins=8, folds=5)[1]()
+    dataset, plan = load(many, n_twins=8, allow_leaks=True)
+    found, _ = plan()
+    assert found.n_folds == 5
+    assert {leak.reason for leak in found.leaks} == {"near-duplicate"}
+    assert dataset.with_leaks(found.leaks).audit.leaks == found.leaks

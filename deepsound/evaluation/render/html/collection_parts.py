@@ -12,7 +12,7 @@ from deepsound.evaluation.quantification import Quantification
 from deepsound.evaluation.render.figures import Bar, draw_coverage, draw_distances, draw_paired_bars
 from deepsound.evaluation.render.html.inline_svg import to_inline_svg
 from deepsound.evaluation.render.html.page import Block, Chart, Listing, Section, Table
-from deepsound.evaluation.render.wording import figure, percent, share_of, tracks
+from deepsound.evaluation.render.wording import figure, percent, sentence, share_of, tracks
 from deepsound.evaluation.report import Distances, PredictedGenre, Report
 from deepsound.label_maps import TakenLabel
 
@@ -168,7 +168,7 @@ def distances_section(distances: Distances | None) -> Section:
                 caption="The outermost bins hold what lies beyond. In-distribution: held-out tracks of training.",
             )
         )
-    blocks.append(Listing(lines=(f"Rule: {distances.rule.describe()}", *_say_accepted(distances))))
+    blocks.append(Listing(lines=(sentence(distances.rule.describe()), *_say_accepted(distances))))
     if distances.detection:
         rows = tuple(_detection_row(kind, found) for kind, found in distances.detection.items())
         blocks.append(Table(header=("in-distribution against", "tracks", "AUROC", "FPR95"), rows=rows))

@@ -29,7 +29,7 @@ from deepsound.evaluation.render.html.page import (
     Table,
 )
 from deepsound.evaluation.render.html.players import make_players
-from deepsound.evaluation.render.wording import figure, tracks
+from deepsound.evaluation.render.wording import figure, sentence, tracks
 
 _MAX_LISTED = 50
 _FEW_TRACKS = 100
@@ -53,7 +53,7 @@ def headline_of(metrics: CollectionMetrics, *, what: str, remarks: Sequence[str]
         f"Saying {commonest.genre} of everything would be right on "
         f"{100 * commonest.n_true / metrics.n_labelled:.0f} %",
     ]
-    said += [_sentence(remark) for remark in metrics.remarks]
+    said += [sentence(remark) for remark in metrics.remarks]
     if metrics.interval_unit == "artist":
         said.append(f"Intervals count the {metrics.n_artists} artists, not the tracks")
     else:
@@ -68,10 +68,6 @@ def headline_of(metrics: CollectionMetrics, *, what: str, remarks: Sequence[str]
         of=f"of {metrics.n_labelled} {what} right ({n_right})",
         remarks=(*said, *remarks),
     )
-
-
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:]
 
 
 def genre_section(metrics: CollectionMetrics) -> Section:
