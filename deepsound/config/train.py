@@ -22,6 +22,8 @@ from deepsound.config.split import SPLIT_NAMES, SplitSettings
 
 TRANSFORMS = ("none", "logit", "auto")
 SCHEDULES = ("constant", "cosine")
+LINEAR = ("lda", "logistic")
+_OF_EPOCHS = ("epochs", "patience", "batch_size", "learning_rate", "schedule", "n_seeds")
 _NOT_OF_FINETUNING = ("transform", "schedule", "artist_balance", "genre_balance", "n_seeds", "refit")
 
 
@@ -115,12 +117,26 @@ class TrainSettings:
     @property
     def max_epochs(self) -> int:
         """How many there can be: one of a head that is fitted at once."""
-        return 1 if self.architecture in ("lda", "logistic") else self.epochs
+        return 1 if self.architecture in LINEAR else self.epochs
 
     @property
     def pretrained(self) -> str | None:
         """Where the network that training starts from comes from; None for an architecture that starts anew."""
         return self.finetune.network if self.architecture == "vggish_finetune" else None
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Names of settings, and of sections of them, that decide nothing: those of other architectures first."""
+        names = [name for name in (*ARCHITECTURES, "finetune") if name != self.architecture]
+        if self.pretrained:
+            names = [*ARCHITECTURES, *_NOT_OF_FINETUNING]
+        if self.architecture in LINEAR:
+            names += _OF_EPOCHS
+        return (*names, *(() if self.search.n_trials else ("search",)))
+
+    def name_run(self, collection: str) -> str:
+        """What a list tells a training with these settings by."""
+        return f"{self.feature} {self.architecture} · {collection} · seed {self.seed}"
 
     def resolved(self) -> "TrainSettings":
         """The same with nothing of its architecture left open: what is logged and kept beside a model."""

@@ -3,6 +3,7 @@
 Whoever opens such a folder, with Spark or without, asks here first; nothing here reads anything.
 """
 
+import pathlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from deepsound.documents import parse_json
 from deepsound.errors import SchemaMismatchError, UnknownFeatureError
 
 SUMMARY_NAME = "extract.json"
+_TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".tar")
 SEGMENT_KEYS = ("track_id", "segment_index")
 _STATUSES = ("ok", "failed")
 
@@ -59,6 +61,8 @@ class _Document(_Part):
     settings: dict[str, Any]
     versions: dict[str, Any]
     counts: _Counts
+    # Where the music was; of earlier writers it is not known.
+    input: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +74,12 @@ class FeatureSummary:
     settings: dict[str, Any]
     versions: dict[str, Any]
     counts: dict[str, Any]
+    input: str | None = None
+
+    def name_collection(self, features: str) -> str:
+        """What people call the music: after the source that was extracted, else after the folder itself."""
+        names = (_name_after(pathlib.PurePosixPath(path)) for path in (self.input or "", features))
+        return next((name for name in names if name not in ("", "..")), "features")
 
     def shape_of(self, feature: str) -> tuple[int, int]:
         """(n_frames, n_dims) of a declared feature."""
@@ -114,7 +124,13 @@ def parse_summary(text: str | bytes, *, where: str) -> FeatureSummary:
         raise SchemaMismatchError(
             f"{where}/{SUMMARY_NAME} is not what extract writes: {_first_trouble(exc)}"
         ) from exc
-    return FeatureSummary(**{key: document[key] for key in _Document.model_fields})
+    return FeatureSummary(**{key: document[key] for key in _Document.model_fields if key in document})
+
+
+def _name_after(source: pathlib.PurePosixPath) -> str:
+    if source.stem == "manifest":
+        return source.parent.name
+    return source.stem if source.suffix in _TABLE_SUFFIXES else source.name
 
 
 def _first_trouble(exc: ValueError) -> str:

@@ -96,7 +96,9 @@ def _open_output(
     extractors = load_extractors(settings.features, networks=networks)
     check_segment_length(extractors, settings=settings)
     declared = declare_features(extractors, settings=settings)
-    extraction = Extraction(fingerprint=fingerprint_of(declared), features=declared, settings=to_plain(settings))
+    extraction = Extraction(
+        fingerprint=fingerprint_of(declared), features=declared, settings=to_plain(settings), input=input_path
+    )
     return open_output(
         spark,
         output_path,

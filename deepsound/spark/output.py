@@ -11,7 +11,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from deepsound.credentials import without_credentials
+from deepsound.credentials import hide_credentials, without_credentials
 from deepsound.errors import OutputError
 from deepsound.settings import flatten
 from deepsound.spark.features import read_fingerprints
@@ -34,6 +34,7 @@ class Extraction:
     fingerprint: str
     features: dict[str, Any]
     settings: dict[str, Any]
+    input: str | None = None
 
     @property
     def label_source(self) -> str:
@@ -125,6 +126,7 @@ class OutputFolder:
             "features": without_credentials(extraction.features),
             "settings": without_credentials(extraction.settings),
             "labels_from": self.labels_from,
+            "input": extraction.input and hide_credentials(extraction.input),
         }
 
 

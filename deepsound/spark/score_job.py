@@ -57,6 +57,7 @@ def conclude(
         "model_run_id": bundle.run_id,
         "fingerprint": bundle.feature_fingerprint,
         "input": input_path,
+        "collection": frames.summary.name_collection(input_path),
         "settings": to_plain(settings),
     }
     return ModelScores(

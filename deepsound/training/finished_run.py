@@ -18,7 +18,7 @@ from typing import Any
 
 from deepsound.errors import InputError, OutputError, TrackingError, first_line
 from deepsound.evaluation.render.plain import metrics_to_plain
-from deepsound.models.bundle import Bundle, read_bundle, write_bundle
+from deepsound.models.bundle import Bundle, write_bundle
 from deepsound.training import mlflow_store, registry, tracking
 from deepsound.training.fit import save_keras
 from deepsound.training.promotion import Promotion
@@ -149,8 +149,7 @@ def log_finished(folder: pathlib.Path) -> registry.RegisteredModel:
     tracking.set_tags(record["tags"])
     if record["model"] is not None:
         return registry.RegisteredModel(**record["model"])
-    bundle = read_bundle(folder / _BUNDLE)
-    model = registry.register(folder / _BUNDLE, feature=bundle.feature, shape=bundle.head.spec.shape)
+    model = registry.register(folder / _BUNDLE)
     _write_json(folder, {**record, "curves": [], "model": asdict(model)})
     return model
 

@@ -16,7 +16,7 @@ from deepsound.errors import DeepsoundError, TrackingError
 from deepsound.training.held_file import holding
 from deepsound.training.mlflow_manners import short_patience
 
-EXPERIMENT = "deepsound"
+_EXPERIMENT = "deepsound"
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 _SQLITE = "sqlite:///"
 # Migrations, new experiments, missing input examples: nothing a user of the jobs could act on.
@@ -42,8 +42,13 @@ def describe_choice() -> str:
     return f"MLFLOW_TRACKING_URI is {uri or f'not set, so {DEFAULT_TRACKING_URI} is used'}"
 
 
+def experiment_name() -> str:
+    """``MLFLOW_EXPERIMENT_NAME`` if set, else ``deepsound``."""
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or _EXPERIMENT
+
+
 def open_store() -> str:
-    """Choose and prepare the tracking store; its URI.
+    """Choose and prepare the tracking store and its experiment; the store's URI.
 
     The registry is the same store unless ``MLFLOW_REGISTRY_URI`` says otherwise; MLflow sees to that itself, and
     setting it here would put it into the environment, where it would outlive this store.
@@ -60,7 +65,7 @@ def open_store() -> str:
     with tracking_errors(f"the MLflow store {uri}"), short_patience(), _alone(uri):
         try:
             mlflow.set_tracking_uri(uri)
-            mlflow.set_experiment(EXPERIMENT)
+            mlflow.set_experiment(experiment_name())
         except BaseException:
             # MLflow keeps the last store of the process, and a refused one would be everybody's next.
             mlflow.set_tracking_uri(former)
@@ -98,7 +103,7 @@ def peek_at_store(uri: str) -> bool:
     import mlflow
 
     with tracking_errors(f"the MLflow store {uri}"), short_patience():
-        return mlflow.MlflowClient(tracking_uri=uri).get_experiment_by_name(EXPERIMENT) is not None
+        return mlflow.MlflowClient(tracking_uri=uri).get_experiment_by_name(experiment_name()) is not None
 
 
 def is_server(uri: str) -> bool:

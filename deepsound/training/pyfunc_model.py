@@ -1,43 +1,66 @@
-"""The MLflow pyfunc of a bundle, logged as code (nothing pickled).
+"""The MLflow pyfunc of a bundle: what ``mlflow.pyfunc.load_model`` gives a client that has deepsound installed.
 
-MLflow runs this file when a client loads the model; the package is logged beside it, so the client needs
-neither an installed deepsound nor TensorFlow.
+A logged model names this module and holds the bundle, nothing else. Earlier ones hold the code that they were
+logged with as well, which takes from this package only ``read_bundle``, ``load_head`` and ``Head.score``.
 """
 
 import pathlib
-from typing import Any
 
-import mlflow.models
 import numpy as np
 import pandas as pd
-from mlflow.pyfunc import PythonModel, PythonModelContext
+import pyarrow as pa
+from mlflow.models import ModelSignature
+from mlflow.types.schema import ColSpec, DataType, Schema, TensorSpec
 
-from deepsound.models.bundle import read_bundle
+from deepsound.models.bundle import Bundle, read_bundle
 from deepsound.models.head import load_head
+from deepsound.models.rows import score_rows
 
 
-class GenreModel(PythonModel):  # type: ignore[misc]
-    """Segments (n, n_frames, n_dims) float32 to one row each: genre, confidence, ood_score, p_<genre>."""
+class GenreModel:
+    """Segments to a row each: predicted_genre, confidence, ood_score, p_<genre>; a reason where they are null."""
 
-    def load_context(self, context: PythonModelContext) -> None:
-        """Open the bundle that was logged as the artifact ``bundle``."""
-        self._bundle = read_bundle(pathlib.Path(context.artifacts["bundle"]))
+    def __init__(self, bundle: Bundle) -> None:
+        self._head = load_head(bundle.head)
+        self._ood_score = bundle.ood.score
 
-    def predict(
-        self,
-        context: PythonModelContext,  # noqa: ARG002
-        model_input: np.ndarray,
-        params: dict[str, Any] | None = None,  # noqa: ARG002
-    ) -> pd.DataFrame:
-        """Calibrated probabilities of each segment."""
-        name = self._bundle.ood.score
-        scores = load_head(self._bundle.head).score(np.asarray(model_input, np.float32), ood_scores=[name])
-        genres = self._bundle.taxonomy.genres
-        table = pd.DataFrame(scores.probabilities, columns=[f"p_{genre}" for genre in genres])
-        table.insert(0, "predicted_genre", [genres[index] for index in scores.probabilities.argmax(axis=1)])
-        table.insert(1, "confidence", scores.probabilities.max(axis=1))
-        table.insert(2, "ood_score", scores.ood[name])
-        return table
+    def predict(self, segments: np.ndarray) -> pd.DataFrame:
+        """Calibrated probabilities of each segment, as :func:`deepsound.models.rows.score_rows` has them.
+
+        Parameters
+        ----------
+        segments : np.ndarray [shape=(n_segments, n_frames, n_dims), float32]
+        """
+        genres = self._head.spec.genres
+        scores = score_rows(self._head, _to_rows(np.asarray(segments, np.float32)), ood_score=self._ood_score)
+        probabilities = np.full((len(scores), len(genres)), np.nan)
+        is_scored = scores.field("reason").is_null().to_numpy(zero_copy_only=False)
+        probabilities[is_scored] = scores.field("probabilities").flatten().to_numpy().reshape(-1, len(genres))
+        table = pd.DataFrame(
+            {name: scores.field(name).to_pandas() for name in ("predicted_genre", "confidence", "ood_score")}
+        )
+        table[[f"p_{genre}" for genre in genres]] = probabilities
+        return table.assign(reason=scores.field("reason").to_pandas())
 
 
-mlflow.models.set_model(GenreModel())
+def signature_of(bundle: Bundle) -> ModelSignature:
+    """What a client is to give, and what it gets."""
+    spec = bundle.head.spec
+    numbers = ("confidence", "ood_score", *(f"p_{genre}" for genre in spec.genres))
+    columns = {"predicted_genre": DataType.string, **dict.fromkeys(numbers, DataType.double)}
+    columns["reason"] = DataType.string
+    return ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, *spec.shape))]),
+        outputs=Schema([ColSpec(kind, name, required=False) for name, kind in columns.items()]),
+    )
+
+
+def _to_rows(segments: np.ndarray) -> pa.Array:
+    n_segments, size = len(segments), int(np.prod(segments.shape[1:]))
+    offsets = pa.array(np.arange(n_segments + 1) * size, pa.int64())
+    return pa.LargeListArray.from_arrays(offsets, pa.array(segments.ravel()))
+
+
+def _load_pyfunc(path: str) -> GenreModel:
+    """What MLflow calls, by this name, with the folder that was logged."""
+    return GenreModel(read_bundle(pathlib.Path(path)))

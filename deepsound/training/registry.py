@@ -8,16 +8,13 @@ from dataclasses import dataclass
 
 import mlflow
 import mlflow.artifacts
-import numpy as np
 from mlflow.entities.model_registry import RegisteredModel as MlflowModel
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
-from mlflow.types.schema import Schema, TensorSpec
 
-import deepsound
 from deepsound.errors import BundleError
 from deepsound.models.bundle import Bundle, read_bundle
+from deepsound.training import pyfunc_model
 from deepsound.training.known_models import check_model, is_mlflow_uri
 from deepsound.training.mlflow_manners import short_patience, without_progress_bar
 from deepsound.training.mlflow_store import look_into_store, tracking_errors
@@ -108,32 +105,27 @@ def promote(model: RegisteredModel, *, former: RegisteredModel | None) -> bool:
         return True
 
 
-def register(folder: pathlib.Path, *, feature: str, shape: tuple[int, int]) -> RegisteredModel:
-    """Log a bundle as pyfunc to the current run and register it, without any alias.
+def register(folder: pathlib.Path) -> RegisteredModel:
+    """Log a bundle folder as pyfunc to the current run and register it, without any alias.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-        A bundle folder.
-    shape : (n_frames, n_dims)
+    The logged model is the bundle alone; whoever loads it needs deepsound, but neither TensorFlow nor Spark.
 
     Raises
     ------
     TrackingError
         If the registry refuses.
     """
-    name = model_name(feature)
-    package = pathlib.Path(deepsound.__file__).parent
-    signature = ModelSignature(inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, *shape))]))
+    bundle = read_bundle(folder)
+    name = model_name(bundle.feature)
     with tracking_errors(f"registering {name}"), without_progress_bar(), warnings.catch_warnings():
         # MLflow asks for an input example although the signature says all that one would.
         warnings.simplefilter("ignore", UserWarning)
         info = mlflow.pyfunc.log_model(
             name="model",
-            python_model=str(package / "training" / "pyfunc_model.py"),
-            artifacts={"bundle": str(folder)},
-            code_paths=[str(package)],
-            signature=signature,
+            loader_module=pyfunc_model.__name__,
+            data_path=str(folder),
+            signature=pyfunc_model.signature_of(bundle),
+            # Not deepsound, of which no package index has a copy: it is installed from its checkout.
             pip_requirements=["mlflow>=3", "numpy", "pandas", "pyarrow", "pyyaml", "scipy", "onnxruntime"],
             registered_model_name=name,
         )

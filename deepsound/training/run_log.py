@@ -23,7 +23,7 @@ class LiveCurves:
     Attributes
     ----------
     missing : list of (int, dict)
-        Epochs that the store has not heard of, with their figures.
+        Epochs that the store has not heard of, with their metrics.
     """
 
     def __init__(self, report: Callable[[str], None]) -> None:
@@ -31,17 +31,18 @@ class LiveCurves:
         self._report = report
 
     def log(self, epoch: int, figures: dict[str, float]) -> None:
-        """One epoch more."""
+        """One epoch more; ``figures`` as :class:`~deepsound.training.epochs.EpochRecorder` names them."""
+        metrics = {f"epoch/{name.replace('val_', 'validation_')}": value for name, value in figures.items()}
         if not self.missing:
             try:
                 # Not minutes of waiting at each epoch.
                 with short_patience():
-                    tracking.log_metrics(figures, step=epoch)
+                    tracking.log_metrics(metrics, step=epoch)
             except TrackingError as exc:
                 self._report(f"{exc}. The training goes on; the rest of its curves is logged at its end")
             else:
                 return
-        self.missing.append((epoch, figures))
+        self.missing.append((epoch, metrics))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,16 +111,16 @@ def _collect_figures(outcome: TrainingOutcome) -> dict[str, float]:
     before, after = outcome.predictions.reliabilities
     fitted, folds = outcome.fitted, outcome.folds
     figures = {
-        **{f"validation_{name}": value for name, value in headline_numbers(outcome.validation).items()},
-        **{f"test_{name}": value for name, value in headline_numbers(outcome.test).items()},
-        "test_ece": after.ece,
-        "test_ece_before_temperature": before.ece,
-        "test_adaptive_ece": after.adaptive_ece,
-        "test_adaptive_ece_before_temperature": before.adaptive_ece,
-        "test_adaptive_ece_by_chance": after.adaptive_ece_by_chance,
-        "temperature": fitted.head.spec.temperature,
-        "best_epoch": fitted.best_epoch,
-        **{f"ood_threshold_{name}": value for name, value in fitted.ood.thresholds.items()},
+        **{f"validation/{name}": value for name, value in headline_numbers(outcome.validation).items()},
+        "validation/temperature": fitted.head.spec.temperature,
+        "validation/best_epoch": fitted.best_epoch,
+        **{f"validation/ood_threshold_{name}": value for name, value in fitted.ood.thresholds.items()},
+        **{f"test/{name}": value for name, value in headline_numbers(outcome.test).items()},
+        "test/ece": after.ece,
+        "test/ece_before_temperature": before.ece,
+        "test/adaptive_ece": after.adaptive_ece,
+        "test/adaptive_ece_before_temperature": before.adaptive_ece,
+        "test/adaptive_ece_by_chance": after.adaptive_ece_by_chance,
     }
     if folds is not None:
         figures |= {"folds/mean_accuracy": folds.mean, "folds/sd_accuracy": folds.spread}

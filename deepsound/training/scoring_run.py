@@ -1,6 +1,5 @@
 """A scoring run in MLflow, linked to the run that trained the model, and its scorecard."""
 
-import posixpath
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -97,13 +96,10 @@ def log_scoring(
         "deepsound.feature_fingerprint": bundle.feature_fingerprint,
     }
     settings = {**summary["settings"], "input": summary["input"], "model": summary["model"]}
-    subset, title = settings["subset"], _title(summary, bundle)
-    name = f"score-{bundle.feature}-{_collection(summary)}-{subset}"
+    title = _title(summary, bundle)
+    name = f"{_collection(summary)} · {str(summary['model']).removeprefix('models:/')}"
     with tracking.start_run(name, tags=tags, settings=settings) as run_id:
-        tracking.log_metrics({name: summary[name] for name in _FIGURES if summary[name] is not None})
-        tracking.log_metrics(headline_numbers(metrics))
-        for kind, detection in (report.distances.detection if report.distances else {}).items():
-            tracking.log_metrics({f"ood_auroc_{kind.replace(' ', '_')}": detection.auroc})
+        tracking.log_metrics(_collect_figures(report, summary), prefix="collection/")
         if metrics.n_labelled:
             tracking.log_figure(draw_confusion(metrics, title=title), "confusion_matrix.png")
         counts = [row["n_scored_as"] for row in per_genre]
@@ -119,10 +115,20 @@ def log_scoring(
     return run_id
 
 
+def _collect_figures(report: Report, summary: Mapping[str, Any]) -> dict[str, float]:
+    figures = {name: summary[name] for name in _FIGURES if summary[name] is not None}
+    figures |= headline_numbers(report.metrics)
+    for kind, detection in (report.distances.detection if report.distances else {}).items():
+        name = f"ood_auroc_{kind.replace(' ', '_')}"
+        low, high = detection.auroc_low, detection.auroc_high
+        figures |= {name: detection.auroc, f"{name}_low": low, f"{name}_high": high}
+    return figures
+
+
 def _collection(summary: Mapping[str, Any]) -> str:
-    return posixpath.basename(str(summary["input"]).rstrip("/"))
+    subset = summary["settings"]["subset"]
+    return str(summary["collection"]) + ("" if subset == "all" else f" ({subset} tracks)")
 
 
 def _title(summary: Mapping[str, Any], bundle: Bundle) -> str:
-    subset = summary["settings"]["subset"]
-    return f"{bundle.feature} on {_collection(summary)}" + ("" if subset == "all" else f" ({subset} tracks)")
+    return f"{bundle.feature} on {_collection(summary)}"

@@ -177,7 +177,10 @@ def _open_run(plan: _Plan, former: str | None) -> contextlib.AbstractContextMana
         "deepsound.feature_fingerprint": plan.data.feature_fingerprint,
         "deepsound.network": plan.data.network or "none",
     }
-    return trial_runs.open_search_run(plan.name, run_id=former, tags=tags, settings=to_plain(plan.settings))
+    name = f"search · {plan.settings.name_run(plan.data.name)}"
+    return trial_runs.open_search_run(
+        name, run_id=former, tags=tags, settings=to_plain(plan.settings), idle=plan.settings.idle
+    )
 
 
 @contextlib.contextmanager
@@ -220,7 +223,7 @@ def _conclude(plan: _Plan, study: optuna.Study, *, n_before: int, run_id: str) -
     )
     text += yaml.safe_dump(without_credentials(to_plain(settings)), sort_keys=False)
     tracking.log_text(text, "best_settings.yaml")
-    tracking.log_metrics({"best_accuracy": accuracy, "n_trials_finished": count_finished(trials)})
+    tracking.log_metrics({"search/best_accuracy": accuracy, "search/n_trials_finished": count_finished(trials)})
     tracking.describe_run(_describe(plan, trials))
     plan.report(
         f"best of {count_finished(trials)} trials: trial {best.number}, {describe_trial(best)}; kept as "

@@ -11,7 +11,7 @@ import pathlib
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -33,7 +33,9 @@ _MAX_PARAM_CHARACTERS = 500
 
 
 @contextlib.contextmanager
-def start_run(name: str, *, tags: Mapping[str, str], settings: Mapping[str, Any]) -> Iterator[str]:
+def start_run(
+    name: str, *, tags: Mapping[str, str], settings: Mapping[str, Any], idle: Collection[str] = ()
+) -> Iterator[str]:
     """A new run; yields its id. Its settings are logged first, so that a store which takes none is known at once.
 
     Parameters
@@ -42,6 +44,8 @@ def start_run(name: str, *, tags: Mapping[str, str], settings: Mapping[str, Any]
         Shown in the UI beside the run.
     settings : mapping
         Resolved settings: logged flat as parameters and whole as ``settings.json``.
+    idle : collection of str
+        Settings, and sections of them, that decide nothing in this run: no parameters.
 
     Raises
     ------
@@ -52,7 +56,7 @@ def start_run(name: str, *, tags: Mapping[str, str], settings: Mapping[str, Any]
     is_new = "MLFLOW_RUN_ID" not in os.environ
     with open_run(name, tags=tags) as run_id:
         try:
-            log_settings(settings)
+            log_settings(settings, idle=idle)
         except TrackingError:
             if is_new:
                 with contextlib.suppress(Exception), short_patience():
@@ -95,16 +99,23 @@ def open_run(name: str, *, run_id: str | None = None, tags: Mapping[str, str]) -
         _close(run_id, status)
 
 
-def log_settings(settings: Mapping[str, Any], *, known: Mapping[str, Any] | None = None) -> None:
-    """Settings of the current run, flat as parameters and whole as a file.
+def log_settings(
+    settings: Mapping[str, Any], *, idle: Collection[str] = (), known: Mapping[str, Any] | None = None
+) -> None:
+    """Settings of the current run: whole as a file, and flat as parameters those that are set and not idle.
 
     Parameters
     ----------
+    idle : collection of str
+        As of :func:`start_run`.
     known : mapping, optional
         Parameters that it has already: one cannot change.
     """
     plain = without_credentials(settings)
-    log_params({key: value for key, value in flatten(plain).items() if key not in (known or {})})
+    active = flatten({key: value for key, value in plain.items() if key not in idle})
+    log_params(
+        {key: value for key, value in active.items() if value not in (None, []) and key not in (known or {})}
+    )
     with tracking_errors("the artifacts of this run"):
         mlflow.log_dict(plain, "settings.json")
 

@@ -81,8 +81,9 @@ def train(features: str, *, settings: TrainSettings, report: Report, promote: bo
     dataset = dataset.with_leaks(plan.leaks)
     if settings.pretrained:
         prepare_pretrained(settings.pretrained, shape=dataset.train.values.shape[1:], report=report)
-    name = f"train-{settings.feature}-{settings.architecture}"
-    with tracking.start_run(name, tags=_tags(dataset, settings), settings=to_plain(settings)) as run_id:
+    name = settings.name_run(dataset.summary.name_collection(features))
+    tags, plain = _tags(dataset, settings), to_plain(settings)
+    with tracking.start_run(name, tags=tags, settings=plain, idle=settings.idle) as run_id:
         _log_data(dataset, features)
         curves = LiveCurves(report)
         decide = functools.partial(decide_promotion, dataset=dataset, is_asked_for=promote)

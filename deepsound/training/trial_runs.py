@@ -6,7 +6,7 @@ storage for Optuna: a pruned trial's run is ``KILLED``.
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import mlflow
@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial
 import deepsound
 from deepsound.credentials import hide_credentials
 from deepsound.training import open_runs, tracking
-from deepsound.training.mlflow_store import EXPERIMENT, tracking_errors
+from deepsound.training.mlflow_store import experiment_name, tracking_errors
 from deepsound.training.objective import RUN_ID
 
 _STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "killed": "FAILED"}
@@ -93,7 +93,7 @@ class StudyRuns:
 def log_fold(run_id: str, number: int, accuracy: float) -> None:
     """A trial's accuracy on one fold, as step ``number``."""
     with tracking_errors(f"run {run_id}"):
-        MlflowClient().log_metric(run_id, "fold_accuracy", accuracy, step=number)
+        MlflowClient().log_metric(run_id, "fold/accuracy", accuracy, step=number)
 
 
 def log_end(run_id: str, state: str, *, accuracies: list[float], reason: str) -> None:
@@ -102,9 +102,11 @@ def log_end(run_id: str, state: str, *, accuracies: list[float], reason: str) ->
         "deepsound.trial_state": state,
         **({"deepsound.trial_reason": hide_credentials(reason)} if reason else {}),
     }
-    figures = (
-        {"accuracy": float(np.mean(accuracies)), "accuracy_sd": float(np.std(accuracies))} if accuracies else {}
-    )
+    figures = {}
+    if accuracies:
+        figures["folds/mean_accuracy"] = float(np.mean(accuracies))
+    if len(accuracies) > 1:
+        figures["folds/sd_accuracy"] = float(np.std(accuracies, ddof=1))
     now_ms = int(time.time() * 1000)
     with tracking_errors(f"run {run_id}"):
         MlflowClient().log_batch(
@@ -116,7 +118,12 @@ def log_end(run_id: str, state: str, *, accuracies: list[float], reason: str) ->
 
 @contextlib.contextmanager
 def open_search_run(
-    name: str, *, run_id: str | None, tags: Mapping[str, str], settings: Mapping[str, Any]
+    name: str,
+    *,
+    run_id: str | None,
+    tags: Mapping[str, str],
+    settings: Mapping[str, Any],
+    idle: Collection[str],
 ) -> Iterator[str]:
     """The run of a search, new or gone on with; yields its id. Its block may log to it as to any current run.
 
@@ -124,13 +131,15 @@ def open_search_run(
     ----------
     run_id : str or None
         Of the search so far; passed over where this store does not know it.
+    idle : collection of str
+        As of :func:`deepsound.training.tracking.start_run`.
     """
     former = run_id if run_id and _is_known(run_id) else None
     with tracking.open_run(name, run_id=former, tags=tags) as open_id:
         # A parameter cannot change; that of a search which goes on may have, n_trials for one.
         with tracking_errors(f"run {open_id}"):
             known = MlflowClient().get_run(open_id).data.params
-        tracking.log_settings(settings, known=known)
+        tracking.log_settings(settings, idle=idle, known=known)
         yield open_id
 
 
@@ -145,7 +154,7 @@ def open_mlflow_study(name: str, *, pruner: optuna.pruners.BasePruner) -> optuna
 
 def experiment_id() -> str:
     """Of deepsound's experiment in the current store."""
-    return str(mlflow.get_experiment_by_name(EXPERIMENT).experiment_id)
+    return str(mlflow.get_experiment_by_name(experiment_name()).experiment_id)
 
 
 def count_ended(search_run_id: str) -> int:

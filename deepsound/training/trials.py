@@ -22,11 +22,14 @@ class SearchData:
     ----------
     collection : Collection
         The training and the validation tracks. The test tracks are not in here.
+    name : str
+        What to call the music, for people.
     fingerprint, feature_fingerprint, network : str
         As of :class:`deepsound.training.dataset.Dataset`.
     """
 
     collection: Collection
+    name: str
     fingerprint: str
     feature_fingerprint: str
     network: str | None
@@ -44,6 +47,7 @@ def load_search_data(features: str, *, settings: TrainSettings) -> SearchData:
     dataset = load_dataset(features, settings=settings)
     return SearchData(
         collection=dataset.collect("train", "validation"),
+        name=dataset.summary.name_collection(features),
         fingerprint=dataset.fingerprint,
         feature_fingerprint=dataset.summary.fingerprint_of(settings.feature),
         network=settings.pretrained or dataset.summary.network_of(settings.feature),

@@ -39,14 +39,14 @@ def test_a_finetuned_network_is_tagged_registered_and_scored(job, log_mel, music
     assert run.data.tags["deepsound.network"] == "random:3"
     assert run.data.tags["deepsound.architecture"] == "vggish_finetune"
     assert run.data.params["finetune.unfreeze"] == "['fc', 'conv4']"
-    assert len(mlflow.MlflowClient().get_metric_history(run.info.run_id, "val_loss")) == 4 + 2
+    assert len(mlflow.MlflowClient().get_metric_history(run.info.run_id, "epoch/validation_loss")) == 4 + 2
 
     assert set(bundle.head.spec.mean) == {0.0}
     assert set(bundle.head.spec.std) == {1.0}
     options = ["--model", model, "--set", "subset=test"]
     assert job("score")(["--input", str(log_mel), "--output", str(tmp_path / "s"), *options]) == 0
     summary = json.loads((tmp_path / "s" / "metrics.json").read_text())
-    assert summary["accuracy"] == pytest.approx(run.data.metrics["test_accuracy"])
+    assert summary["accuracy"] == pytest.approx(run.data.metrics["test/accuracy"])
 
     audio = tmp_path / "audio"
     audio.mkdir()

@@ -79,9 +79,9 @@ def test_a_run_tells_the_truth_about_itself(job, write_as, capsys):
     run = mlflow.get_run(first["run_id"])
     figures = run.data.metrics
     for name in ("accuracy", "macro_f1", "macro_precision", "macro_recall"):
-        assert figures[f"test_{name}_low"] <= figures[f"test_{name}"] <= figures[f"test_{name}_high"]
-    assert figures["test_accuracy_low"] <= figures["test_accuracy"]
-    assert {"test_ece", "test_ece_before_temperature", "test_adaptive_ece_by_chance"} <= set(figures)
+        assert figures[f"test/{name}_low"] <= figures[f"test/{name}"] <= figures[f"test/{name}_high"]
+    assert figures["test/accuracy_low"] <= figures["test/accuracy"]
+    assert {"test/ece", "test/ece_before_temperature", "test/adaptive_ece_by_chance"} <= set(figures)
     assert 0 <= figures["folds/sd_accuracy"] < 0.5
     assert figures["folds/mean_accuracy"] > 0.4
     assert len(json.loads(artifact(first["run_id"], "folds.json"))["data"]) == 3
@@ -92,7 +92,7 @@ def test_a_run_tells_the_truth_about_itself(job, write_as, capsys):
         "the first model of this name",
     )
     assert len(tags["deepsound.code_fingerprint"]) == 64
-    assert first["test"]["macro_f1_low"] == pytest.approx(figures["test_macro_f1_low"])
+    assert first["test"]["macro_f1_low"] == pytest.approx(figures["test/macro_f1_low"])
     check_scorecard(run)
 
 
@@ -109,7 +109,7 @@ def check_out_of_fold(trained, figures, said):
     first, second, third = said[said.index("out-of-fold: ") :].splitlines()[:3]
     assert first.startswith(f"out-of-fold: accuracy {is_right.mean():.2f} [")
     assert " on 60 tracks; mean " in first
-    assert second.startswith(f"test tracks: accuracy {figures['test_accuracy']:.2f} [")
+    assert second.startswith(f"test tracks: accuracy {figures['test/accuracy']:.2f} [")
     assert third.startswith(f"lda baseline, same folds: accuracy {figures['baseline/accuracy']:.2f} [")
     described = mlflow.get_run(trained["run_id"]).data.tags["mlflow.note.content"]
     assert f"**accuracy {is_right.mean():.2f} [" in described
@@ -285,7 +285,7 @@ def test_a_model_that_the_store_does_not_take_is_kept_and_logged_later(
     assert (told["run_id"], told["is_champion"], told["model"]) == (run_id, True, "models:/deepsound-kept/1")
     run = mlflow.get_run(run_id)
     assert run.info.status == "FINISHED"
-    assert run.data.metrics["test_accuracy"] == told["test"]["accuracy"]
+    assert run.data.metrics["test/accuracy"] == told["test"]["accuracy"]
     assert run.data.tags["deepsound.promotion"] == "promoted"
     assert "<html" in artifact(run_id, "scorecard.html")
     assert aliases("kept") == {"champion": "1"}

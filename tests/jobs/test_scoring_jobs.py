@@ -100,7 +100,7 @@ def test_two_models_side_by_side_on_labels_of_other_people(
         (run_id,) = runs["run_id"]
         logged = pathlib.Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="scorecard.html"))
         assert logged.read_text() == (folder / "scorecard.html").read_text()
-        assert runs["metrics.ood_auroc_all"][0] == pytest.approx(
+        assert runs["metrics.collection/ood_auroc_all"][0] == pytest.approx(
             json.loads((folder / "metrics.json").read_text())["ood"]["detection"]["all"]["auroc"]
         )
 

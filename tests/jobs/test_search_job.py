@@ -69,7 +69,7 @@ def running(job_name):
 
 
 def folds_of(run):
-    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "fold_accuracy")
+    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "fold/accuracy")
     return [(point.step, point.value) for point in history]
 
 
@@ -126,13 +126,15 @@ def test_the_best_settings_are_trained_with_and_everything_is_linked(
         assert {"cnn.kernel_size", "learning_rate"} <= set(child.data.params)
         assert "cnn.filters" not in child.data.params, "it is set, so it is kept"
         assert [step for step, _ in folds_of(child)] == [0, 1]
-        assert child.data.metrics["accuracy"] == pytest.approx(np.mean([value for _, value in folds_of(child)]))
-    best = max(children, key=lambda child: child.data.metrics["accuracy"])
-    assert found.data.metrics["best_accuracy"] == best.data.metrics["accuracy"]
+        assert child.data.metrics["folds/mean_accuracy"] == pytest.approx(
+            np.mean([value for _, value in folds_of(child)])
+        )
+    best = max(children, key=lambda child: child.data.metrics["folds/mean_accuracy"])
+    assert found.data.metrics["search/best_accuracy"] == best.data.metrics["folds/mean_accuracy"]
     for key in ("cnn.kernel_size", "batch_size", "cnn.dropout"):
         assert yaml.safe_load(trained.data.params[key]) == yaml.safe_load(best.data.params[key])
     assert trained.data.params["cnn.filters"] == "[4]"
-    assert "test_accuracy" in trained.data.metrics
+    assert "test/accuracy" in trained.data.metrics
 
     assert not [path.name for path in pathlib.Path(store).iterdir() if path.name.endswith((".yaml", ".lock"))]
     assert not (pathlib.Path(store) / "search.db").exists()
@@ -142,7 +144,7 @@ def test_the_best_settings_are_trained_with_and_everything_is_linked(
     assert str(list(settings.cnn.kernel_size)) == best.data.params["cnn.kernel_size"]
     assert job("train")(["--features", str(toy), "--config", path]) == 0
     again = next(run for run in run_of("train", toy) if run.info.run_id != trained.info.run_id)
-    assert again.data.metrics["test_accuracy"] == trained.data.metrics["test_accuracy"]
+    assert again.data.metrics["test/accuracy"] == trained.data.metrics["test/accuracy"]
 
     assert job("train")(["--features", str(toy), *options]) == 0
     assert "3 of 3 trials are there already" in capsys.readouterr().err
@@ -238,7 +240,9 @@ def test_a_killed_search_goes_on(toy, tmp_path, pretend):
     assert children[3].data.params == children[2].data.params
     assert mlflow.get_run(outcome.run_id).info.status == "FINISHED"
     assert outcome.accuracy == max(
-        child.data.metrics["accuracy"] for child in children if child.data.metrics.get("accuracy")
+        child.data.metrics["folds/mean_accuracy"]
+        for child in children
+        if child.data.metrics.get("folds/mean_accuracy")
     )
     assert outcome.accuracy == pytest.approx(1 - outcome.settings.cnn.dropout)
 
@@ -295,10 +299,10 @@ def test_tasks_of_spark(spark, toy, tmp_path, monkeypatch):
             assert child.data.tags["deepsound.trial_reason"] == "ValueError: 64 is too many"
         else:
             assert [value for _, value in folds_of(child)] == pytest.approx([1 - dropout, 0.8 - dropout])
-            assert child.data.metrics["accuracy"] == pytest.approx(0.9 - dropout)
+            assert child.data.metrics["folds/mean_accuracy"] == pytest.approx(0.9 - dropout)
     assert outcome.accuracy == max(child.data.metrics.get("accuracy", 0) for child in children)
     assert outcome.accuracy == pytest.approx(0.9 - outcome.settings.cnn.dropout)
-    assert mlflow.get_run(outcome.run_id).data.metrics["best_accuracy"] == outcome.accuracy
+    assert mlflow.get_run(outcome.run_id).data.metrics["search/best_accuracy"] == outcome.accuracy
     again = run_search(toy, tmp_path, n_trials=6, on_spark=SparkTrials(spark))
     assert (again.run_id, again.settings) == (outcome.run_id, outcome.settings)
     assert len(children_of(outcome.run_id)) == len(children) == 6

@@ -96,9 +96,11 @@ def test_two_tasks_train_four_trials(job, toy, capsys):
     assert [child.data.tags["deepsound.trial_state"] for child in children] == ["complete"] * 4
     assert {child.data.tags["mlflow.runName"] for child in children} == {f"trial-00{i}" for i in range(4)}
     for child in children:
-        assert len(client.get_metric_history(child.info.run_id, "fold_accuracy")) == 2
-        assert 0 <= child.data.metrics["accuracy"] <= 1
-    assert found.data.metrics["best_accuracy"] == max(child.data.metrics["accuracy"] for child in children)
+        assert len(client.get_metric_history(child.info.run_id, "fold/accuracy")) == 2
+        assert 0 <= child.data.metrics["folds/mean_accuracy"] <= 1
+    assert found.data.metrics["search/best_accuracy"] == max(
+        child.data.metrics["folds/mean_accuracy"] for child in children
+    )
     path = mlflow.artifacts.download_artifacts(run_id=found.info.run_id, artifact_path="best_settings.yaml")
     assert "n_trials: 0" in pathlib.Path(path).read_text()
 

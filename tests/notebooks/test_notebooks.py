@@ -42,7 +42,7 @@ def test_notebooks_run_one_after_the_other(place):
     assert extracted["datasets"]["musicnn"].train.values.shape[1:] == (5, 200)
     assert extracted["vggish_log_mel"].shape == (960, 64)
     assert set(trained["runs"]) == {"mfcc", "musicnn"}
-    assert trained["runs"]["musicnn"].data.metrics["test_accuracy"] > 0.2  # ten genres, three artists of each
+    assert trained["runs"]["musicnn"].data.metrics["test/accuracy"] > 0.2  # ten genres, three artists of each
     assert set(evaluated["scored"]) == {(c, n) for c in ("test", "ood") for n in ("mfcc", "musicnn")}
     assert evaluated["scored"]["ood", "musicnn"].n_labelled == 50
     assert (place / "work" / "scores" / "musicnn-ood" / "metrics.json").is_file()

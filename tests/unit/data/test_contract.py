@@ -250,3 +250,19 @@ def test_names_are_names(features, name, monkeypatch):
     for location in (str(folder), f"file://{folder}", name):
         assert read_tracks(location).column_names[0] == "track_id"
         assert len(read_segments(location, feature="toy").track_ids) == 24
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("/music/gtzan_mini/", "gtzan_mini"),
+        ("/music/gtzan.v2", "gtzan.v2"),
+        ("s3://bucket/covers/manifest.csv", "covers"),
+        ("lists/covers.parquet", "covers"),
+        (".", "features"),
+        (None, "features"),
+    ],
+)
+def test_a_collection_is_called_after_its_music(source, name):
+    document = DOCUMENT if source is None else {**DOCUMENT, "input": source}
+    assert parse_summary(json.dumps(document), where="f").name_collection("demo/features") == name

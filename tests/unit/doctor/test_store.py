@@ -64,6 +64,8 @@ def test_a_store_of_mlflow_with_and_without_our_experiment(monkeypatch, tmp_path
     assert client.get_experiment_by_name("deepsound") is None
     client.create_experiment("deepsound")
     assert look(monkeypatch, uri).found == f"{uri}, with the experiment deepsound"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "covers")
+    assert look(monkeypatch, uri).found == f"{uri}, still without the experiment covers"
 
 
 def test_a_server_that_does_not_answer(monkeypatch):

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 from deepsound.cli import main
 from deepsound.errors import TerminatedError, TrackingError
-from deepsound.training import held_file, known_models, mlflow_store, open_runs, registry, tracking
+from deepsound.training import held_file, known_models, mlflow_store, open_runs, registry, tracking, trial_runs
 from deepsound.training.known_models import KnownModel, find_models
 from deepsound.training.mlflow_store import open_store
 from deepsound.training.registry import RegisteredModel
@@ -282,12 +282,35 @@ def test_epochs_that_a_store_did_not_hear_of_are_kept(monkeypatch):
             is_away.append(True)
         if epoch == 4:
             is_away.clear()
-        curves.log(epoch, {"loss": epoch})
-    assert (logged, curves.missing) == ([0, 1], [(epoch, {"loss": epoch}) for epoch in (2, 3, 4)])
+        curves.log(epoch, {"val_loss": epoch})
+    assert (logged, curves.missing) == ([0, 1], [(epoch, {"epoch/validation_loss": epoch}) for epoch in (2, 3, 4)])
     assert said == ["the store is away. The training goes on; the rest of its curves is logged at its end"]
 
 
+def test_parameters_are_what_decides_and_the_file_has_all(store):  # noqa: ARG001
+    settings = {"seed": 0, "like": None, "genres": [], "cnn": {"depth": 2, "width": None}, "lstm": {"units": 8}}
+    with tracking.start_run("a run", tags={}, settings=settings, idle=("lstm",)) as run_id:
+        pass
+    run = mlflow.get_run(run_id)
+    assert run.data.params == {"seed": "0", "cnn.depth": "2"}
+    assert mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/settings.json") == settings
+
+
 # ---- the store
+
+
+def test_runs_go_to_the_experiment_that_the_environment_names(store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "covers")
+    assert not mlflow_store.peek_at_store(store)
+    open_store()
+    with start() as run_id:
+        pass
+    experiment = mlflow.get_experiment_by_name("covers").experiment_id
+    assert mlflow.get_run(run_id).info.experiment_id == experiment == trial_runs.experiment_id()
+    assert mlflow_store.peek_at_store(store)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
+    assert open_store() == store
+    assert trial_runs.experiment_id() != experiment
 
 
 def test_a_store_is_made_by_one_process_at_a_time(monkeypatch, tmp_path):
