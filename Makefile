@@ -4,33 +4,24 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 EXECUTOR_ENV := build/deepsound-executor.tar.gz
-# Evaluated only where it is used, after the check in $(STAMP).
-JAVA   = JAVA_HOME="$$($(PYTHON) deepsound/spark/java.py $(VENV)/jdk)"
-RUN    = PATH="$(CURDIR)/$(BIN):$$PATH" $(JAVA)
+RUN    = PATH="$(CURDIR)/$(BIN):$$PATH" JAVA_HOME="$$($(BIN)/deepsound java-home)"
 
 .DEFAULT_GOAL := help
-.PHONY: help install java demo executor-env test soak bench lint format ui docs architecture clean
+.PHONY: help install demo executor-env test soak bench lint format ui docs architecture clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-install: $(STAMP)  ## set up .venv with everything (Python 3.11+ and Java 17+ must be there)
+install: $(STAMP)  ## set up .venv with everything (Python 3.11 to 3.13 must be there)
 
-$(STAMP): setup.py constraints.txt deepsound/spark/java.py
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "deepsound: needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12")'
-	@$(PYTHON) deepsound/spark/java.py $(VENV)/jdk > /dev/null
+$(STAMP): setup.py constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "deepsound: needs Python 3.11, 3.12 or 3.13 (TensorFlow has no wheel for 3.14), this is " + sys.version.split()[0] + "; try make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt pip setuptools wheel
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[all,dev]'
 	@# MusiCNN's metadata pins an old numpy; only its weight files are read, none of its code is run.
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps musicnn
 	@touch $@
-
-java:  ## without root: put a JDK under .venv (needs the network beyond a package index)
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt install-jdk
-	@$(BIN)/python -c 'import jdk; print("JDK in", jdk.install("17", path="$(VENV)/jdk"))' \
-	  || { echo "deepsound: no JDK could be fetched. Install one by hand (Debian, Ubuntu: apt-get install openjdk-17-jre-headless)." >&2; exit 2; }
 
 demo: $(STAMP)  ## MFCC against an embedding on sample music; or make demo INPUT=dir [OOD=dir CONFIG=file NETWORK=path OUTPUT=dir]
 	@$(RUN) $(BIN)/deepsound demo $(if $(INPUT),--input '$(INPUT)') $(if $(OOD),--ood '$(OOD)') \

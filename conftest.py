@@ -29,7 +29,9 @@ def spark() -> Iterator[Any]:
     """A local Spark on two cores, shared by all tests that need one; a task may fail as often as on a cluster."""
     from pyspark.sql import SparkSession
 
-    os.environ["PYSPARK_PYTHON"] = sys.executable
+    from deepsound.spark.java import java_home
+
+    os.environ |= {"PYSPARK_PYTHON": sys.executable, "JAVA_HOME": java_home()}
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     session = (
         SparkSession.builder.master("local[2,4]")

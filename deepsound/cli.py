@@ -18,6 +18,7 @@ _COMMANDS = {
     "models": "the registered models and their aliases",
     "doctor": "check what jobs need here; with --input, predict what an extraction takes",
     "sample": "write the built-in synthetic collection",
+    "java-home": "the JAVA_HOME to run spark-submit with",
     "demo": "all of it, once, on the sample collection or on your music",
 }
 
@@ -41,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     args = build_parser().parse_args(argv)
-    command = importlib.import_module(f"deepsound.commands.{args.command}")
+    command = importlib.import_module(f"deepsound.commands.{args.command.replace('-', '_')}")
     return int(command.main(args.arguments))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from deepsound.children import child_environment
 from deepsound.console import complain, say
 from deepsound.errors import CommandFailedError, TooManyFailuresError
+from deepsound.spark.java import java_home
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # A short job mostly waits for its own start, one thing after the other.
@@ -119,6 +120,7 @@ def _submit(job: _Job) -> None:
     environment = {
         **child_environment(),
         "PATH": f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "JAVA_HOME": java_home(),
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
         "SPARK_LOCAL_IP": os.environ.get("SPARK_LOCAL_IP", "127.0.0.1"),

@@ -15,7 +15,7 @@ from deepsound.config import ExtractSettings
 from deepsound.doctor.check import FAIL, OK, WARN, Check
 from deepsound.doctor.machine import complain, try_writing
 from deepsound.networks import source
-from deepsound.spark.java import HOW_TO_INSTALL, find_java_home
+from deepsound.spark.java import HOW_TO_INSTALL, find_java
 
 _OLDEST_PYTHON = (3, 11)
 _WAIT_S = 3.0
@@ -42,7 +42,7 @@ def check_python() -> Check:
 
 def check_java() -> Check:
     """A Java that Spark runs on; JAVA_HOME is set to it, as it would be for a job."""
-    java_home, found = find_java_home(pathlib.Path(sys.prefix) / "jdk")
+    java_home, found = find_java()
     if java_home is None:
         return FAIL, found, HOW_TO_INSTALL
     os.environ["JAVA_HOME"] = java_home

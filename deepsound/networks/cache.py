@@ -94,37 +94,46 @@ class NetworkCache:
         OutputError
             If the cache cannot be written to.
         """
-        self._write(self.onnx_path(digest), onnx_bytes)
+        keep_file(self.onnx_path(digest), onnx_bytes, what="the converted network")
         return CacheEntry(digest=digest, engine="onnx", onnx_sha256=hashlib.sha256(onnx_bytes).hexdigest())
 
     def put_entry(self, source_key: str, entry: CacheEntry) -> None:
         """Remember what became of a source; last, when its network is in place."""
-        self._write(self._entry_path(source_key), json.dumps(asdict(entry)).encode())
+        keep_file(self._entry_path(source_key), json.dumps(asdict(entry)).encode(), what="the converted network")
 
     def _entry_path(self, source_key: str) -> pathlib.Path:
         return self.folder / f"{self._name}-{source_key[:32]}-v{self._version}.json"
 
-    def _write(self, path: pathlib.Path, content: bytes) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if foreign := find_foreign(path if path.is_symlink() or path.exists() else self.folder):
-                raise PermissionError(
-                    errno.EPERM, f"{foreign} is another user's, in a folder where everybody may write"
-                )
-            with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".part-", delete=False) as part:
-                try:
-                    part.write(content)
-                    part.flush()
-                    os.fsync(part.fileno())
-                    pathlib.Path(part.name).replace(path)
-                except BaseException:
-                    pathlib.Path(part.name).unlink(missing_ok=True)
-                    raise
-        except OSError as exc:
-            raise OutputError(
-                f"the converted network cannot be kept in {self.folder}: {exc.strerror or exc}; "
-                "DEEPSOUND_CACHE_DIR names another folder"
-            ) from exc
+
+def keep_file(path: pathlib.Path, content: bytes, *, what: str, mode: int = 0o600) -> None:
+    """Put a whole file into the cache at once; in messages it is called ``what``.
+
+    Raises
+    ------
+    OutputError
+        If the cache cannot be written to, or another user may have a hand in it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if foreign := find_foreign(path if path.is_symlink() or path.exists() else path.parent):
+            raise PermissionError(
+                errno.EPERM, f"{foreign} is another user's, in a folder where everybody may write"
+            )
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".part-", delete=False) as part:
+            try:
+                part.write(content)
+                part.flush()
+                os.fchmod(part.fileno(), mode)
+                os.fsync(part.fileno())
+                pathlib.Path(part.name).replace(path)
+            except BaseException:
+                pathlib.Path(part.name).unlink(missing_ok=True)
+                raise
+    except OSError as exc:
+        raise OutputError(
+            f"{what} cannot be kept in {path.parent}: {exc.strerror or exc}; "
+            "DEEPSOUND_CACHE_DIR names another folder"
+        ) from exc
 
 
 def find_foreign(path: pathlib.Path) -> pathlib.Path | None:

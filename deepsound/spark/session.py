@@ -21,9 +21,9 @@ from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from deepsound.children import SAFE_PATH, named_folders
-from deepsound.errors import ConfigError, DeepsoundError, EngineError, JavaMissingError, first_line
+from deepsound.errors import ConfigError, DeepsoundError, EngineError, first_line
 from deepsound.spark.engine_errors import explain
-from deepsound.spark.java import HOW_TO_INSTALL, find_java_home
+from deepsound.spark.java import java_home
 
 # spark.task.maxFailures, by default.
 _MAX_TASK_FAILURES = 4
@@ -160,6 +160,8 @@ def _start(app_name: str) -> SparkSession:
     # Java inherits it from here, unless it was there first.
     if "PYSPARK_GATEWAY_PORT" not in os.environ and "PYTHONPATH" in os.environ:
         os.environ["PYTHONPATH"] = named_folders(os.environ["PYTHONPATH"])
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        os.environ["JAVA_HOME"] = java_home()
     master = "local[*]"
     if {"PYSPARK_GATEWAY_PORT", "PYSPARK_SUBMIT_ARGS"} & os.environ.keys():
         # What spark-submit was told is known to its Java, and a SparkConf made before that is reached is empty.
@@ -245,12 +247,8 @@ def _check_temporary_folders() -> None:
 
 
 def _as_local(builder: SparkSession.Builder) -> SparkSession.Builder:
-    java_home, finding = find_java_home(pathlib.Path(sys.prefix) / "jdk")
-    if java_home is None:
-        raise JavaMissingError(f"{finding}. {HOW_TO_INSTALL}")
     _check_user()
     _check_temporary_folders()
-    os.environ["JAVA_HOME"] = java_home
     # Under LC_ALL=C Python reads names as UTF-8 all the same, but Java finds no file of a name beyond ASCII.
     if sys.getfilesystemencoding() == "utf-8" and locale.nl_langinfo(locale.CODESET) != "UTF-8":
         os.environ["LC_ALL"] = "C.UTF-8"

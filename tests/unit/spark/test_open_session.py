@@ -9,7 +9,7 @@ from pyspark import SparkContext
 
 from deepsound import errors
 from deepsound.errors import EngineError, JavaMissingError
-from deepsound.spark import session
+from deepsound.spark import java, session
 
 
 class Session:
@@ -83,6 +83,6 @@ def test_a_call_that_was_cut_off_leaves_a_connection_that_fails_once(monkeypatch
 
 
 def test_without_java_no_session(monkeypatch):
-    monkeypatch.setattr(session, "find_java_home", lambda _: (None, "no java"))
+    monkeypatch.setattr(java, "find_java", lambda: (None, "no java"))
     with pytest.raises(JavaMissingError, match="no java"):
-        session._as_local(None)
+        session._start("a job")
