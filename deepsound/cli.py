@@ -13,6 +13,7 @@ _COMMANDS = {
     "tracks": "which tracks of an extraction failed and why, which are copies",
     "audit": "what leaks between the splits of features, and how much a careless split flatters",
     "train": "features to a registered genre model",
+    "benchmark": "features and heads under several splits: one table, honestly",
     "compare": "two models on the same held-out tracks, with a paired test",
     "score": "features or audio and a model to predictions and per-genre metrics",
     "models": "the registered models and their aliases",

@@ -22,6 +22,7 @@ from deepsound.documents import parse_yaml
 from deepsound.errors import ConfigError
 
 Settings = TypeVar("Settings")
+_SECTIONS = {"extract", "train", "score", "benchmark"}
 # What JSON and Parquet keep of an integer.
 _MAX_INTEGER = (1 << 63) - 1
 # The beginning of a path in a home, which a shell leaves as it is behind --set key=.
@@ -42,8 +43,8 @@ def read_settings(
     settings_type : type
         A frozen dataclass of :mod:`deepsound.config`.
     section : str
-        The job's name. A file with top-level sections (``extract:``, ``train:``, ``score:``) gives
-        its part; any other file is read as this job's settings alone.
+        The job's name. A file with top-level sections (``extract:``, ``train:``, ``score:``,
+        ``benchmark:``) gives its part; any other file is read as this job's settings alone.
     path : str, optional
         YAML file. Without it the defaults hold.
     overrides : sequence of str
@@ -112,7 +113,8 @@ def _read_section(path: pathlib.Path, section: str) -> dict[str, Any]:
         return {}
     if not isinstance(document, dict):
         raise ConfigError(f"{path} holds a {type(document).__name__}; wanted 'key: value' lines")
-    if set(document) <= {"extract", "train", "score"}:
+    # A file with nothing but 'train:' is one of a benchmark's own settings.
+    if set(document) <= _SECTIONS and (section != "benchmark" or section in document):
         document = document.get(section) or {}
         if not isinstance(document, dict):
             raise ConfigError(f"{path}: '{section}' is {document!r:.200}; wanted a section of 'key: value' lines")

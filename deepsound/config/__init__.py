@@ -1,9 +1,10 @@
-"""The settings of the three jobs: what they are called, what they default to, what is allowed.
+"""The settings of the jobs: what they are called, what they default to, what is allowed.
 
 Units stand in the names. A checked, frozen object is all that the rest of the code ever sees; how it is
 read from YAML and ``--set`` is :mod:`deepsound.settings`.
 """
 
+from deepsound.config.benchmark import PROTOCOLS, BenchmarkSettings
 from deepsound.config.extract import DEFAULT_VGGISH, NORMALIZATIONS, ExtractSettings, SourceSettings
 from deepsound.config.finetune import VGGISH_BLOCKS, FinetuneSettings
 from deepsound.config.labels import LABEL_SOURCES, LabelSettings
@@ -40,10 +41,12 @@ __all__ = [
     "LABEL_SOURCES",
     "NORMALIZATIONS",
     "OOD_SCORES",
+    "PROTOCOLS",
     "SPLIT_NAMES",
     "SUITED_TO_EMBEDDINGS",
     "SUITED_TO_MFCC",
     "VGGISH_BLOCKS",
+    "BenchmarkSettings",
     "Cnn",
     "CnnSettings",
     "ExtractSettings",

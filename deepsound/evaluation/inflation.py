@@ -9,7 +9,7 @@ a track is what the mean of its segments' probabilities says, under every split.
 
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -137,12 +137,43 @@ def measure_inflation(
         for name, divide in dividers.items()
     }
     return InflationReport(
-        lines=tuple(_line(name, rights, groups) for name in rights),
+        lines=inflation_lines(rights, groups=groups),
         n_tracks=n_tracks,
         n_artists=len({artist for artist in segments.artists if artist is not None}),
         n_folds=n_folds,
         n_repeats=n_repeats,
         notes=tuple(notes),
+    )
+
+
+def inflation_lines(rights: Mapping[str, np.ndarray], *, groups: np.ndarray) -> tuple[InflationLine, ...]:
+    """A line for each way of dividing.
+
+    Parameters
+    ----------
+    rights : mapping of str to np.ndarray [shape=(n_repeats, n_tracks), float, 0..1]
+        Whether each track is right in each repeat; the same tracks, the most careful way last.
+    groups : np.ndarray [shape=(n_tracks,), str]
+        The artist of each track, or the track.
+    """
+    clusters, careful = groups.tolist(), list(rights.values())[-1].mean(axis=0)
+    return tuple(_line(name, right, careful, clusters) for name, right in rights.items())
+
+
+def _line(name: str, right: np.ndarray, careful: np.ndarray, clusters: list[str]) -> InflationLine:
+    of_tracks = right.mean(axis=0)
+    low, high = clustered_proportion_interval(of_tracks, clusters=clusters)
+    above = 100 * (of_tracks - careful)
+    inflation_low, inflation_high = clustered_mean_interval(above, clusters=clusters)
+    return InflationLine(
+        split=name,
+        accuracy=float(of_tracks.mean()),
+        low=low,
+        high=high,
+        sd_over_repeats=float(right.mean(axis=1).std(ddof=1)) if len(right) > 1 else 0.0,
+        inflation_points=float(above.mean()),
+        inflation_low=inflation_low,
+        inflation_high=inflation_high,
     )
 
 
@@ -241,21 +272,3 @@ def _judge(segments: LabelledSegments, folds: Iterator[tuple[np.ndarray, np.ndar
     means = mean_by_track(probabilities, track_indices=segments.track_indices, n_tracks=len(segments.genres))
     right: np.ndarray = (genres[means.argmax(axis=1)] == segments.genres).astype(np.float64)
     return right
-
-
-def _line(name: str, rights: dict[str, np.ndarray], groups: np.ndarray) -> InflationLine:
-    of_tracks = rights[name].mean(axis=0)
-    clusters = groups.tolist()
-    low, high = clustered_proportion_interval(of_tracks, clusters=clusters)
-    above = 100 * (of_tracks - list(rights.values())[-1].mean(axis=0))
-    inflation_low, inflation_high = clustered_mean_interval(above, clusters=clusters)
-    return InflationLine(
-        split=name,
-        accuracy=float(of_tracks.mean()),
-        low=low,
-        high=high,
-        sd_over_repeats=float(rights[name].mean(axis=1).std(ddof=1)) if len(rights[name]) > 1 else 0.0,
-        inflation_points=float(above.mean()),
-        inflation_low=inflation_low,
-        inflation_high=inflation_high,
-    )

@@ -11,6 +11,7 @@ from deepsound.data.store import read_segments, read_summary, read_tracks
 from deepsound.errors import ComparisonError
 from deepsound.evaluation.metrics import CollectionMetrics
 from deepsound.evaluation.paired import PairedComparison, compare_paired
+from deepsound.label_maps import normalize_artist
 from deepsound.models.bundle import Bundle
 from deepsound.models.compatibility import check_features
 from deepsound.taxonomy import Taxonomy
@@ -92,13 +93,19 @@ def check_feature_of(bundle: Bundle, summary: FeatureSummary) -> None:
 
 def _read_subset(positions: np.ndarray, *, rows: Sequence[Row], bundle: Bundle, features: str) -> Subset:
     """The segments of the tracks of some rows, as the model takes them."""
-    track_ids = [str(rows[i]["track_id"]) for i in positions.tolist()]
-    segments = read_segments(features, feature=bundle.feature, track_ids=track_ids)
-    places = {track_id: place for place, track_id in enumerate(track_ids)}
+    asked = [rows[i] for i in positions.tolist()]
+    return subset_of(asked, feature=bundle.feature, taxonomy=bundle.taxonomy, features=features)
+
+
+def subset_of(rows: Sequence[Row], *, feature: str, taxonomy: Taxonomy, features: str) -> Subset:
+    """The tracks of some ``tracks/`` rows, whose genres are of the taxonomy, in their order."""
+    positions = {str(row["track_id"]): position for position, row in enumerate(rows)}
+    segments = read_segments(features, feature=feature, track_ids=positions)
     return Subset(
         values=segments.values,
-        track_indices=np.array([places[track_id] for track_id in segments.track_ids], np.int64),
-        genre_indices=np.array([bundle.taxonomy.index(rows[i]["genre"]) for i in positions.tolist()], np.int64),
+        track_indices=np.array([positions[track_id] for track_id in segments.track_ids], np.int64),
+        genre_indices=np.array([taxonomy.index(row["genre"]) for row in rows], np.int64),
+        artists=tuple(None if row["artist"] is None else normalize_artist(row["artist"]) for row in rows),
     )
 
 

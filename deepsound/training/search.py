@@ -178,7 +178,7 @@ def _open_run(plan: _Plan, former: str | None) -> contextlib.AbstractContextMana
         "deepsound.network": plan.data.network or "none",
     }
     name = f"search · {plan.settings.name_run(plan.data.name)}"
-    return trial_runs.open_search_run(
+    return tracking.resume_run(
         name, run_id=former, tags=tags, settings=to_plain(plan.settings), idle=plan.settings.idle
     )
 

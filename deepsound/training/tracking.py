@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import mlflow
 import pandas as pd
 from matplotlib.figure import Figure
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS
 
 import deepsound
@@ -66,13 +67,17 @@ def start_run(
 
 
 @contextlib.contextmanager
-def open_run(name: str, *, run_id: str | None = None, tags: Mapping[str, str]) -> Iterator[str]:
+def open_run(
+    name: str, *, run_id: str | None = None, tags: Mapping[str, str], is_nested: bool = False
+) -> Iterator[str]:
     """A run that is the current one for as long as the block, new or gone on with; yields its id.
 
     Parameters
     ----------
     run_id : str, optional
         Of the run to go on with.
+    is_nested : bool
+        Whether it is one under the current run, which is the current one again after the block.
 
     Raises
     ------
@@ -82,10 +87,10 @@ def open_run(name: str, *, run_id: str | None = None, tags: Mapping[str, str]) -
     tags = without_credentials({"deepsound.version": deepsound.__version__, **tags})
     with tracking_errors(f"a run of MLflow for {name}"):
         open_runs.close_abandoned()
-        if (active := mlflow.active_run()) is not None:
+        if (active := mlflow.active_run()) is not None and not is_nested:
             raise ValueError(f"run {active.info.run_id} is active in this process; end it with mlflow.end_run()")
         run_name = None if run_id else hide_credentials(name)
-        run_id = str(mlflow.start_run(run_id=run_id, run_name=run_name, tags=tags).info.run_id)
+        run_id = str(mlflow.start_run(run_id=run_id, run_name=run_name, tags=tags, nested=is_nested).info.run_id)
         open_runs.hold(run_id)
     status = "FAILED"
     try:
@@ -97,6 +102,33 @@ def open_run(name: str, *, run_id: str | None = None, tags: Mapping[str, str]) -
         raise
     finally:
         _close(run_id, status)
+
+
+@contextlib.contextmanager
+def resume_run(
+    name: str,
+    *,
+    run_id: str | None,
+    tags: Mapping[str, str],
+    settings: Mapping[str, Any],
+    idle: Collection[str] = (),
+) -> Iterator[str]:
+    """A run, new or gone on with, that has its settings; yields its id. Its block may log as to any current run.
+
+    Parameters
+    ----------
+    run_id : str or None
+        Of the run so far; passed over where this store does not know it.
+    idle : collection of str
+        As of :func:`start_run`.
+    """
+    former = run_id if run_id and _is_known(run_id) else None
+    with open_run(name, run_id=former, tags=tags) as open_id:
+        # A parameter cannot change; that of a search which goes on may have, n_trials for one.
+        with tracking_errors(f"run {open_id}"):
+            known = mlflow.get_run(open_id).data.params
+        log_settings(settings, idle=idle, known=known)
+        yield open_id
 
 
 def log_settings(
@@ -194,6 +226,13 @@ def url_of_run(run_id: str | None) -> str | None:
         return None
     experiment_id = _experiment_of(run_id)
     return None if experiment_id is None else f"{store.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def _is_known(run_id: str) -> bool:
+    try:
+        return str(mlflow.get_run(run_id).info.lifecycle_stage) == "active"
+    except MlflowException:
+        return False
 
 
 def _experiment_of(run_id: str) -> str | None:

@@ -4,24 +4,20 @@ All goes by run id, so that any thread, or a task of Spark, may log. The names o
 storage for Optuna: a pruned trial's run is ``KILLED``.
 """
 
-import contextlib
 import time
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
 
 import mlflow
 import numpy as np
 import optuna
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
 from mlflow.optuna.storage import MlflowStorage
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from optuna.trial import FrozenTrial
 
 import deepsound
 from deepsound.credentials import hide_credentials
-from deepsound.training import open_runs, tracking
+from deepsound.training import open_runs
 from deepsound.training.mlflow_store import experiment_name, tracking_errors
 from deepsound.training.objective import RUN_ID
 
@@ -116,33 +112,6 @@ def log_end(run_id: str, state: str, *, accuracies: list[float], reason: str) ->
         )
 
 
-@contextlib.contextmanager
-def open_search_run(
-    name: str,
-    *,
-    run_id: str | None,
-    tags: Mapping[str, str],
-    settings: Mapping[str, Any],
-    idle: Collection[str],
-) -> Iterator[str]:
-    """The run of a search, new or gone on with; yields its id. Its block may log to it as to any current run.
-
-    Parameters
-    ----------
-    run_id : str or None
-        Of the search so far; passed over where this store does not know it.
-    idle : collection of str
-        As of :func:`deepsound.training.tracking.start_run`.
-    """
-    former = run_id if run_id and _is_known(run_id) else None
-    with tracking.open_run(name, run_id=former, tags=tags) as open_id:
-        # A parameter cannot change; that of a search which goes on may have, n_trials for one.
-        with tracking_errors(f"run {open_id}"):
-            known = MlflowClient().get_run(open_id).data.params
-        tracking.log_settings(settings, idle=idle, known=known)
-        yield open_id
-
-
 def open_mlflow_study(name: str, *, pruner: optuna.pruners.BasePruner) -> optuna.Study:
     """The study of this name whose trials are runs of this store, new or as it was left."""
     with tracking_errors(f"the study {name} in MLflow"):
@@ -169,10 +138,3 @@ def link_search(search_run_id: str, *, train_run_id: str) -> None:
     with tracking_errors("the runs of the search and the training"):
         client.set_tag(search_run_id, "deepsound.train_run_id", train_run_id)
         client.set_tag(train_run_id, "deepsound.search_run_id", search_run_id)
-
-
-def _is_known(run_id: str) -> bool:
-    try:
-        return str(MlflowClient().get_run(run_id).info.lifecycle_stage) == "active"
-    except MlflowException:
-        return False

@@ -9,12 +9,17 @@ import shlex
 import pytest
 
 import deepsound
-from deepsound.config import ExtractSettings, ScoreSettings, TrainSettings
+from deepsound.config import BenchmarkSettings, ExtractSettings, ScoreSettings, TrainSettings
 from deepsound.settings import read_settings
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-SETTINGS = {"extract": ExtractSettings, "train": TrainSettings, "score": ScoreSettings}
+SETTINGS = {
+    "extract": ExtractSettings,
+    "train": TrainSettings,
+    "score": ScoreSettings,
+    "benchmark": BenchmarkSettings,
+}
 # Lines that show a form, not a command.
 _PLACEHOLDERS = ("...", "|", "[--")
 

@@ -11,6 +11,8 @@ from deepsound.config import (
     ARCHITECTURES,
     CNN_FOR_EMBEDDINGS,
     CNN_FOR_MFCC,
+    PROTOCOLS,
+    BenchmarkSettings,
     ExtractSettings,
     LabelSettings,
     ScoreSettings,
@@ -18,6 +20,7 @@ from deepsound.config import (
     SplitSettings,
     TrainSettings,
 )
+from deepsound.documents import parse_yaml
 from deepsound.errors import ConfigError, DeepsoundError, LabelError, ParameterError
 from deepsound.networks.vggish_input import count_vggish_patches
 from deepsound.settings import compute_fingerprint, flatten, from_plain, read_settings, to_plain
@@ -40,6 +43,48 @@ def test_the_documented_defaults_are_the_defaults(section):
         read_settings(TYPES[section], section=section, path=str(ROOT / "conf" / f"{section}.yaml"))
         == TYPES[section]()
     )
+
+
+def test_benchmark_is_for_gtzan_and_names_every_setting():
+    path = ROOT / "conf" / "benchmark.yaml"
+    extract = read_settings(ExtractSettings, section="extract", path=str(path))
+    benchmark = read_settings(BenchmarkSettings, section="benchmark", path=str(path))
+    assert benchmark.features == extract.features == ("mfcc", "vggish", "musicnn")
+    assert benchmark.protocols == PROTOCOLS
+    assert benchmark.train.split.files.published == "gtzan-fault-filtered"
+    assert [(t.feature, t.architecture, t.seed) for t in benchmark.of_cells(["mfcc+musicnn"])] == [
+        ("mfcc+musicnn", name, 0) for name in ("lda", "logistic", "cnn")
+    ]
+    section = parse_yaml(path.read_text())["benchmark"]
+    assert set(section) == set(to_plain(BenchmarkSettings()))
+
+
+def test_a_file_with_nothing_but_train_is_one_of_a_benchmarks_settings(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text("train: {epochs: 3}")
+    assert read_settings(BenchmarkSettings, section="benchmark", path=str(path)).train.epochs == 3
+    assert read_settings(TrainSettings, section="train", path=str(path)).epochs == 3
+    path.write_text("train: {epochs: 3}\nbenchmark: {n_folds: 4}")
+    benchmark = read_settings(BenchmarkSettings, section="benchmark", path=str(path))
+    assert (benchmark.n_folds, benchmark.train.epochs) == (4, TrainSettings().epochs)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"architectures": ["svm"]}, "one or more of"),
+        ({"architectures": []}, "one or more of"),
+        ({"protocols": ["tracks", "tracks"]}, "each once"),
+        ({"features": ["mfcc", "mfcc"]}, "each once"),
+        ({"n_folds": 1}, "at least 2"),
+        ({"seed": -1}, "a whole number from 0"),
+        ({"train": {"search": {"n_trials": 2}}}, "a benchmark does not search"),
+    ],
+    ids=str,
+)
+def test_what_a_benchmark_refuses(values, words):
+    with pytest.raises(ConfigError, match=words):
+        from_plain(BenchmarkSettings, values, where="x")
 
 
 def test_paper_is_the_set_up_of_the_original_study():

@@ -16,7 +16,12 @@ from deepsound.console import complain, is_verbose, say, show
 from deepsound.errors import LabelError
 
 ENGINES = ("numpy", "scipy", "pandas", "pyarrow", "pydantic", "onnxruntime", "pyspark", "tensorflow", "mlflow")
-SETTINGS = {"extract": "segment_s=10.0", "train": "split.by=artist", "score": "labels.map=null"}
+SETTINGS = {
+    "extract": "segment_s=10.0",
+    "train": "split.by=artist",
+    "score": "labels.map=null",
+    "benchmark": "n_folds=5",
+}
 
 
 def parser_of(command):
