@@ -116,7 +116,7 @@ def predict_cell(
     else:
         divided = replace(settings, split=replace(settings.split, by=protocol.removesuffix("s")))
         result = cross_validate(data.collection, settings=divided, n_folds=n_folds, report=report)
-        table = result.to_table().append_column("fold", pa.array(result.fold_indices, pa.int32()))
+        table = result.to_table()
     return table.sort_by("track_id")
 
 
