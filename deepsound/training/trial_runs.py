@@ -24,8 +24,48 @@ from deepsound.training.objective import RUN_ID
 _STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "killed": "FAILED"}
 
 
-class TrialRuns:
-    """Nested runs of a search; a :class:`deepsound.training.objective.TrialLog`."""
+class StudyRuns:
+    """The runs that a study kept in MLflow makes by itself; a :class:`deepsound.training.objective.TrialLog`."""
+
+    def start(self, trial: optuna.Trial) -> str:
+        """The trial's own run."""
+        run_id = str(trial._trial_id)
+        client = MlflowClient()
+        with tracking_errors(f"run {run_id}"):
+            client.set_tag(run_id, "mlflow.runName", f"trial-{trial.number:03d}")
+            client.set_tag(run_id, "deepsound.job", "trial")
+        return run_id
+
+    def run_of(self, trial: FrozenTrial) -> str | None:
+        """The trial is a run from its first moment, before it can note anything."""
+        return str(trial._trial_id)
+
+    def fold(self, run_id: str, number: int, accuracy: float) -> None:
+        """Log a fold's accuracy, as step ``number``."""
+        with tracking_errors(f"run {run_id}"):
+            MlflowClient().log_metric(run_id, "fold/accuracy", accuracy, step=number)
+
+    def end(self, run_id: str, state: str, *, accuracies: list[float], reason: str = "") -> None:
+        """Log what became of the trial, with figures as far as there are any; the study closes the run."""
+        tags = {"deepsound.trial_state": state}
+        if reason:
+            tags["deepsound.trial_reason"] = hide_credentials(reason)
+        figures = {}
+        if accuracies:
+            figures["folds/mean_accuracy"] = float(np.mean(accuracies))
+        if len(accuracies) > 1:
+            figures["folds/sd_accuracy"] = float(np.std(accuracies, ddof=1))
+        now_ms = int(time.time() * 1000)
+        with tracking_errors(f"run {run_id}"):
+            MlflowClient().log_batch(
+                run_id,
+                metrics=[Metric(name, value, now_ms, 0) for name, value in figures.items()],
+                tags=[RunTag(name, value) for name, value in tags.items()],
+            )
+
+
+class TrialRuns(StudyRuns):
+    """The same as nested runs of a search whose study is kept elsewhere."""
 
     def __init__(self, search_run_id: str) -> None:
         self._search_run_id = search_run_id
@@ -49,67 +89,12 @@ class TrialRuns:
         """The run that the trial has noted."""
         return str(trial.user_attrs[RUN_ID]) if RUN_ID in trial.user_attrs else None
 
-    def fold(self, run_id: str, number: int, accuracy: float) -> None:
-        """Log a fold's accuracy, as step ``number``."""
-        log_fold(run_id, number, accuracy)
-
     def end(self, run_id: str, state: str, *, accuracies: list[float], reason: str = "") -> None:
-        """Log the mean over the folds and close the run."""
-        log_end(run_id, state, accuracies=accuracies, reason=reason)
+        """Log what became of the trial and close the run."""
+        super().end(run_id, state, accuracies=accuracies, reason=reason)
         with tracking_errors(f"run {run_id}"):
             MlflowClient().set_terminated(run_id, _STATUS[state])
         open_runs.release(run_id)
-
-
-class StudyRuns:
-    """The runs that a study kept in MLflow makes by itself; this adds what :class:`TrialRuns` has."""
-
-    def start(self, trial: optuna.Trial) -> str:
-        """The trial's own run."""
-        run_id = str(trial._trial_id)
-        client = MlflowClient()
-        with tracking_errors(f"run {run_id}"):
-            client.set_tag(run_id, "mlflow.runName", f"trial-{trial.number:03d}")
-            client.set_tag(run_id, "deepsound.job", "trial")
-        return run_id
-
-    def run_of(self, trial: FrozenTrial) -> str | None:
-        """The trial is a run from its first moment, before it can note anything."""
-        return str(trial._trial_id)
-
-    def fold(self, run_id: str, number: int, accuracy: float) -> None:
-        """Log a fold's accuracy, as step ``number``."""
-        log_fold(run_id, number, accuracy)
-
-    def end(self, run_id: str, state: str, *, accuracies: list[float], reason: str = "") -> None:
-        """Log the mean over the folds; the study closes the run."""
-        log_end(run_id, state, accuracies=accuracies, reason=reason)
-
-
-def log_fold(run_id: str, number: int, accuracy: float) -> None:
-    """A trial's accuracy on one fold, as step ``number``."""
-    with tracking_errors(f"run {run_id}"):
-        MlflowClient().log_metric(run_id, "fold/accuracy", accuracy, step=number)
-
-
-def log_end(run_id: str, state: str, *, accuracies: list[float], reason: str) -> None:
-    """What became of a trial: tags, and figures as far as there are any."""
-    tags = {
-        "deepsound.trial_state": state,
-        **({"deepsound.trial_reason": hide_credentials(reason)} if reason else {}),
-    }
-    figures = {}
-    if accuracies:
-        figures["folds/mean_accuracy"] = float(np.mean(accuracies))
-    if len(accuracies) > 1:
-        figures["folds/sd_accuracy"] = float(np.std(accuracies, ddof=1))
-    now_ms = int(time.time() * 1000)
-    with tracking_errors(f"run {run_id}"):
-        MlflowClient().log_batch(
-            run_id,
-            metrics=[Metric(name, value, now_ms, 0) for name, value in figures.items()],
-            tags=[RunTag(name, value) for name, value in tags.items()],
-        )
 
 
 def open_mlflow_study(name: str, *, pruner: optuna.pruners.BasePruner) -> optuna.Study:
