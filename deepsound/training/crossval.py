@@ -113,7 +113,7 @@ def plan_folds(dataset: Dataset, *, settings: TrainSettings, report: Callable[[s
     """In how many folds to cross-validate before anything is trained, as ``settings.folds`` says.
 
     ``auto`` asks for 5 where the test part has fewer than 500 tracks, and does without, in one line, where the
-    tracks do not allow it: too few groups, a genre of one group, near-duplicates that would part.
+    tracks do not allow it: too few groups, near-duplicates that would part.
 
     Raises
     ------
@@ -125,9 +125,6 @@ def plan_folds(dataset: Dataset, *, settings: TrainSettings, report: Callable[[s
     if len(dataset.test.genre_indices) >= _MANY_TEST_TRACKS:
         return FoldPlan(n_folds=0)
     try:
-        alone = genres_of_one_group(group_tracks(dataset.tracks, by=settings.split.by).values())
-        if alone:
-            raise SplitError(f"{alone[0][0]} is of one {settings.split.by} only")
         plan = _check_plan(dataset, _AUTO_FOLDS, settings=settings, report=lambda _: None)
     except (SplitError, LeakageError) as exc:
         report(f"no cross-validation, so the headline is the test part's: {exc}")

@@ -243,6 +243,7 @@ def test_auto_is_five_folds_where_test_tracks_are_few(load, monkeypatch):
 def test_folds_are_as_asked_or_refused(load):
     assert load({"high": 8, "low": 8}, folds=0)[1]() == (FoldPlan(n_folds=0), [])
     assert load({"high": 8, "low": 8}, folds=3)[1]() == (FoldPlan(n_folds=3), [])
+    assert load({"high": 8, "low": 8, "lone": 1})[1]()[0] == FoldPlan(n_folds=5)
     with pytest.raises(SplitError, match="17 folds need at least 17 artists"):
         load({"high": 8, "low": 8}, folds=17)[1]()
 
@@ -250,7 +251,7 @@ def test_folds_are_as_asked_or_refused(load):
 @pytest.mark.parametrize(
     ("n_artists", "words"),
     [
-        ({"high": 1, "low": 8}, "high is of one artist only"),
+        ({"high": 1, "low": 8}, "without fold "),
         ({"high": 2, "low": 2}, "5 folds need at least 5 artists"),
     ],
     ids=["one artist of a genre", "four artists"],
