@@ -53,7 +53,8 @@ format: $(STAMP)  ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-ui: $(STAMP)  ## open the MLflow UI on http://127.0.0.1:5000
+ui: $(STAMP)  ## open the MLflow UI on http://127.0.0.1:5000; it prints the address of the runs
+	@$(BIN)/python -c 'from deepsound.training.mlflow_store import address_of_runs as a; print("runs:", a(root="http://127.0.0.1:$(or $(PORT),5000)"))'
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/mlflow ui --host 127.0.0.1 --port $(or $(PORT),5000) \
 	  --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
 

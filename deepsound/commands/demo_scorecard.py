@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from deepsound.commands.demo_jobs import Collections, Plan, read_outcome
 from deepsound.evaluation.render.text import Scorecard, format_headline, format_side_by_side
-from deepsound.training.mlflow_store import experiment_name
+from deepsound.training.mlflow_store import describe_address
 
 
 def format_demo(collections: Collections, plan: Plan) -> str:
@@ -45,7 +45,7 @@ def format_demo(collections: Collections, plan: Plan) -> str:
         f"predictions  {output / 'scores'} (predictions/, per_genre/, metrics.json each)",
         f"models       {models}",
         f"runs         {store}: settings, curves, pictures, a scorecard.html of each model to show around",
-        f"look at them with: make ui   (then open http://127.0.0.1:5000, experiment '{experiment_name()}')",
+        f"look at them: {describe_address()}",
     ]
     return "\n".join(lines)
 

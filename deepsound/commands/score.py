@@ -111,6 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _show_and_log(scores: "ModelScores", *, page: str) -> None:
     from deepsound.evaluation.render.text import format_report
+    from deepsound.training.mlflow_store import describe_address
     from deepsound.training.scoring_run import log_scoring
 
     show(format_report(scores.report))
@@ -118,10 +119,11 @@ def _show_and_log(scores: "ModelScores", *, page: str) -> None:
         scores.report,
         summary=scores.summary,
         per_genre=scores.per_genre,
+        examples=scores.examples,
         bundle=scores.model.bundle,
         scorecard=page,
     )
-    say(f"logged as MLflow run {run_id}")
+    say(f"logged as MLflow run {run_id}; {describe_address()}")
 
 
 def _describe_pair(pair: "ModelPair") -> list[str]:

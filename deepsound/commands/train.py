@@ -97,7 +97,9 @@ def _report(
     folds: dict[str, Any] | None,
     output: str | None,
 ) -> None:
-    say(f"registered {model.name} version {model.version}; run {run_id}")
+    from deepsound.training.mlflow_store import describe_address
+
+    say(f"registered {model.name} version {model.version}; run {run_id}; {describe_address()}")
     if output is not None:
         outcome = {
             "model": model.uri,

@@ -105,7 +105,7 @@ def check_store() -> Check:
         advice = "pip install 'deepsound[train]' where models are trained or scored"
         return WARN, "MLflow is not installed; extraction needs none", advice
     # MLflow takes seconds to import, and only this check needs it.
-    from deepsound.training.mlflow_store import DEFAULT_TRACKING_URI, experiment_name, peek_at_store
+    from deepsound.training.mlflow_store import DEFAULT_TRACKING_URI, experiment_name, find_experiment
 
     uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
     if uri.startswith("sqlite:///") and (check := _check_database(uri)):
@@ -113,7 +113,7 @@ def check_store() -> Check:
     if uri.startswith("http") and not source.is_reachable(uri, timeout_s=_WAIT_S):
         found = f"{uri} does not answer within {_WAIT_S:g} s (MLFLOW_TRACKING_URI)"
         return FAIL, found, f"start the server ('make ui' starts one), or {_STORE}"
-    has_it = "with" if peek_at_store(uri) else "still without"
+    has_it = "still without" if find_experiment(uri) is None else "with"
     return OK, f"{uri}, {has_it} the experiment {experiment_name()}"
 
 

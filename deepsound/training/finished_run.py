@@ -112,8 +112,8 @@ def write_record(
     folder: pathlib.Path, outcome: TrainingOutcome, record: RunRecord, *, former: registry.RegisteredModel | None
 ) -> None:
     """Write all but the model, in the place of what was there."""
-    (folder / _FILES).mkdir(exist_ok=True)
     for name, content in record.files.items():
+        (folder / _FILES / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / _FILES / name).write_bytes(content)
     plain = {
         "run_id": outcome.run_id,
@@ -122,6 +122,8 @@ def write_record(
         "tags": record.tags,
         "curves": record.curves,
         "tables": record.tables,
+        "summary": record.summary,
+        "version_tags": record.version_tags,
         "test": metrics_to_plain(outcome.test),
         "folds": None if outcome.folds is None else metrics_to_plain(outcome.folds.pooled),
         "promotion": {"is_promoted": outcome.promotion.is_promoted, "reason": outcome.promotion.reason},
@@ -154,6 +156,20 @@ def log_finished(folder: pathlib.Path) -> registry.RegisteredModel:
     return model
 
 
+def describe_version(folder: pathlib.Path, model: registry.RegisteredModel, promotion: Promotion) -> None:
+    """Say in the registry what a version is, and whether it became champion, or why not.
+
+    Raises
+    ------
+    TrackingError
+        If the registry refuses.
+    """
+    record = _read_record(folder)
+    # What an earlier version has kept holds neither.
+    tags = {**record.get("version_tags", {}), "deepsound.promotion": promotion.verdict}
+    registry.describe(model, f"{record.get('summary', '')}\n\n{promotion.describe()}\n", tags=tags)
+
+
 def resume_upload(folder: pathlib.Path, *, promote: bool) -> Uploaded:
     """Log a training that MLflow did not take when it was over; the folder is removed then.
 
@@ -173,8 +189,9 @@ def resume_upload(folder: pathlib.Path, *, promote: bool) -> Uploaded:
     with tracking.open_run(folder.name, run_id=record["run_id"], tags={}):
         model = log_finished(folder)
         promotion = _settle(model, record, is_asked_for=promote)
-        decided = "promoted" if promotion.is_promoted else "kept former"
-        tracking.set_tags({"deepsound.promotion": decided, "deepsound.promotion_reason": promotion.reason[:5000]})
+        tags = {"deepsound.promotion": promotion.verdict, "deepsound.promotion_reason": promotion.reason[:5000]}
+        tracking.set_tags(tags)
+        describe_version(folder, model, promotion)
     shutil.rmtree(folder, ignore_errors=True)
     return Uploaded(
         run_id=record["run_id"], model=model, promotion=promotion, test=record["test"], folds=record.get("folds")

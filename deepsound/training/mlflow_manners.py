@@ -1,6 +1,7 @@
 """How MLflow behaves, by its environment variables, for as long as a block; what the user has set holds."""
 
 import contextlib
+import importlib.util
 import os
 from collections.abc import Iterator, Mapping
 
@@ -21,6 +22,12 @@ def without_progress_bar() -> Iterator[None]:
     """Draw no bar over the files of a model."""
     with _environment({"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}):
         yield
+
+
+def can_log_system_metrics() -> bool:
+    """Whether MLflow can, as psutil is installed, and the user has not said whether it shall."""
+    is_open = "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING" not in os.environ
+    return is_open and importlib.util.find_spec("psutil") is not None
 
 
 @contextlib.contextmanager

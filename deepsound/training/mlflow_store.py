@@ -10,6 +10,7 @@ import logging
 import os
 import pathlib
 from collections.abc import Iterator
+from typing import Any
 
 from deepsound.credentials import hide_credentials
 from deepsound.errors import DeepsoundError, TrackingError
@@ -19,6 +20,19 @@ from deepsound.training.mlflow_manners import short_patience
 _EXPERIMENT = "deepsound"
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 _SQLITE = "sqlite:///"
+# Tags by which the UI opens the experiment on its runs, and describes it.
+_TOLD = {
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.note.content": """Genre models, and collections scored. The tag `deepsound.job` says what a run is:
+
+- `train`: a model. `test/accuracy` (`_low`, `_high`) is of held-out tracks, `folds/accuracy` of all folds.
+- `search`: a search for settings, its trials (`trial`) nested under it.
+- `benchmark`: features, heads and splits in one table, its cells (`benchmark-cell`) nested under it.
+- `score`: a collection, scored by the model among its inputs; `collection/accuracy` is of labelled tracks.
+
+Each description begins with the headline; `scorecard.html` among the artifacts is the whole page.
+""",
+}
 # Migrations, new experiments, missing input examples: nothing a user of the jobs could act on.
 for _name in ("alembic", "mlflow"):
     logging.getLogger(_name).setLevel(logging.ERROR)
@@ -65,7 +79,7 @@ def open_store() -> str:
     with tracking_errors(f"the MLflow store {uri}"), short_patience(), _alone(uri):
         try:
             mlflow.set_tracking_uri(uri)
-            mlflow.set_experiment(experiment_name())
+            _describe_experiment(mlflow.set_experiment(experiment_name()))
         except BaseException:
             # MLflow keeps the last store of the process, and a refused one would be everybody's next.
             mlflow.set_tracking_uri(former)
@@ -84,16 +98,15 @@ def look_into_store() -> None:
     import mlflow
 
     uri = store_uri()
-    path = sqlite_path(uri)
     with tracking_errors(f"the MLflow store {uri}"):
-        if path is not None and not (path.is_file() and path.stat().st_size):
+        if not _is_there(uri):
             raise FileNotFoundError("nothing has been logged there yet")
-        peek_at_store(uri)
+        find_experiment(uri)
         mlflow.set_tracking_uri(uri)
 
 
-def peek_at_store(uri: str) -> bool:
-    """Whether a store that is there holds the experiment already. Nothing is made in it.
+def find_experiment(uri: str) -> str | None:
+    """The id of the experiment in a store that is there; None where it has none yet. Nothing is made in it.
 
     Raises
     ------
@@ -103,7 +116,27 @@ def peek_at_store(uri: str) -> bool:
     import mlflow
 
     with tracking_errors(f"the MLflow store {uri}"), short_patience():
-        return mlflow.MlflowClient(tracking_uri=uri).get_experiment_by_name(experiment_name()) is not None
+        experiment = mlflow.MlflowClient(tracking_uri=uri).get_experiment_by_name(experiment_name())
+    return None if experiment is None else str(experiment.experiment_id)
+
+
+def address_of_runs(*, root: str = "http://127.0.0.1:5000") -> str:
+    """Where a browser finds the list of the runs: on the tracking server, else below ``root``, of ``make ui``.
+
+    Raises
+    ------
+    TrackingError
+        If the store cannot be reached.
+    """
+    uri = store_uri()
+    found = find_experiment(uri) if is_server(uri) or _is_there(uri) else None
+    root = hide_credentials(uri).rstrip("/") if is_server(uri) else root
+    return root if found is None else f"{root}/#/experiments/{found}/runs?workflowType=machine_learning"
+
+
+def describe_address() -> str:
+    """Where the runs are to be seen, as the end of a line of a job."""
+    return f"{'' if is_server(store_uri()) else 'make ui shows it on '}{address_of_runs()}"
 
 
 def is_server(uri: str) -> bool:
@@ -120,6 +153,23 @@ def absolute_uri(uri: str) -> str:
     """A store's URI, the same wherever one stands: a relative sqlite file is another one in each folder."""
     path = sqlite_path(uri)
     return uri if path is None else f"{_SQLITE}{path.absolute()}"
+
+
+def _is_there(uri: str) -> bool:
+    """Whether a store is no file that has yet to be made."""
+    path = sqlite_path(uri)
+    return path is None or (path.is_file() and path.stat().st_size > 0)
+
+
+def _describe_experiment(experiment: Any) -> None:
+    """Say in the UI what kinds of runs there are, unless somebody has said something else."""
+    import mlflow
+
+    for key, value in _TOLD.items():
+        if key not in experiment.tags:
+            # Whoever may log runs need not be allowed to describe their experiment.
+            with contextlib.suppress(mlflow.MlflowException):
+                mlflow.MlflowClient().set_experiment_tag(experiment.experiment_id, key, value)
 
 
 @contextlib.contextmanager

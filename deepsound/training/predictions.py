@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -72,6 +73,13 @@ class JudgedTracks:
     def evaluate(self) -> Report:
         """Every figure, with intervals."""
         return evaluate(self.to_table(), genres=self.genres)
+
+    def list_mistakes(self) -> list[dict[str, Any]]:
+        """The wrong tracks, the surest first."""
+        table = self.to_table().select(["track_id", "artist", "genre", "predicted_genre", "confidence"])
+        wrong = table.filter(pa.array(~self.is_right))
+        rows: list[dict[str, Any]] = wrong.sort_by([("confidence", "descending")]).to_pylist()
+        return rows
 
     def reduce_to(self, genres: Sequence[str]) -> "JudgedTracks":
         """The same asked among these genres only, in their order; every track's true genre is one of them."""

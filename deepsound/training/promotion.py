@@ -40,6 +40,11 @@ class Promotion:
     reason: str
     paired: PairedComparison | None = None
 
+    @property
+    def verdict(self) -> str:
+        """The decision as a tag."""
+        return "promoted" if self.is_promoted else "kept former"
+
     def describe(self) -> str:
         """The decision in one line."""
         return f"{'promoted to' if self.is_promoted else 'not'} champion: {self.reason}"

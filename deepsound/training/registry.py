@@ -4,6 +4,7 @@ import pathlib
 import tempfile
 import uuid
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import mlflow
@@ -12,6 +13,7 @@ from mlflow.entities.model_registry import RegisteredModel as MlflowModel
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
+from deepsound.credentials import hide_credentials, without_credentials
 from deepsound.errors import BundleError
 from deepsound.models.bundle import Bundle, read_bundle
 from deepsound.training import pyfunc_model
@@ -130,6 +132,21 @@ def register(folder: pathlib.Path) -> RegisteredModel:
             registered_model_name=name,
         )
     return RegisteredModel(name=name, version=str(info.registered_model_version))
+
+
+def describe(model: RegisteredModel, markdown: str, *, tags: Mapping[str, str]) -> None:
+    """Set what the registry shows of a version.
+
+    Raises
+    ------
+    TrackingError
+        If the registry refuses.
+    """
+    with tracking_errors(f"describing {model.uri}"):
+        client = mlflow.MlflowClient()
+        client.update_model_version(model.name, model.version, description=hide_credentials(markdown))
+        for key, value in without_credentials(dict(tags)).items():
+            client.set_model_version_tag(model.name, model.version, key, value)
 
 
 def load_bundle(model: str) -> Bundle:

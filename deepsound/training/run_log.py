@@ -57,7 +57,11 @@ class RunRecord:
     tables : dict
         File name to rows.
     files : dict
-        File name to content.
+        File name, with its folder, to content.
+    summary : str
+        What the registry says of the model, in Markdown, before the decision on the champion.
+    version_tags : dict
+        Beside it.
     """
 
     metrics: dict[str, float]
@@ -65,6 +69,8 @@ class RunRecord:
     curves: list[tuple[int, dict[str, float]]]
     tables: dict[str, list[dict[str, Any]]]
     files: dict[str, bytes]
+    summary: str
+    version_tags: dict[str, str]
 
 
 def build_record(outcome: TrainingOutcome, *, described: str, curves: LiveCurves) -> RunRecord:
@@ -74,28 +80,42 @@ def build_record(outcome: TrainingOutcome, *, described: str, curves: LiveCurves
     learning = draw_learning_curves(fitted.history, best_epoch=fitted.best_epoch, title=title)
     confusion = draw_confusion(outcome.headline, title=f"{title}: {outcome.headline_tracks.rstrip(',')}")
     tables = {"per_genre.json": rows}
+    judged = outcome.predictions if folds is None else folds
+    if mistakes := judged.list_mistakes():
+        tables["mistakes.json"] = mistakes
     if folds is not None:
         tables["folds.json"] = [
             {"fold": i + 1, "accuracy": a} for i, a in enumerate(folds.fold_accuracies.tolist())
         ]
+    summary = (
+        f"**{title}**: **{describe_accuracy(outcome.headline)}** (95 % interval; "
+        f"{_describe_headline(outcome)})\n\n{described}; features {outcome.features}"
+    )
+    if outcome.baseline is not None:
+        summary += f"\n\n{outcome.baseline.describe()}"
     return RunRecord(
         metrics=_collect_figures(outcome),
         tags={
-            "deepsound.promotion": "promoted" if outcome.promotion.is_promoted else "kept former",
+            "deepsound.promotion": outcome.promotion.verdict,
             "deepsound.promotion_reason": outcome.promotion.reason[:5000],
-            DESCRIPTION: f"**{title}**: **{describe_accuracy(outcome.headline)}** (95 % interval; "
-            f"{_describe_headline(outcome)})\n\n{described}\n\n"
-            + ("" if outcome.baseline is None else f"{outcome.baseline.describe()}\n\n")
-            + f"{outcome.promotion.describe()}\n\n"
+            DESCRIPTION: f"{summary}\n\n{outcome.promotion.describe()}\n\n"
+            f"{tracking.picture('confusion_matrix.png', outcome.run_id)}\n\n"
             f"```\n{format_per_genre(rows)}\n```\n\nAll of it, to show around: the artifact scorecard.html\n",
         },
         curves=list(curves.missing),
         tables=tables,
         files={
-            **({} if folds is None else {"predictions.parquet": to_parquet(folds.to_table())}),
-            "confusion_matrix.png": save_figure(confusion, kind="png"),
-            "learning_curves.png": save_figure(learning, kind="png"),
+            "predictions.parquet": to_parquet(judged.to_table()),
+            "pictures/confusion_matrix.png": save_figure(confusion, kind="png"),
+            "pictures/learning_curves.png": save_figure(learning, kind="png"),
             "scorecard.html": build_scorecard(outcome).encode(),
+        },
+        summary=summary,
+        version_tags={
+            "deepsound.architecture": outcome.settings.architecture,
+            "deepsound.data_fingerprint": outcome.dataset.fingerprint,
+            "deepsound.headline": describe_accuracy(outcome.headline),
+            "deepsound.genres": ", ".join(outcome.dataset.taxonomy.genres),
         },
     )
 

@@ -16,7 +16,8 @@ from deepsound.evaluation.render.text import format_report
 from deepsound.evaluation.report import Report
 from deepsound.models.bundle import Bundle
 from deepsound.settings import flatten
-from deepsound.training import tracking
+from deepsound.training import lineage, tracking
+from deepsound.training.lineage import FeaturesDataset
 
 _FIGURES = (
     *("n_tracks", "n_labelled", "n_scored", "n_failed", "n_ood"),
@@ -71,6 +72,7 @@ def log_scoring(
     *,
     summary: dict[str, Any],
     per_genre: list[dict[str, Any]],
+    examples: Examples,
     bundle: Bundle,
     scorecard: str,
 ) -> str:
@@ -82,6 +84,8 @@ def log_scoring(
         The content of ``metrics.json``.
     per_genre : list of dict
         The rows of ``per_genre/``.
+    examples : Examples
+        Of which the mistakes are logged as a table.
     scorecard : str
         From :func:`draw_scorecard`.
     """
@@ -99,20 +103,42 @@ def log_scoring(
     title = _title(summary, bundle)
     name = f"{_collection(summary)} · {str(summary['model']).removeprefix('models:/')}"
     with tracking.start_run(name, tags=tags, settings=settings) as run_id:
+        lineage.log_input(_describe_input(summary, bundle), context="scored")
+        lineage.log_model_input(bundle.run_id)
         tracking.log_metrics(_collect_figures(report, summary), prefix="collection/")
         if metrics.n_labelled:
-            tracking.log_figure(draw_confusion(metrics, title=title), "confusion_matrix.png")
+            tracking.log_figure(draw_confusion(metrics, title=title), "pictures/confusion_matrix.png")
         counts = [row["n_scored_as"] for row in per_genre]
         figure = draw_predicted_genres(bundle.taxonomy.genres, counts, title=title)
-        tracking.log_figure(figure, "predicted_genres.png")
+        tracking.log_figure(figure, "pictures/predicted_genres.png")
         tracking.log_rows(per_genre, "per_genre.json")
+        if examples.mistakes:
+            tracking.log_rows(_list_mistakes(examples), "mistakes.json")
         tracking.log_text(scorecard, "scorecard.html")
         trained_by = tracking.link_to_run(bundle.run_id)
         tracking.describe_run(
-            f"```\n{format_report(report)}\n```\n\nModel: {summary['model']}, {trained_by}\n\n"
-            "All of it, to show around: the artifact scorecard.html\n"
+            f"{tracking.picture('predicted_genres.png', run_id)}\n\n```\n{format_report(report)}\n```\n\n"
+            f"Model: {summary['model']}, {trained_by}\n\nAll of it, to show around: the artifact scorecard.html\n"
         )
     return run_id
+
+
+def _list_mistakes(examples: Examples) -> list[dict[str, Any]]:
+    columns = ("track_id", "true_genre", "predicted_genre", "confidence", "is_ood")
+    return [{name: getattr(examples.tracks[i], name) for name in columns} for i in examples.mistakes]
+
+
+def _describe_input(summary: Mapping[str, Any], bundle: Bundle) -> FeaturesDataset:
+    """The scored collection, as MLflow is told of it: the digest is of what the job knows of it anyway."""
+    told = ("input", "fingerprint", "n_tracks", "n_scored", "n_failed", "label_outcomes")
+    return FeaturesDataset(
+        str(summary["input"]),
+        name=str(summary["collection"]),
+        identity={"subset": summary["settings"]["subset"], **{name: summary[name] for name in told}},
+        feature=bundle.feature,
+        shape=bundle.head.spec.shape,
+        profile={name: summary[name] for name in ("n_tracks", "n_labelled", "n_scored", "n_failed")},
+    )
 
 
 def _collect_figures(report: Report, summary: Mapping[str, Any]) -> dict[str, float]:

@@ -35,7 +35,12 @@ _MAX_PARAM_CHARACTERS = 500
 
 @contextlib.contextmanager
 def start_run(
-    name: str, *, tags: Mapping[str, str], settings: Mapping[str, Any], idle: Collection[str] = ()
+    name: str,
+    *,
+    tags: Mapping[str, str],
+    settings: Mapping[str, Any],
+    idle: Collection[str] = (),
+    has_system_metrics: bool = False,
 ) -> Iterator[str]:
     """A new run; yields its id. Its settings are logged first, so that a store which takes none is known at once.
 
@@ -47,6 +52,8 @@ def start_run(
         Resolved settings: logged flat as parameters and whole as ``settings.json``.
     idle : collection of str
         Settings, and sections of them, that decide nothing in this run: no parameters.
+    has_system_metrics : bool
+        As of :func:`open_run`.
 
     Raises
     ------
@@ -55,7 +62,7 @@ def start_run(
     """
     # MLflow goes on with a run that is named there, which is not ours to delete.
     is_new = "MLFLOW_RUN_ID" not in os.environ
-    with open_run(name, tags=tags) as run_id:
+    with open_run(name, tags=tags, has_system_metrics=has_system_metrics) as run_id:
         try:
             log_settings(settings, idle=idle)
         except TrackingError:
@@ -68,7 +75,12 @@ def start_run(
 
 @contextlib.contextmanager
 def open_run(
-    name: str, *, run_id: str | None = None, tags: Mapping[str, str], is_nested: bool = False
+    name: str,
+    *,
+    run_id: str | None = None,
+    tags: Mapping[str, str],
+    is_nested: bool = False,
+    has_system_metrics: bool = False,
 ) -> Iterator[str]:
     """A run that is the current one for as long as the block, new or gone on with; yields its id.
 
@@ -78,6 +90,8 @@ def open_run(
         Of the run to go on with.
     is_nested : bool
         Whether it is one under the current run, which is the current one again after the block.
+    has_system_metrics : bool
+        Log what processor, memory and disk do meanwhile, as ``system/…``; otherwise MLflow's own setting holds.
 
     Raises
     ------
@@ -90,7 +104,14 @@ def open_run(
         if (active := mlflow.active_run()) is not None and not is_nested:
             raise ValueError(f"run {active.info.run_id} is active in this process; end it with mlflow.end_run()")
         run_name = None if run_id else hide_credentials(name)
-        run_id = str(mlflow.start_run(run_id=run_id, run_name=run_name, tags=tags, nested=is_nested).info.run_id)
+        run = mlflow.start_run(
+            run_id=run_id,
+            run_name=run_name,
+            tags=tags,
+            nested=is_nested,
+            log_system_metrics=True if has_system_metrics else None,
+        )
+        run_id = str(run.info.run_id)
         open_runs.hold(run_id)
     status = "FAILED"
     try:
@@ -166,11 +187,12 @@ def log_params(params: Mapping[str, Any]) -> None:
 
 
 def log_figure(figure: Figure, name: str) -> None:
-    """A picture, as PNG, of the current run."""
+    """A picture, as PNG, of the current run; ``name`` may have a folder before it."""
     with tracking_errors("the artifacts of this run"), tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / name
+        path.parent.mkdir(exist_ok=True)
         path.write_bytes(save_figure(figure, kind="png"))
-        mlflow.log_artifact(str(path))
+        mlflow.log_artifacts(folder)
 
 
 def log_files(folder: pathlib.Path) -> None:
@@ -207,6 +229,11 @@ def set_tags(tags: Mapping[str, str]) -> None:
 def describe_run(markdown: str) -> None:
     """What a reviewer reads first: the description of the current run."""
     set_tags({"mlflow.note.content": markdown})
+
+
+def picture(name: str, run_id: str) -> str:
+    """Markdown that shows a picture of ``pictures/`` in a run's description."""
+    return f"![](get-artifact?path=pictures/{name}&run_uuid={run_id})"
 
 
 def link_to_run(run_id: str | None) -> str:

@@ -14,15 +14,22 @@ from deepsound.evaluation.render.text import describe_accuracy
 from deepsound.models.bundle import Bundle
 from deepsound.models.head import load_head
 from deepsound.settings import to_plain
-from deepsound.training import mlflow_store, registry, tracking
+from deepsound.training import lineage, mlflow_store, registry, tracking
 from deepsound.training.baseline import Baseline, measure_baseline
 from deepsound.training.crossval import CrossValidation, cross_validate, plan_folds
 from deepsound.training.dataset import Dataset, load_dataset
 from deepsound.training.drift_reference import build_drift_reference
 from deepsound.training.examples import find_examples
 from deepsound.training.finetune import prepare_pretrained
-from deepsound.training.finished_run import kept_until_logged, log_finished, write_finished, write_record
+from deepsound.training.finished_run import (
+    describe_version,
+    kept_until_logged,
+    log_finished,
+    write_finished,
+    write_record,
+)
 from deepsound.training.fit import EpochReporter, FittedHead, fit_head
+from deepsound.training.mlflow_manners import can_log_system_metrics
 from deepsound.training.predictions import predict_tracks
 from deepsound.training.promotion import Promotion, decide_promotion
 from deepsound.training.provenance import compute_code_fingerprint
@@ -83,8 +90,14 @@ def train(features: str, *, settings: TrainSettings, report: Report, promote: bo
         prepare_pretrained(settings.pretrained, shape=dataset.train.values.shape[1:], report=report)
     name = settings.name_run(dataset.summary.name_collection(features))
     tags, plain = _tags(dataset, settings), to_plain(settings)
-    with tracking.start_run(name, tags=tags, settings=plain, idle=settings.idle) as run_id:
-        _log_data(dataset, features)
+    with tracking.start_run(
+        name,
+        tags=tags,
+        settings=plain,
+        idle=settings.idle,
+        has_system_metrics=can_log_system_metrics(),
+    ) as run_id:
+        _log_data(dataset, features, feature=settings.feature)
         curves = LiveCurves(report)
         decide = functools.partial(decide_promotion, dataset=dataset, is_asked_for=promote)
         outcome = _learn(
@@ -177,6 +190,7 @@ def _publish(
             record = replace(build_record(outcome, described=described, curves=curves), curves=[])
             write_record(folder, outcome, record, former=champion)
             log_finished(folder)
+        describe_version(folder, model, outcome.promotion)
     return model, outcome
 
 
@@ -240,9 +254,11 @@ def _epoch_reporter(settings: TrainSettings, report: Report, curves: LiveCurves)
     return report_epoch
 
 
-def _log_data(dataset: Dataset, features: str) -> None:
+def _log_data(dataset: Dataset, features: str, *, feature: str) -> None:
     tracking.log_params({"features_folder": features, "genres_used": ", ".join(dataset.taxonomy.genres)})
     tracking.log_rows(dataset.split.to_pylist(), "split.json")
+    for name, context in zip(SPLIT_NAMES, ("training", "validation", "test"), strict=True):
+        lineage.log_input(lineage.describe_split(dataset, features, name, feature=feature), context=context)
     if dataset.audit.leaks:
         tracking.log_rows(leak_rows(dataset.audit.leaks), "leaks.json")
 

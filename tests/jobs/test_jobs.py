@@ -47,10 +47,12 @@ def test_a_run_has_settings_curves_metrics_and_pictures(run, music):
     curve = mlflow.MlflowClient().get_metric_history(run.info.run_id, "epoch/validation_loss")
     assert [point.step for point in curve] == list(range(len(curve)))
     assert len(curve) > 3
-    for name in ("confusion_matrix.png", "learning_curves.png"):
+    for name in ("pictures/confusion_matrix.png", "pictures/learning_curves.png"):
         assert artifact(run, name).read_bytes().startswith(b"\x89PNG")
     assert len(run.data.tags["deepsound.data_fingerprint"]) == 64
     assert "split by artist" in run.data.tags["mlflow.note.content"]
+    inputs = {one.tags[0].value: json.loads(one.dataset.profile)["n_tracks"] for one in run.inputs.dataset_inputs}
+    assert (set(inputs), sum(inputs.values())) == ({"training", "validation", "test"}, 24)
 
 
 def test_the_model_learned_what_is_easy(run):
@@ -138,6 +140,14 @@ def test_score_held_out_tracks_and_link_the_runs(
     )
     assert len(found) == 1
     assert found["tags.mlflow.runName"][0] == f"{music.name} (test tracks) · {trained.removeprefix('models:/')}"
+    (scored,) = mlflow.search_runs(
+        experiment_names=["deepsound"],
+        filter_string=f"attributes.run_id = '{found['run_id'][0]}'",
+        output_format="list",
+    )
+    (used,) = scored.inputs.model_inputs
+    assert mlflow.get_logged_model(used.model_id).source_run_id == run.info.run_id
+    assert [one.dataset.name for one in scored.inputs.dataset_inputs] == [music.name]
     assert found["metrics.collection/accuracy"][0] == pytest.approx(summary["accuracy"])
     for folder in (features, store, tmp_path / "s"):
         told = [path for path in folder.rglob("*") if path.is_file() and password.encode() in path.read_bytes()]

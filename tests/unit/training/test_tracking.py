@@ -301,13 +301,13 @@ def test_parameters_are_what_decides_and_the_file_has_all(store):  # noqa: ARG00
 
 def test_runs_go_to_the_experiment_that_the_environment_names(store, monkeypatch):
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "covers")
-    assert not mlflow_store.peek_at_store(store)
+    assert mlflow_store.find_experiment(store) is None
     open_store()
     with start() as run_id:
         pass
     experiment = mlflow.get_experiment_by_name("covers").experiment_id
     assert mlflow.get_run(run_id).info.experiment_id == experiment == trial_runs.experiment_id()
-    assert mlflow_store.peek_at_store(store)
+    assert mlflow_store.find_experiment(store) == experiment
     monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
     assert open_store() == store
     assert trial_runs.experiment_id() != experiment
@@ -320,6 +320,7 @@ def test_a_store_is_made_by_one_process_at_a_time(monkeypatch, tmp_path):
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     monkeypatch.setattr(mlflow, "set_experiment", set_experiment)
+    monkeypatch.setattr(mlflow_store, "_describe_experiment", lambda _: None)
     open_store()
     os.close(held_file.hold(tmp_path, wait=False))
     assert not list(tmp_path.iterdir())
