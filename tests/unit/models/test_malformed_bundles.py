@@ -325,7 +325,7 @@ FOLDS = {
     "probabilities null": (folds_of(probabilities=pa.array([[0.5, 0.25, 0.25], [None, 0.4, 0.6]])), "sum to 1"),
     "probabilities infinite": (folds_of(probabilities=pa.array([[0.5, 0.25, 0.25], [INF, 0.4, 0.6]])), "sum to 1"),
     "probabilities below 0": (folds_of(probabilities=pa.array([[0.5, 0.25, 0.25], [-0.5, 0.9, 0.6]])), "sum to 1"),
-    "probabilities of 2": (folds_of(probabilities=pa.array([[0.5, 0.25, 0.25], [0.6, 0.8, 0.6]])), "sum to 1"),
+    "probabilities of 2": (folds_of(probabilities=pa.array([[0.5, 0.25, 0.25], [0.6, 0.6, 0.6]])), "sum to 1"),
     "another confidence": (folds_of(confidence=pa.array([0.5, 0.7])), "sum to 1"),
     "confidence null": (folds_of(confidence=pa.array([0.5, None])), "sum to 1"),
     "no Parquet": (b"PAR1", "damaged"),
