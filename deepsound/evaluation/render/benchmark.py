@@ -31,7 +31,8 @@ def format_benchmark(benchmark: Benchmark) -> list[str]:
     lines += [f"{one.cell.head}, {PROTOCOL_NAMES[one.cell.protocol]}: {inflation_of(one)}" for one in inflated]
     for protocol in dict.fromkeys(pair.protocol for pair in benchmark.pairs):
         pairs = [pair for pair in benchmark.pairs if pair.protocol == protocol]
-        lines += ["", f"head against head, {PROTOCOL_NAMES[protocol]}, in points (95 % interval), by artists:"]
+        units = f"{pairs[0].comparison.unit}s as units"
+        lines += ["", f"head against head, {PROTOCOL_NAMES[protocol]}, in points (95 % interval), {units}:"]
         for names, points, p, holm, verdict in map(pair_to_words, pairs):
             lines.append(f"{names}: {points}, p {p}, with Holm's correction for {len(pairs)} {holm}; {verdict}")
     return [*lines, *([""] if benchmark.notes else []), *(f"note: {note}" for note in benchmark.notes)]

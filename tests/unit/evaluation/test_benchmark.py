@@ -140,6 +140,7 @@ def test_every_pair_of_heads_is_compared_by_artists_and_corrected_within_its_pro
         assert pair.comparison == compare_paired(right[first], right[second], units=units)
     assert [p.p_holm for p in pairs] == adjust_by_holm([p.comparison.p_value for p in pairs])
     text = "\n".join(format_benchmark(benchmark))
+    assert "head against head, whole artists, in points (95 % interval), artists as units:" in text
     assert "lda on mfcc less cnn on mfcc: -22.2 [" in text
     assert "; cnn on mfcc is better" in text
 
@@ -189,5 +190,10 @@ def test_json_and_page_hold_the_table():
 
 
 def test_tracks_of_unknown_artists_are_units_of_their_own():
-    row = read(evaluate_benchmark([make_cell("tracks", artists=False)], genres=GENRES))[0]
+    cells = [make_cell("tracks", architecture=name, artists=False) for name in ("lda", "cnn")]
+    benchmark = evaluate_benchmark(cells, genres=GENRES)
+    assert "head against head, random tracks, in points (95 % interval), tracks as units:" in format_benchmark(
+        benchmark
+    )
+    row = read(benchmark)[0]
     assert (row["interval_unit"], row["n_artists"]) == ("track", "0")

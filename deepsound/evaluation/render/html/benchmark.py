@@ -110,7 +110,8 @@ def _pair_sections(benchmark: Benchmark) -> list[Section]:
         sections.append(
             Section(
                 title=f"Head against head, {PROTOCOL_NAMES[protocol]}",
-                lead=f"The same tracks, with artists as units; p-values corrected by Holm for {len(pairs)}.",
+                lead=f"The same tracks, with {pairs[0].comparison.unit}s as units; p-values corrected by Holm for "
+                f"{len(pairs)}.",
                 blocks=(
                     *((Listing(lines=found),) if len(pairs) > _FEW_PAIRS else ()),
                     Table(header=header, rows=rows, title="All pairs" if len(pairs) > _FEW_PAIRS else ""),
