@@ -43,7 +43,7 @@ class Logistic:
 
 
 LDA_FOR_MFCC = Lda(statistics=STATISTICS)
-LDA_FOR_EMBEDDINGS = Lda(statistics=("mean", "std"))
+LDA_FOR_EMBEDDINGS = Lda(statistics=("mean",))
 LOGISTIC_FOR_MFCC = Logistic(statistics=STATISTICS, c=0.01)
 LOGISTIC_FOR_EMBEDDINGS = Logistic(statistics=("mean", "std"), c=0.01)
 

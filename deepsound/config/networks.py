@@ -138,7 +138,7 @@ CNN_FOR_MFCC = Cnn(
 # Neighbouring dimensions of an embedding have nothing to do with each other, so a kernel spans all of them; and
 # the embedding has done the work already, so that little is put on top of it.
 CNN_FOR_EMBEDDINGS = Cnn(
-    filters=(128,), kernel_size=(3, 0), pool_size=(3, 1), dense_units=0, dropout=0.5, input_dropout=0.3
+    filters=(128,), kernel_size=(1, 0), pool_size=(3, 1), dense_units=0, dropout=0.5, input_dropout=0.3
 )
 
 

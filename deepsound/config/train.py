@@ -1,6 +1,6 @@
 """Settings of ``jobs/train.py``."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 
 from deepsound.config.check import check_setting
 from deepsound.config.finetune import FINETUNED_FEATURE, FinetuneSettings
@@ -16,15 +16,24 @@ from deepsound.config.networks import (
     TransformerSettings,
 )
 from deepsound.config.ood import OodSettings
+from deepsound.config.recipe import FOR_CNN_ON_EMBEDDINGS, LINEAR, PLAIN, Recipe
 from deepsound.config.report import ReportSettings
 from deepsound.config.search import SearchSettings
 from deepsound.config.split import SPLIT_NAMES, SplitSettings
 
 TRANSFORMS = ("none", "logit", "auto")
-SCHEDULES = ("constant", "cosine")
-LINEAR = ("lda", "logistic")
 _OF_EPOCHS = ("epochs", "patience", "batch_size", "learning_rate", "schedule", "n_seeds")
-_NOT_OF_FINETUNING = ("transform", "schedule", "artist_balance", "genre_balance", "n_seeds", "refit")
+_NOT_OF_FINETUNING = (
+    "transform",
+    "schedule",
+    "artist_balance",
+    "genre_balance",
+    "n_seeds",
+    "average_with",
+    "refit",
+)
+# Far apart, so that the members of one seed are not those of the next.
+_SEED_STEP = 1_000_003
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,20 +59,19 @@ class TrainSettings:
     logistic: LogisticSettings = field(default_factory=LogisticSettings)
     finetune: FinetuneSettings = field(default_factory=FinetuneSettings)
     # Of each number, before standardisation; auto: logit for a feature of probabilities.
-    transform: str = "none"
+    transform: str = "auto"
     epochs: int = 60
-    # Epochs without a lower validation loss before training stops; 0 to train them all.
-    patience: int = 10
     batch_size: int = 32
     learning_rate: float = 1e-3
-    schedule: str = "constant"
-    # A track of an artist with n tracks counts n ** -artist_balance, one of a genre with n tracks alike.
-    artist_balance: float = 0.0
+    # As artist_balance, for a genre with n tracks.
     genre_balance: float = 0.0
-    # Networks that differ by their seed alone and are averaged into one.
-    n_seeds: int = 1
-    # Train once more, as long, on the training and validation tracks together.
-    refit: bool = False
+    # Under the names of Recipe; None leaves it to what suits architecture and feature.
+    schedule: str | None = None
+    patience: int | None = None
+    artist_balance: float | None = None
+    n_seeds: int | None = None
+    average_with: tuple[str, ...] | None = None
+    refit: bool | None = None
     search: SearchSettings = field(default_factory=SearchSettings)
     ood: OodSettings = field(default_factory=OodSettings)
     # Share of in-distribution tracks that may be called out-of-distribution.
@@ -82,25 +90,26 @@ class TrainSettings:
         if self.architecture == "vggish_finetune":
             wanted = f"{FINETUNED_FEATURE}, which the architecture vggish_finetune works on"
             check_setting(self.feature == FINETUNED_FEATURE, "feature", self.feature, wanted)
+            without = asdict(PLAIN) | {"transform": "auto", "genre_balance": 0.0}
             for name in _NOT_OF_FINETUNING:
-                default = type(self).__dataclass_fields__[name].default
-                wanted = f"{default}: the architecture vggish_finetune does without"
-                check_setting(getattr(self, name) == default, name, getattr(self, name), wanted)
+                default, asked = without[name], getattr(self, name)
+                asked = default if asked is None else asked
+                check_setting(
+                    asked == default, name, asked, f"{default}: the architecture vggish_finetune does without"
+                )
         check_setting(self.seed >= 0, "seed", self.seed, "a whole number from 0")
         is_list = len(self.genres) != 1 and len(set(self.genres)) == len(self.genres)
         check_setting(is_list, "genres", self.genres, "two or more different names, or none for those in the data")
         is_number = not isinstance(self.folds, str) and (self.folds == 0 or self.folds >= 2)
         check_setting(is_number or self.folds == "auto", "folds", self.folds, "auto, two or more, or 0 for none")
-        for name in ("epochs", "batch_size", "n_seeds"):
+        for name in ("epochs", "batch_size"):
             check_setting(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        check_setting(self.patience >= 0, "patience", self.patience, "at least 1, or 0 to train all epochs")
-        check_setting(self.schedule in SCHEDULES, "schedule", self.schedule, f"one of {', '.join(SCHEDULES)}")
         check_setting(self.transform in TRANSFORMS, "transform", self.transform, f"one of {', '.join(TRANSFORMS)}")
-        for name in ("artist_balance", "genre_balance"):
-            check_setting(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
+        check_setting(0 <= self.genre_balance <= 1, "genre_balance", self.genre_balance, "0 to 1")
         check_setting(0 < self.learning_rate <= 1, "learning_rate", self.learning_rate, "a number in (0, 1]")
         rate = self.ood_false_alarm_rate
         check_setting(0 < rate < 1, "ood_false_alarm_rate", rate, "a fraction in (0, 1)")
+        _ = self.recipe  # raises for what no training can have
 
     @property
     def split_lists(self) -> dict[str, str]:
@@ -115,6 +124,29 @@ class TrainSettings:
         return network
 
     @property
+    def recipe(self) -> Recipe:
+        """How the head is trained: what is asked for, over what suits architecture and feature."""
+        is_suited = self.architecture == "cnn" and self.feature != "mfcc"
+        asked = {field.name: getattr(self, field.name) for field in fields(Recipe)}
+        asked = {name: value for name, value in asked.items() if value is not None}
+        return replace(FOR_CNN_ON_EMBEDDINGS if is_suited else PLAIN, **asked)
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """Of the heads that are averaged into one."""
+        return (self.architecture, *self.recipe.average_with)
+
+    @property
+    def members(self) -> tuple["TrainSettings", ...]:
+        """Of each head that is averaged into one: networks, each with a seed of its own, then linear heads."""
+        recipe = self.recipe
+        seeds = [(self.seed + number * _SEED_STEP) % 2**32 for number in range(recipe.n_seeds)]
+        linear = [
+            replace(self, architecture=name, artist_balance=recipe.artist_balance) for name in recipe.average_with
+        ]
+        return (*(replace(self, seed=seed) for seed in seeds), *linear)
+
+    @property
     def max_epochs(self) -> int:
         """How many there can be: one of a head that is fitted at once."""
         return 1 if self.architecture in LINEAR else self.epochs
@@ -127,7 +159,7 @@ class TrainSettings:
     @property
     def idle(self) -> tuple[str, ...]:
         """Names of settings, and of sections of them, that decide nothing: those of other architectures first."""
-        names = [name for name in (*ARCHITECTURES, "finetune") if name != self.architecture]
+        names = [name for name in (*ARCHITECTURES, "finetune") if name not in self.architectures]
         if self.pretrained:
             names = [*ARCHITECTURES, *_NOT_OF_FINETUNING]
         if self.architecture in LINEAR:
@@ -139,8 +171,9 @@ class TrainSettings:
         return f"{self.feature} {self.architecture} · {collection} · seed {self.seed}"
 
     def resolved(self) -> "TrainSettings":
-        """The same with nothing of its architecture left open: what is logged and kept beside a model."""
+        """The same with nothing left to what suits: what is logged and kept beside a model."""
         if self.pretrained:
             return self
-        asked = type(getattr(self, self.architecture))
-        return replace(self, **{self.architecture: asked(**asdict(self.network))})
+        networks = {name: replace(self, architecture=name).network for name in self.architectures}
+        sections = {name: type(getattr(self, name))(**asdict(network)) for name, network in networks.items()}
+        return replace(self, **asdict(self.recipe), **sections)

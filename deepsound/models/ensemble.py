@@ -1,4 +1,4 @@
-"""Several heads that differ by their seed alone, as one."""
+"""Several heads as one."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,8 @@ import numpy as np
 from deepsound.errors import ParameterError
 
 
-def average_heads(members: Sequence[keras.Model]) -> keras.Model:
-    """One head whose logits are the mean of the members' logits.
+def average_heads(members: Sequence[keras.Model], *, temperatures: Sequence[float] | None = None) -> keras.Model:
+    """One head whose logits are the mean of the members' logits, each divided by its temperature.
 
     Logits and not probabilities are averaged, because the energy, by which the out-of-distribution score goes,
     has no meaning in logarithms of probabilities: it would be 0 for every segment. What the last dense layer sees
@@ -19,6 +19,9 @@ def average_heads(members: Sequence[keras.Model]) -> keras.Model:
     ----------
     members : sequence of keras.Model
         From :mod:`deepsound.models.architectures`, of the same input and genres.
+    temperatures : sequence of float, optional
+        Of each member; 1 without. Members of different kinds need them: the one with the larger logits would else
+        decide alone. A single member is returned as it is.
 
     Raises
     ------
@@ -38,5 +41,7 @@ def average_heads(members: Sequence[keras.Model]) -> keras.Model:
     last = keras.layers.Dense(members[0].output_shape[-1], name="logits")
     average = keras.Model(inputs, last(penultimate), name=members[0].name)
     kernels, biases = zip(*(member.get_layer("logits").get_weights() for member in members), strict=True)
-    last.set_weights([np.concatenate(kernels) / len(members), np.mean(biases, axis=0)])
+    shares = 1 / (len(members) * np.asarray(temperatures or [1.0] * len(members)))
+    kernel = np.concatenate([share * kernel for share, kernel in zip(shares, kernels, strict=True)])
+    last.set_weights([kernel, shares @ np.stack(biases)])
     return average

@@ -39,8 +39,6 @@ __all__ = [
     "train_model",
 ]
 _PROBE_SEGMENTS = 8
-# Far apart, so that the members of one seed are not those of the next.
-_SEED_STEP = 1_000_003
 
 
 class TrainingData(Protocol):
@@ -135,7 +133,7 @@ def fit_head(data: TrainingData, *, settings: TrainSettings, report_epoch: Epoch
         ood=rule,
         validation=_judge(probabilities, data.validation, data.taxonomy),
         confidences=probabilities.max(axis=1),
-        is_refitted=settings.refit,
+        is_refitted=settings.recipe.refit,
     )
 
 
@@ -155,24 +153,25 @@ def train_model(data: TrainingData, *, settings: TrainSettings, report_epoch: Ep
         for subset in (data.train, data.validation)
     )
     scale = compute_standardization(train.values)
-    train_member = functools.partial(_train_member, scale=scale, n_genres=len(data.taxonomy), settings=settings)
-    recorders = [EpochRecorder(_say_nothing if number else report_epoch) for number in range(settings.n_seeds)]
+    train_member = functools.partial(_train_member, scale=scale, n_genres=len(data.taxonomy))
+    asked, recipe = settings.members, settings.recipe
+    recorders = [EpochRecorder(_say_nothing if number else report_epoch) for number in range(len(asked))]
     members = [
-        train_member(train, validation, number=number, recorder=recorder)
-        for number, recorder in enumerate(recorders)
+        train_member(train, validation, settings=one, recorder=recorder)
+        for one, recorder in zip(asked, recorders, strict=True)
     ]
-    model = held_out = average_heads(members)
-    validation_logits = compute_logits(model, standardize(validation.values, *scale))
-    best_epochs = [
-        recorder.best_epoch if settings.patience else len(recorder.history) - 1 for recorder in recorders
-    ]
-    if settings.refit:
+    prepared, temperatures = standardize(validation.values, *scale), None
+    if recipe.average_with:
+        temperatures = [_fit_temperature(compute_logits(member, prepared), validation) for member in members]
+    model = held_out = average_heads(members, temperatures=temperatures)
+    best_epochs = [recorder.best_epoch if recipe.patience else len(recorder.history) - 1 for recorder in recorders]
+    if recipe.refit:
         everything = join_subsets(train, validation)
         members = [
-            train_member(everything, None, number=number, stop_after=best_epoch + 1)
-            for number, best_epoch in enumerate(best_epochs)
+            train_member(everything, None, settings=one, stop_after=best_epoch + 1)
+            for one, best_epoch in zip(asked, best_epochs, strict=True)
         ]
-        model = average_heads(members)
+        model = average_heads(members, temperatures=temperatures)
     return TrainedModel(
         model=model,
         held_out=held_out,
@@ -181,15 +180,13 @@ def train_model(data: TrainingData, *, settings: TrainSettings, report_epoch: Ep
         std=scale[1],
         history=recorders[0].history,
         best_epoch=best_epochs[0],
-        validation_logits=validation_logits,
+        validation_logits=compute_logits(held_out, prepared),
     )
 
 
 def compute_temperature(trained: TrainedModel, validation: Subset) -> float:
     """The temperature that suits the validation tracks."""
-    return fit_temperature(
-        trained.validation_logits, true_indices=validation.genre_indices, track_indices=validation.track_indices
-    )
+    return _fit_temperature(trained.validation_logits, validation)
 
 
 def save_keras(model: keras.Model, path: pathlib.Path) -> None:
@@ -205,20 +202,19 @@ def _train_member(
     scale: tuple[np.ndarray, np.ndarray],
     n_genres: int,
     settings: TrainSettings,
-    number: int,
     recorder: EpochRecorder | None = None,
     stop_after: int | None = None,
 ) -> keras.Model:
-    """One network, from the seed that follows from the settings' and from its number."""
-    seed = (settings.seed + number * _SEED_STEP) % 2**32
-    keras.utils.set_random_seed(seed)
+    """One head of an average."""
+    recipe = settings.recipe
+    keras.utils.set_random_seed(settings.seed)
     model = build_model(settings, shape=train.values.shape[1:], n_genres=n_genres)
     recorder = recorder or EpochRecorder(_say_nothing)
     data = (
         (standardize(train.values, *scale), train.segment_genres),
         None if validation is None else (standardize(validation.values, *scale), validation.segment_genres),
     )
-    weights = weigh_segments(train, artist_balance=settings.artist_balance, genre_balance=settings.genre_balance)
+    weights = weigh_segments(train, artist_balance=recipe.artist_balance, genre_balance=settings.genre_balance)
     if isinstance(settings.network, Lda | Logistic):
         fit_linear(model, settings.network, *data, recorder=recorder, weights=weights)
         return model
@@ -228,12 +224,12 @@ def _train_member(
         weights=weights,
         epochs=settings.epochs,
         stop_after=stop_after,
-        patience=settings.patience,
+        patience=recipe.patience,
         batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,
-        schedule=settings.schedule,
+        schedule=recipe.schedule,
         recorder=recorder,
-        seed=seed,
+        seed=settings.seed,
     )
     return model
 
@@ -271,10 +267,14 @@ def _fit_ood(
     )
     statistics = locate_segments(train, data.train, settings=settings)
     rule = fit_ood_rule(validation, data.validation, statistics=statistics, settings=settings)
-    if settings.refit:
+    if settings.recipe.refit:
         refitted = compute_outputs(trained.model, trained.prepare(data.train.values))
         statistics = locate_segments(refitted, data.train, settings=settings)
     return rule, statistics
+
+
+def _fit_temperature(logits: np.ndarray, validation: Subset) -> float:
+    return fit_temperature(logits, true_indices=validation.genre_indices, track_indices=validation.track_indices)
 
 
 def _judge(probabilities: np.ndarray, subset: Subset, taxonomy: Taxonomy) -> CollectionMetrics:

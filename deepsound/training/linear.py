@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from deepsound.config import Lda, Logistic
+from deepsound.errors import ParameterError
 from deepsound.training.epochs import EpochRecorder, Labelled
 from deepsound.training.outputs import compute_logits, compute_outputs
 
@@ -38,7 +39,18 @@ def fit_linear(
         Gets the figures of this one fit.
     weights : np.ndarray [shape=(n_segments,), float]
         How much each training segment counts. Discriminant analysis knows no weights and takes them alike.
+
+    Raises
+    ------
+    ParameterError
+        There are no more segments than genres, from which nothing can be said of their spread.
     """
+    n_segments, n_present = len(train[1]), len(np.unique(train[1]))
+    if n_segments <= n_present or n_present < 2:
+        raise ParameterError(
+            f"a linear head needs two genres and more segments than genres to learn from; there are {n_segments} "
+            f"segments of {n_present}. Use more tracks, or another architecture with average_with=[]"
+        )
     statistics = compute_outputs(model, train[0]).penultimate
     # In one unit each: shrinkage and penalty would else weigh large numbers less.
     scaler = StandardScaler().fit(statistics)

@@ -62,7 +62,7 @@ def run_of(model):
 def test_the_network_is_tagged_on_the_run(model, network):
     run = run_of(model)
     assert run.data.tags["deepsound.network"] == str(network)
-    assert run.data.params["cnn.kernel_size"] == "[3, 0]"
+    assert run.data.params["cnn.kernel_size"] == "[1, 0]"
 
 
 def test_audio_is_scored_with_the_models_own_network(job, audio, model, network, tmp_path):

@@ -2,7 +2,7 @@ import pathlib
 import pickle
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -20,6 +20,7 @@ from deepsound.config import (
     SplitSettings,
     TrainSettings,
 )
+from deepsound.config.recipe import FOR_CNN_ON_EMBEDDINGS, PLAIN
 from deepsound.documents import parse_yaml
 from deepsound.errors import ConfigError, DeepsoundError, LabelError, ParameterError
 from deepsound.networks.vggish_input import count_vggish_patches
@@ -196,6 +197,8 @@ def test_refusals(override, message):
         ({"epochs": 0}, "epochs"),
         ({"n_seeds": 0}, "n_seeds"),
         ({"patience": -1}, "patience"),
+        ({"average_with": ["mlp"]}, "'average_with' is .*; wanted nothing, or different ones of lda, logistic"),
+        ({"average_with": ["lda", "lda"]}, "average_with"),
         (
             {"architecture": "vggish_finetune", "feature": "vggish_log_mel", "n_seeds": 3},
             "'n_seeds' is 3; wanted 1: the architecture vggish_finetune does without",
@@ -223,6 +226,21 @@ def test_cnn_suits_the_feature_and_what_is_asked_for_wins():
     assert asked.network == replace(CNN_FOR_EMBEDDINGS, kernel_size=(5,), dropout=0.0)
     assert None not in to_plain(asked.resolved())["cnn"].values()
     assert asked.resolved().network == asked.network
+
+
+def test_the_recipe_suits_architecture_and_feature_and_what_is_asked_for_wins():
+    assert TrainSettings(feature="musicnn").recipe == FOR_CNN_ON_EMBEDDINGS
+    for feature, architecture in (("mfcc", "cnn"), ("musicnn", "lstm"), ("vggish_log_mel", "vggish_finetune")):
+        assert TrainSettings(feature=feature, architecture=architecture).recipe == PLAIN
+    values = {"feature": "vggish", "average_with": [], "n_seeds": 2, "refit": False, "seed": 7}
+    asked = from_plain(TrainSettings, values, where="x")
+    assert asked.recipe == replace(FOR_CNN_ON_EMBEDDINGS, average_with=(), n_seeds=2, refit=False)
+    assert asked.resolved().recipe == asked.recipe
+    assert None not in [getattr(asked.resolved(), name) for name in asdict(PLAIN)]
+    assert [member.seed for member in asked.members] == [7, 7 + 1_000_003]
+    both = replace(asked, average_with=("lda",)).members
+    assert [member.architecture for member in both] == ["cnn", "cnn", "lda"]
+    assert {member.recipe.artist_balance for member in both} == {0.5}
 
 
 def test_two_ways_to_name_split_lists():

@@ -123,7 +123,7 @@ def test_one_step_in_time_is_no_sequence(architecture, feature, n_frames):
 
 
 def test_a_kernel_of_0_dims_spans_all_of_them():
-    assert kernels(build_cnn(CNN_FOR_EMBEDDINGS, shape=(10, 128), n_genres=3)) == [(3, 128, 1, 128)]
+    assert kernels(build_cnn(CNN_FOR_EMBEDDINGS, shape=(10, 128), n_genres=3)) == [(1, 128, 1, 128)]
     deep = replace(CNN_FOR_EMBEDDINGS, filters=(8, 16), kernel_size=(2, 0))
     assert kernels(build_cnn(deep, shape=(10, 128), n_genres=3)) == [(2, 128, 1, 8), (2, 1, 8, 16)]
 

@@ -38,6 +38,16 @@ def test_one_head_one_file_one_session(architecture, tmp_path):
     np.testing.assert_allclose(again(segments, training=False), expected, atol=1e-6)
 
 
+def test_members_of_different_kinds_are_divided_by_their_temperatures():
+    members = [*build_members("cnn", 2), *build_members("lda", 1)]
+    together = average_heads(members, temperatures=[1.0, 0.5, 4.0])
+    segments = np.random.default_rng(0).normal(size=(7, 6, 8)).astype(np.float32)
+    first, second, third = (member(segments, training=False) for member in members)
+    expected = (first + second / 0.5 + third / 4) / 3
+    np.testing.assert_allclose(together(segments, training=False), expected, atol=1e-5)
+    export_onnx(together, probe=segments)  # raises where they differ
+
+
 def test_one_member_is_itself_and_none_is_refused():
     (member,) = build_members("mlp", 1)
     assert average_heads([member]) is member

@@ -96,6 +96,24 @@ def test_several_seeds_are_one_head_of_networks_that_differ():
     assert min(gaps) > 0.01
 
 
+def test_a_network_and_a_linear_head_are_one_with_each_at_its_own_temperature():
+    settings = replace(SETTINGS, average_with=("lda",), epochs=5)
+    together, reported = fit(DATA, settings)
+    assert len(reported) == 5
+    values = DATA.train.values
+    expected = 0
+    for architecture in ("mlp", "lda"):
+        alone, _ = fit(DATA, replace(settings, architecture=architecture, average_with=()))
+        head = Head(alone.head.spec, alone.head.onnx_bytes)
+        expected = expected + head.compute_logits(values) / alone.head.spec.temperature / 2
+    head = Head(together.head.spec, together.head.onnx_bytes)
+    np.testing.assert_allclose(head.compute_logits(values), expected, atol=1e-3)
+    refitted, _ = fit(DATA, replace(settings, refit=True))
+    assert refitted.head.spec == together.head.spec
+    again = Head(refitted.head.spec, refitted.head.onnx_bytes).compute_logits(values)
+    assert np.abs(again - head.compute_logits(values)).max() > 0.01
+
+
 def test_a_refit_learns_from_validation_tracks_and_judges_them_by_who_had_not():
     """Noise is in validation only: who has not learned from validation cannot know it."""
     data = Data(train=make_subset(24, [0, 1], seed=0), validation=make_subset(12, [0, 1, 2], seed=1))

@@ -10,6 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from deepsound.config import LdaSettings, LogisticSettings, TrainSettings
+from deepsound.errors import ParameterError
 from deepsound.models.architectures import build_model
 from deepsound.training.epochs import EpochRecorder
 from deepsound.training.linear import fit_linear
@@ -46,6 +47,14 @@ def fit(architecture, train, validation=None, *, n_genres=4, weights=None):
     weights = np.ones(len(train[1])) if weights is None else weights
     fit_linear(model, settings.network, train, validation, recorder=recorder, weights=weights)
     return model, recorder
+
+
+@pytest.mark.parametrize("architecture", SETTINGS)
+def test_no_more_segments_than_genres_are_refused(architecture):
+    for genres in ([0, 1, 2], [0, 0, 0]):
+        values, truth = make_data(genres, n=3)
+        with pytest.raises(ParameterError, match=r"3 segments of \d.* average_with=\[\]"):
+            fit(architecture, (values, truth))
 
 
 @pytest.mark.parametrize("architecture", SETTINGS)
