@@ -3,6 +3,7 @@
 Whoever scored hands over rows of predictions, as many as a page can list, and the scores of their segments.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +13,7 @@ import pyarrow as pa
 
 from deepsound.audio.clips import Clip, ClipLimits, ClipRequest, cut_clips
 from deepsound.config import ExtractSettings
+from deepsound.evaluation.embedding_map import MAX_POINTS, map_vectors
 from deepsound.evaluation.ood.distances import normalize_rows
 
 N_MISTAKES = 10
@@ -20,6 +22,8 @@ N_FARTHEST = 4
 N_A_CELL = 20
 _N_GUESSES = 3
 _N_SEGMENTS = 200
+# Training segments on the map at most.
+_N_HOME = 500
 # Fewer tracks of a genre have nothing typical.
 _FEWEST = 3
 _NOT_ASKED = "no clip: the page holds as many as report.audio says"
@@ -37,6 +41,8 @@ class SegmentRows:
     probabilities : np.ndarray [shape=(n_segments, n_genres), float64]
     penultimate : np.ndarray [shape=(n_segments, n_units), float32], or None
         None of heads that give no such numbers.
+    home : np.ndarray [shape=(n_home, n_units), float32], or None
+        Some segments that the model was trained on, there, of length 1.
     """
 
     track_ids: np.ndarray
@@ -44,6 +50,7 @@ class SegmentRows:
     duration_s: np.ndarray
     probabilities: np.ndarray
     penultimate: np.ndarray | None
+    home: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +117,10 @@ class Examples:
         Of a genre the track nearest to the mean of its tracks in the penultimate layer, and the one farthest off.
     vectors : np.ndarray [shape=(n_tracks, n_units), float32], or None
         Mean over each track's segments of the penultimate layer, of length 1; NaN where it was not looked up.
+    places : np.ndarray [shape=(n_tracks, 2), float64, 0..1], or None
+        Of the tracks on a map of the penultimate layer; NaN of those that are not on it.
+    home_places : np.ndarray [shape=(n_segments, 2), float64, 0..1], or None
+        Of segments that the model was trained on, on the same map.
     """
 
     genres: tuple[str, ...]
@@ -118,6 +129,8 @@ class Examples:
     farthest: tuple[int, ...] = ()
     typical: tuple[tuple[str, int, int], ...] = ()
     vectors: np.ndarray | None = None
+    places: np.ndarray | None = None
+    home_places: np.ndarray | None = None
 
     @property
     def to_be_heard(self) -> tuple[int, ...]:
@@ -147,21 +160,56 @@ def choose_examples(
     segments : SegmentRows or None
         Of the rows' tracks, as far as they were looked up.
     """
-    rows = sorted(table.to_pylist(), key=lambda row: (-row["confidence"], row["track_id"]))
+    rows = _bound(sorted(table.to_pylist(), key=lambda row: (-row["confidence"], row["track_id"])))
     wrong = [i for i, row in enumerate(rows) if row["genre"] not in (None, row["predicted_genre"])]
     scored = [i for i, row in enumerate(rows) if row.get("ood_score") is not None]
     farthest = sorted(scored, key=lambda i: (-rows[i]["ood_score"], rows[i]["track_id"]))[:N_FARTHEST]
     vectors = None if segments is None else _mean_vectors([row["track_id"] for row in rows], segments)
+    places, home_places = _map(vectors, None if segments is None else segments.home)
     chosen = Examples(
         genres=tuple(genres),
         mistakes=tuple(wrong[:N_MISTAKES]),
         farthest=tuple(farthest),
         typical=_find_typical(rows, vectors, genres),
         vectors=vectors,
+        places=places,
+        home_places=home_places,
     )
     timelines = _timelines({rows[i]["track_id"] for i in chosen.to_be_heard}, segments, genres)
     examples = (_to_example(row, genres, tracks.get(row["track_id"], {}), timelines) for row in rows)
     return replace(chosen, tracks=tuple(examples))
+
+
+def _bound(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of very many rows the surest of each cell of the confusion matrix, the farthest, others at even steps."""
+    if len(rows) <= 2 * MAX_POINTS:
+        return rows
+    kept = set(np.linspace(0, len(rows) - 1, MAX_POINTS).astype(int).tolist())
+    cells: Counter[tuple[str | None, str]] = Counter()
+    for i, row in enumerate(rows):
+        cell = row["genre"], row["predicted_genre"]
+        cells[cell] += 1
+        if cells[cell] <= N_A_CELL:
+            kept.add(i)
+    scores = [-np.inf if row.get("ood_score") is None else row["ood_score"] for row in rows]
+    kept.update(np.argsort(scores)[-N_FARTHEST:].tolist())
+    return [rows[i] for i in sorted(kept)]
+
+
+def _map(vectors: np.ndarray | None, home: np.ndarray | None) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Places of tracks and of training segments on one map; of too many, those at even steps."""
+    if vectors is None:
+        return None, None
+    shown_home = np.zeros((0, vectors.shape[1]), np.float32) if home is None else home[:: -(-len(home) // _N_HOME)]
+    known = np.flatnonzero(np.isfinite(vectors).all(axis=1))
+    n_shown = min(len(known), MAX_POINTS - len(shown_home))
+    shown = known[np.linspace(0, len(known) - 1, n_shown).astype(int)] if n_shown else known[:0]
+    found = map_vectors(np.concatenate([vectors[shown], shown_home]))
+    if found is None:
+        return None, None
+    places = np.full((len(vectors), 2), np.nan)
+    places[shown] = found[: len(shown)]
+    return places, found[len(shown) :]
 
 
 def add_clips(examples: Examples, *, n_clips: int, extraction: Mapping[str, Any]) -> Examples:

@@ -119,6 +119,11 @@ class Head:
         """Names of the out-of-distribution scores that this head can compute."""
         return available_scores(self._statistics)
 
+    @property
+    def training_vectors(self) -> np.ndarray | None:
+        """A sample of training segments in the penultimate layer, of length 1 each; None of old bundles."""
+        return None if self._statistics is None else self._statistics.bank.vectors
+
     def compute_logits(self, features: np.ndarray) -> np.ndarray:
         """Logits of segments, from raw (not yet standardised) features.
 

@@ -14,6 +14,7 @@ from deepsound.evaluation.examples import (
     add_clips,
     choose_examples,
 )
+from deepsound.models.head import load_head
 from deepsound.models.rows import read_rows
 from deepsound.spark.features import FeatureFrames
 from deepsound.spark.heads import ship_head
@@ -23,7 +24,7 @@ from deepsound.spark.udf import BatchFunction, batch_udf
 
 _COLUMNS = ("track_id", "genre", "predicted_genre", "confidence", "probabilities", "ood_score", "is_ood")
 # Tracks that come to the driver: by hash, and at most as examples of their cells.
-_N_SAMPLED, _MAX_LISTED = 3000, 4000
+_N_SAMPLED, _MAX_LISTED = 1500, 4000
 # Of a track, half an hour.
 _MAX_SEGMENTS = 180
 _HEARD = pa.struct(
@@ -104,6 +105,7 @@ def _look_at_segments(segments: DataFrame, model: ScoringModel) -> SegmentRows:
         duration_s=found["duration_s"].to_numpy().astype(np.float64),
         probabilities=_to_array(heard.field("probabilities"), np.float64).reshape(-1, len(model.genres)),
         penultimate=penultimate if penultimate.shape[1] else None,
+        home=load_head(bundle.head).training_vectors,
     )
 
 

@@ -58,6 +58,7 @@ def find_examples(
         duration_s=np.full(len(order), float(summary.settings.get("segment_s", np.nan))),
         probabilities=scores.probabilities[order],
         penultimate=None if scores.penultimate is None else scores.penultimate[order],
+        home=head.training_vectors,
     )
     return choose_examples(table, genres=predictions.genres, tracks=tracks, segments=segments)
 

@@ -21,6 +21,7 @@ from deepsound.evaluation.render.html.sections import (
     genre_section,
     headline_of,
     listen_section,
+    map_section,
 )
 from deepsound.evaluation.render.text import describe_accuracy
 from deepsound.evaluation.render.wording import sentence
@@ -84,6 +85,7 @@ def build_scorecard(outcome: TrainingOutcome) -> str:
         headline=headline_of(outcome.headline, what=outcome.headline_tracks, remarks=_remarks(outcome)),
         badges=tuple(badges),
         sections=tuple(_sections(outcome)),
+        examples=outcome.examples,
         footer=f"deepsound {deepsound.__version__}, MLflow run {outcome.run_id}. Intervals are 95 %: Wilson's, at "
         "the number of independent tracks that vary as much as the artists do.",
     )
@@ -114,6 +116,7 @@ def _sections(outcome: TrainingOutcome) -> list[Section]:
         ),
         curves_section(outcome.fitted.history, best_epoch=outcome.fitted.best_epoch),
         listen_section(outcome.examples, n_wrong=int((~outcome.predictions.is_right).sum())),
+        *filter(None, [map_section(outcome.examples)]),
         audit_section(outcome.dataset.audit, grouping=outcome.grouping),
         _provenance(outcome),
     ]

@@ -1,12 +1,14 @@
 """What all charts share: palette, style, size, and how they are finished and saved.
 
-Titles of single shapes, which show where the pointer rests, are their gids after :data:`TITLE`, as matplotlib
-writes gids into SVG. Names come from other people's files and hold no mathematics.
+Titles of single shapes, which show where the pointer rests, are their gids after :data:`TITLE`, and behind
+:data:`PICK` the tracks that a click lists, as matplotlib writes gids into SVG. Names come from other people's
+files and hold no mathematics.
 """
 
 import enum
 import functools
 import io
+import urllib.parse
 import warnings
 from collections.abc import Callable
 from typing import ParamSpec
@@ -20,7 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from deepsound.console import to_printable
 
 WIDTH = 320.0
-TITLE = "title: "
+TITLE, PICK = "title: ", "|pick:"
 _POINTS_PER_INCH = 72
 _MAX_CHARACTERS = 16
 
@@ -118,6 +120,17 @@ def add_legend(figure: Figure, axes: Axes) -> None:
     figure.legend(handles, names, loc="outside upper center", ncols=max(len(names), 1))
 
 
-def add_title(artist: Artist, words: str) -> None:
-    """Words that a page shows where the pointer rests on the shape."""
-    artist.set_gid(TITLE + to_printable(words))
+def add_title(artist: Artist, words: str, *, pick: str = "") -> None:
+    """Words that a page shows where the pointer rests on the shape, and the tracks that it lists at a click.
+
+    Parameters
+    ----------
+    pick : str
+        From :func:`pick_of`; empty for none.
+    """
+    artist.set_gid(TITLE + to_printable(words) + (PICK + pick if pick else ""))
+
+
+def pick_of(kind: str, *names: str) -> str:
+    """Which tracks of a page are meant, as the part of its address behind ``#``: ``cell=rock,country``."""
+    return f"{kind}={','.join(urllib.parse.quote(name, safe='', errors='replace') for name in names)}"

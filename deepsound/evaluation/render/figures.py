@@ -27,6 +27,7 @@ from deepsound.evaluation.render.chart_style import (
     finish_plot,
     new_chart,
     new_figure,
+    pick_of,
     set_ticks,
     shorten,
     styled,
@@ -42,13 +43,18 @@ _MAX_POINTS = 200
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """A share with its interval; ``value`` is None where it is undefined, and ``note`` then says why."""
+    """A share with its interval; ``value`` is None where it is undefined, and ``note`` then says why.
+
+    ``pick`` are the tracks that a page lists at a click, from
+    :func:`~deepsound.evaluation.render.chart_style.pick_of`.
+    """
 
     label: str
     value: float | None
     low: float | None = None
     high: float | None = None
     note: str = ""
+    pick: str = ""
 
 
 @styled
@@ -115,7 +121,8 @@ def draw_confusion(metrics: CollectionMetrics, *, title: str = "") -> Figure:
         share = n / max(n_true[row], 1)
         face = (COLOURS[row != column], 0.15 + 0.85 * share) if n else Colour.PAGE
         shape = Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=face, edgecolor=Colour.CARD, linewidth=1.5)
-        add_title(shape, f"{n} of {n_true[row]} {genres[row]} tracks taken for {genres[column]}")
+        pick = pick_of("cell", genres[row], genres[column]) if n else ""
+        add_title(shape, f"{n} of {n_true[row]} {genres[row]} tracks taken for {genres[column]}", pick=pick)
         axes.add_patch(shape)
         if n:
             ink = Colour.CARD if share > 0.5 else Colour.INK
@@ -197,7 +204,7 @@ def draw_coverage(curve: CoverageCurve, *, dots: tuple[float, ...]) -> Figure:
     for coverage in dots:
         accuracy = curve.accuracy_at(coverage)
         _draw_dot(axes, coverage, accuracy, words=f"the surest {100 * coverage:.0f} %: {accuracy:.3f} right")
-    axes.set(xlim=(0, 1), ylim=(max(axes.get_ylim()[0], 0), 1))
+    axes.set(xlim=(0, 1), ylim=(0, 1))
     set_ticks(axes, in_percent=True)
     finish_plot(axes, x_label="share of tracks, the surest first", y_label="share right")
     return figure
@@ -237,7 +244,7 @@ def _draw_rows(axes: Axes, series: Sequence[Sequence[Bar]], *, names: Sequence[s
             axes.text(1.04, y, bar.note, transform=axes.get_yaxis_transform(), va="center", color=Colour.QUIET)
             value = 0.0 if bar.value is None else bar.value
             (shape,) = axes.barh(y, value, height=0.85 * step, color=colour, alpha=0.55, label="" if row else name)
-            add_title(shape, f"{bar.label}: {bar.note if bar.value is None else f'{value:.2f}'}")
+            add_title(shape, f"{bar.label}: {bar.note if bar.value is None else f'{value:.2f}'}", pick=bar.pick)
             if bar.low is not None and bar.high is not None:
                 reach = [[abs(value - bar.low)], [abs(bar.high - value)]]
                 axes.errorbar(value, y, xerr=reach, color=Colour.INK, linewidth=1.5)

@@ -1,5 +1,7 @@
 """Which tracks a page shows."""
 
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -93,3 +95,24 @@ def test_clips_go_to_what_matters_most(monkeypatch):
     assert all("report.audio" in t.clip for t in heard.tracks if not isinstance(t.clip, Clip))
     add_clips(found, n_clips=0, extraction={})
     assert asked[1] == ([], 14400.0)
+
+
+def test_tracks_and_training_segments_lie_on_one_map():
+    segments = dataclasses.replace(make_segments(), home=np.eye(2, dtype=np.float32)[[0, 1, 0]])
+    found = choose(segments=segments)
+    assert found.places.shape == (5, 2)
+    assert found.home_places.shape == (3, 2)
+    assert choose(segments=dataclasses.replace(segments, penultimate=None)).places is None
+
+
+def test_of_very_many_rows_each_cell_keeps_its_surest(monkeypatch):
+    monkeypatch.setattr(module, "MAX_POINTS", 3)
+    monkeypatch.setattr(module, "N_A_CELL", 2)
+    rows = [
+        (f"t{i:02}", "blues", "blues" if i else "jazz", 0.9 - i / 100, float(i == 20), False) for i in range(40)
+    ]
+    found = choose(rows)
+    # The one of its cell, the surest two of the other, the farthest, and three at even steps.
+    assert {"t00", "t01", "t02", "t20", "t39"} <= {track.track_id for track in found.tracks}
+    assert len(found.tracks) < 12
+    assert names_of(found, found.farthest)[0] == "t20"

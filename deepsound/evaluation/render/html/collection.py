@@ -24,6 +24,7 @@ from deepsound.evaluation.render.html.sections import (
     genre_section,
     headline_of,
     listen_section,
+    map_section,
 )
 from deepsound.evaluation.render.wording import percent, share_of, tracks
 from deepsound.evaluation.report import Report
@@ -69,6 +70,7 @@ def collection_page(
         badges=collection_badges(report),
         sections=tuple(sections),
         footer=footer,
+        examples=examples,
     )
     return render_page(page)
 
@@ -89,6 +91,7 @@ def collection_sections(report: Report, *, examples: Examples) -> list[Section]:
     n_wrong = metrics.n_labelled - sum(line.n_correct for line in metrics.per_genre)
     if report.n_scored:
         sections.append(listen_section(examples, n_wrong=n_wrong))
+        sections += filter(None, [map_section(examples)])
     sections += [
         distances_section(report.distances),
         drift_section(report.drift),

@@ -9,6 +9,7 @@ from deepsound.evaluation.coverage import COVERAGES, CoverageCurve
 from deepsound.evaluation.detection import Detection
 from deepsound.evaluation.drift import DriftReport, QuantityDrift, describe_bounds
 from deepsound.evaluation.quantification import Quantification
+from deepsound.evaluation.render.chart_style import pick_of
 from deepsound.evaluation.render.figures import Bar, draw_coverage, draw_distances, draw_paired_bars
 from deepsound.evaluation.render.html.inline_svg import to_inline_svg
 from deepsound.evaluation.render.html.page import Block, Chart, Listing, Section, Table
@@ -80,7 +81,7 @@ def _draw_shares(shares: Quantification) -> Markup:
 
 
 def _share_bar(genre: str, share: float, low: float, high: float) -> Bar:
-    return Bar(label=genre, value=share, low=low, high=high, note=percent(share))
+    return Bar(label=genre, value=share, low=low, high=high, note=percent(share), pick=pick_of("predicted", genre))
 
 
 def _shares_table(shares: Quantification) -> Table:

@@ -8,12 +8,14 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from deepsound.console import to_printable
-from deepsound.evaluation.render.chart_style import TITLE, WIDTH, Colour, save_figure
+from deepsound.evaluation.render.chart_style import PICK, TITLE, WIDTH, Colour, save_figure
 
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _VARIABLES = {colour.value: f"var(--{colour.name.lower()})" for colour in Colour}
 _COLOUR = re.compile("|".join(_VARIABLES))
 _FONT_FAMILY = re.compile("font-family: [^;]*; ")
+_PICK = re.compile(r"[a-z]+=[A-Za-z0-9._~,%-]+")
+_BUTTON = {"role": "button", "tabindex": "0"}
 _DECIMALS = re.compile(r"(\.\d\d)\d+")
 
 
@@ -39,6 +41,8 @@ def to_inline_svg(figure: Figure, *, label: str) -> Markup:
         # A large taxonomy is scrolled: numbers too small to read are no numbers.
         svg.set("style", f"min-width:{width:.0f}px")
     _copy_into(svg, drawn, defined)
+    if svg.find(".//g[@data-pick]") is not None:
+        svg.set("role", "group")  # nobody can reach what is in a picture
     return Markup(ET.tostring(svg, encoding="unicode"))
 
 
@@ -49,8 +53,10 @@ def _copy_into(parent: ET.Element, drawn: ET.Element, defined: dict[str | None, 
             title = shape.get("id", "")
             group = parent
             if title.startswith(TITLE):
-                group = ET.SubElement(parent, "g")
-                ET.SubElement(group, "title").text = title.removeprefix(TITLE)
+                words, _, pick = title.removeprefix(TITLE).rpartition(PICK)
+                is_pick = bool(words and _PICK.fullmatch(pick))
+                group = ET.SubElement(parent, "g", _BUTTON | {"data-pick": pick} if is_pick else {})
+                ET.SubElement(group, "title").text = words if is_pick else title.removeprefix(TITLE)
             _copy_into(group, shape, defined)
         elif tag == "use":
             path = defined[shape.attrib[_HREF].removeprefix("#")]

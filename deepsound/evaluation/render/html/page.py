@@ -8,13 +8,14 @@ import base64
 import functools
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jinja2
 from markupsafe import Markup
 
 from deepsound.errors import ParameterError
-from deepsound.evaluation.render.html.players import Player
+from deepsound.evaluation.examples import Examples
+from deepsound.evaluation.render.html.players import Player, to_script_data
 
 # Of a relative address no character that could make it a scheme, another host or markup.
 _SAFE_URL = re.compile(r"https?://[!-~]+|(?!//)[A-Za-z0-9._~/%?#&=+-]+")
@@ -97,7 +98,15 @@ class Players:
     kind: str = "players"
 
 
-Block = Chart | Table | Facts | Listing | Notice | Players
+@dataclass(frozen=True, kw_only=True)
+class TrackMap:
+    """A map of the page's tracks, which its script draws; ``caption`` stands below."""
+
+    caption: str
+    kind: str = "map"
+
+
+Block = Chart | Table | Facts | Listing | Notice | Players | TrackMap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +140,7 @@ class Page:
     badges: tuple[tuple[str, str], ...]
     sections: tuple[Section, ...]
     footer: str
+    examples: Examples = field(default_factory=lambda: Examples(genres=()))
 
 
 def render_page(page: Page) -> str:
@@ -138,7 +148,9 @@ def render_page(page: Page) -> str:
     environment = _environment()
     script = Markup(environment.get_template("scorecard.js").render())
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template("scorecard.html").render(page=page, script=script, digest=digest)
+    return environment.get_template("scorecard.html").render(
+        page=page, script=script, digest=digest, data=to_script_data(page.examples)
+    )
 
 
 @functools.lru_cache(maxsize=1)

@@ -2,8 +2,10 @@
 
 import base64
 import io
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.image
 import numpy as np
@@ -11,6 +13,8 @@ import numpy as np
 from deepsound.audio.clips import Clip
 from deepsound.evaluation.examples import Example, Examples
 from deepsound.evaluation.render.wording import percent
+
+_MAX_NAME = 160
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +84,40 @@ def _make_player(place: int, example: Example, note: str) -> Player:
             for genre, chance in example.guesses
         ),
     )
+
+
+def to_script_data(examples: Examples) -> dict[str, Any]:
+    """What the page's script knows of its tracks.
+
+    Returns
+    -------
+    dict
+        ``genres``; ``tracks``, each as name, place of its true genre (-1 if unknown) and of the predicted one,
+        confidence, whether it is out-of-distribution, whether it is heard, and its place on the map, if any;
+        ``home``, the places of training segments.
+    """
+    order = {genre: place for place, genre in enumerate(examples.genres)}
+    places = [[]] * len(examples.tracks) if examples.places is None else np.round(examples.places, 3).tolist()
+    return {
+        "genres": list(examples.genres),
+        "tracks": [
+            [
+                _shorten(one.track_id),
+                -1 if one.true_genre is None else order[one.true_genre],
+                order[one.predicted_genre],
+                round(one.confidence, 3),
+                int(one.is_ood),
+                int(isinstance(one.clip, Clip)),
+                *(place if all(map(math.isfinite, place)) else []),
+            ]
+            for one, place in zip(examples.tracks, places, strict=True)
+        ],
+        "home": [] if examples.home_places is None else np.round(examples.home_places, 3).tolist(),
+    }
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= _MAX_NAME else f"…{name[1 - _MAX_NAME :]}"
 
 
 def describe_verdict(example: Example) -> str:

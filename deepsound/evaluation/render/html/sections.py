@@ -8,6 +8,7 @@ from deepsound.evaluation.leakage import LeakAudit, count_leaks, describe_leak
 from deepsound.evaluation.metrics import CollectionMetrics
 from deepsound.evaluation.near_duplicates import MAX_EXPECTED, MIN_TRACKS
 from deepsound.evaluation.reliability import Reliability
+from deepsound.evaluation.render.chart_style import pick_of
 from deepsound.evaluation.render.figures import (
     Bar,
     draw_bars,
@@ -27,6 +28,7 @@ from deepsound.evaluation.render.html.page import (
     Players,
     Section,
     Table,
+    TrackMap,
 )
 from deepsound.evaluation.render.html.players import make_players
 from deepsound.evaluation.render.wording import figure, sentence, tracks
@@ -79,6 +81,7 @@ def genre_section(metrics: CollectionMetrics) -> Section:
             low=line.recall_low,
             high=line.recall_high,
             note=f"{line.n_correct} of {line.n_true}" if line.n_true else "no track",
+            pick=pick_of("genre", line.genre) if line.n_true else "",
         )
         for line in metrics.per_genre
     ]
@@ -95,7 +98,7 @@ def genre_section(metrics: CollectionMetrics) -> Section:
     )
     return Section(
         title="Genre by genre",
-        lead="Share of each genre's tracks that was recognised (recall), with 95 % intervals.",
+        lead="Share of each genre's tracks that was recognised (recall), with 95 % intervals. A click lists them.",
         blocks=(
             Chart(svg=to_inline_svg(draw_bars(bars), label="recall per genre with 95 % intervals")),
             Table(
@@ -122,7 +125,7 @@ def confusion_section(metrics: CollectionMetrics) -> Section:
     told = "; ".join(f"{true} taken for {other} ({n})" for n, true, other in pairs)
     return Section(
         title="What is taken for what",
-        lead="Rows are the true genre, columns the predicted one; numbers are tracks.",
+        lead="Rows are the true genre, columns the predicted one; numbers are tracks. A click lists them.",
         blocks=(
             Chart(
                 svg=to_inline_svg(
@@ -237,6 +240,26 @@ def listen_section(examples: Examples, *, n_wrong: int) -> Section:
         "with a frame around what is heard. Space plays and stops, arrows go back and forth by a second. The "
         "clips are parts of the tracks; whether you may pass them on is up to their licences.",
         blocks=tuple(blocks),
+        is_wide=True,
+    )
+
+
+def map_section(examples: Examples) -> Section | None:
+    """The tracks by how alike the model hears them; None where there is no map."""
+    if examples.places is None:
+        return None
+    home = ""
+    if examples.home_places is not None and len(examples.home_places):
+        home = " Small grey points are segments that the model was trained on."
+    return Section(
+        title="Map",
+        lead="Tracks that the model hears as alike lie near to each other; how far apart others lie says little.",
+        blocks=(
+            TrackMap(
+                caption="Means of the model's last layer but one, in two dimensions by t-SNE."
+                f"{home} Rest on a point for its name, click to hear it, or to find it in the list."
+            ),
+        ),
         is_wide=True,
     )
 

@@ -5,7 +5,9 @@ import dataclasses
 import hashlib
 import html
 import html.parser
+import json
 import re
+import urllib.parse
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -195,7 +197,10 @@ def parse(page):
 def check_script(page):
     """The one script of the page is the one that its policy names."""
     (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
-    assert page.count("<script") == 1
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, flags=re.DOTALL)
+    assert page.count("<script") == 2
+    assert not {"<", ">", "&", "\u2028"} & set(data)
+    json.loads(data)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)[1]
     assert policy.split("; ") == [
@@ -247,7 +252,7 @@ def test_every_page_is_whole_and_text_stays_text(name):
     assert not [key for _, attributes in elements for key in attributes if key.startswith("on")]
     # Nothing is fetched; the one address is where the run is, for who follows it.
     addresses = [a[key] for _, a in elements for key in ("src", "href", "xlink:href") if key in a]
-    assert [a for a in addresses if not a.startswith("data:")] == ["https://example.org/#/runs/1"]
+    assert [a for a in addresses if not a.startswith(("data:", "#part-"))] == ["https://example.org/#/runs/1"]
     assert {a[:16] for a in addresses if a.startswith("data:")} <= {"data:audio/mpeg;", "data:image/png;b"}
     check_script(page)
     assert page.count("&lt;script&gt;") > 8
@@ -476,6 +481,33 @@ def test_every_track_is_shown_once_with_what_is_heard_or_why_nothing_is():
     assert page.count("Nothing to hear: gone &lt;script&gt;") == 2
 
 
+def test_cells_and_bars_lead_to_their_tracks():
+    page = make_page(CASES["labelled"])
+    picks = {a["data-pick"] for _, a in parse(page) if "data-pick" in a}
+    evil = urllib.parse.quote(EVIL, safe="")
+    assert {f"cell={evil},jazz", "genre=blues", f"predicted={evil}"} <= picks
+    shapes = [a for _, a in parse(page) if "data-pick" in a]
+    assert all((a["tabindex"], a["role"]) == ("0", "button") for a in shapes)
+    # Of an empty cell there is nothing to list.
+    n_cells = int((CASES["labelled"].metrics.confusion > 0).sum())
+    assert sum(pick.startswith("cell=") for pick in picks) == n_cells
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page, flags=re.DOTALL)[1])
+    assert data["genres"] == list(GENRES)
+    assert data["tracks"][0] == [f"{EVIL}/0.mp3", 1, 2, 0.99, 1, 1]
+    assert data["tracks"][1][5] == 0
+
+
+def test_the_map_knows_where_tracks_and_training_segments_lie():
+    places = np.array([[0.12345, 1.0], [np.nan, np.nan], [0.0, 0.5]])
+    examples = dataclasses.replace(EXAMPLES, places=places, home_places=np.array([[0.25, 0.5]]))
+    page = make_page(CASES["labelled"], examples=examples)
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page, flags=re.DOTALL)[1])
+    assert [track[6:] for track in data["tracks"]] == [[0.123, 1.0], [], [0.0, 0.5]]
+    assert data["home"] == [[0.25, 0.5]]
+    assert page.count("<canvas") == 1
+    assert "<canvas" not in make_page(CASES["labelled"])
+
+
 def test_a_page_without_examples_says_so():
     right = make_report(2, metrics=make_metrics([0, 1], [0, 1]))
     assert find(collection_sections(right, examples=NOTHING), "Listen").lead == "No mistake to listen to."
@@ -517,7 +549,7 @@ def test_addresses_that_one_may_follow(url):
     link = link_or_text("run", url=url)
     assert link == Link(text="run", url=url)
     page = make_page(CASES["no track"], facts={"run": link})
-    assert [a["href"] for _, a in parse(page) if "href" in a] == [url]
+    assert [a["href"] for _, a in parse(page) if "href" in a and not a["href"].startswith("#part-")] == [url]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import deepsound.evaluation.render.html
 from deepsound.console import to_printable
 from deepsound.evaluation.coverage import compute_coverage
 from deepsound.evaluation.reliability import compute_reliability
-from deepsound.evaluation.render.chart_style import TITLE, WIDTH, Colour, save_figure, shorten
+from deepsound.evaluation.render.chart_style import PICK, TITLE, WIDTH, Colour, save_figure, shorten
 from deepsound.evaluation.render.figures import (
     Bar,
     draw_bars,
@@ -82,7 +82,7 @@ def titles_of(svg):
 def titled(axes):
     """The shapes with a title, by it."""
     shapes = [shape for shape in axes.get_children() if (shape.get_gid() or "").startswith(TITLE)]
-    return {shape.get_gid().removeprefix(TITLE): shape for shape in shapes}
+    return {shape.get_gid().removeprefix(TITLE).partition(PICK)[0]: shape for shape in shapes}
 
 
 def reaches(axes, *, dimension=0):

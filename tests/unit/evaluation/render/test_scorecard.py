@@ -98,7 +98,7 @@ def test_text_from_a_collection_stays_text():
     checker = Checker()
     checker.feed(page)
     assert checker.open == []
-    assert checker.tags.count("script") == page.count("<script") == 1
+    assert checker.tags.count("script") == page.count("<script") == 2
     assert page.count("&lt;script&gt;") > 20
 
 
@@ -106,7 +106,7 @@ def test_the_page_needs_nothing_but_itself():
     page = make_page()
     checker = Checker()
     checker.feed(page)
-    assert checker.addresses == []
+    assert {address[:6] for address in checker.addresses} == {"#part-"}
     assert not {"link", "iframe", "object", "embed", "base"} & set(checker.tags)
     assert "url(" not in page
     assert "@import" not in page

@@ -1,0 +1,45 @@
+"""Vectors in two dimensions, so that what is alike lies near to each other: PCA, then t-SNE."""
+
+import numpy as np
+import sklearn.decomposition
+import sklearn.manifold
+import threadpoolctl
+
+MAX_POINTS = 1500
+_MAX_COMPONENTS, _FEWEST = 50, 5
+_PERPLEXITY, _N_STEPS = 30.0, 500
+
+
+def map_vectors(vectors: np.ndarray, *, seed: int = 0) -> np.ndarray | None:
+    """Places of vectors on a map.
+
+    Parameters
+    ----------
+    vectors : np.ndarray [shape=(n_vectors, n_dims), float], at most 1,500 and finite
+
+    Returns
+    -------
+    np.ndarray [shape=(n_vectors, 2), float64, 0..1], or None
+        None of fewer than five vectors, or if they are all the same.
+
+    Notes
+    -----
+    Distances across the map mean little, neighbourhood does: L. van der Maaten and G. Hinton, "Visualizing data
+    using t-SNE", JMLR 9 (2008) 2579-2605.
+    """
+    if len(vectors) < _FEWEST or np.ptp(vectors, axis=0).max() < 1e-6:
+        return None
+    n_components = min(_MAX_COMPONENTS, *vectors.shape)
+    reduced = sklearn.decomposition.PCA(n_components, random_state=seed).fit_transform(vectors.astype(np.float64))
+    tsne = sklearn.manifold.TSNE(
+        perplexity=min(_PERPLEXITY, (len(vectors) - 1) / 3),
+        init="pca" if n_components > 1 else "random",
+        max_iter=_N_STEPS,
+        random_state=seed,
+    )
+    # Threads that wait for each other at each of a thousand steps take minutes where cores are shared.
+    with threadpoolctl.threadpool_limits(1):
+        places = tsne.fit_transform(reduced).astype(np.float64)
+    low, span = places.min(axis=0), np.ptp(places, axis=0)
+    mapped: np.ndarray = (places - low) / np.where(span > 0, span, 1.0)
+    return mapped
