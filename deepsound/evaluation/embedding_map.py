@@ -6,6 +6,8 @@ import sklearn.manifold
 import threadpoolctl
 
 MAX_POINTS = 1500
+# Training segments among them at most.
+_N_HOME = 500
 _MAX_COMPONENTS, _FEWEST = 50, 5
 _PERPLEXITY, _N_STEPS = 30.0, 500
 
@@ -43,3 +45,19 @@ def map_vectors(vectors: np.ndarray, *, seed: int = 0) -> np.ndarray | None:
     low, span = places.min(axis=0), np.ptp(places, axis=0)
     mapped: np.ndarray = (places - low) / np.where(span > 0, span, 1.0)
     return mapped
+
+
+def map_tracks(vectors: np.ndarray | None, home: np.ndarray | None) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Places of tracks, NaN without a vector, and of training segments on one map; of too many, at even steps."""
+    if vectors is None:
+        return None, None
+    shown_home = np.zeros((0, vectors.shape[1]), np.float32) if home is None else home[:: -(-len(home) // _N_HOME)]
+    known = np.flatnonzero(np.isfinite(vectors).all(axis=1))
+    n_shown = min(len(known), MAX_POINTS - len(shown_home))
+    shown = known[np.linspace(0, len(known) - 1, n_shown).astype(int)] if n_shown else known[:0]
+    found = map_vectors(np.concatenate([vectors[shown], shown_home]))
+    if found is None:
+        return None, None
+    places = np.full((len(vectors), 2), np.nan)
+    places[shown] = found[: len(shown)]
+    return places, found[len(shown) :]

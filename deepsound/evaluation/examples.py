@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from deepsound.audio.clips import Clip, ClipLimits, ClipRequest, cut_clips
 from deepsound.config import ExtractSettings
-from deepsound.evaluation.embedding_map import MAX_POINTS, map_vectors
+from deepsound.evaluation.embedding_map import MAX_POINTS, map_tracks
 from deepsound.evaluation.ood.distances import normalize_rows
 
 N_MISTAKES = 10
@@ -22,8 +22,6 @@ N_FARTHEST = 4
 N_A_CELL = 20
 _N_GUESSES = 3
 _N_SEGMENTS = 200
-# Training segments on the map at most.
-_N_HOME = 500
 # Fewer tracks of a genre have nothing typical.
 _FEWEST = 3
 _NOT_ASKED = "no clip: the page holds as many as report.audio says"
@@ -165,7 +163,7 @@ def choose_examples(
     scored = [i for i, row in enumerate(rows) if row.get("ood_score") is not None]
     farthest = sorted(scored, key=lambda i: (-rows[i]["ood_score"], rows[i]["track_id"]))[:N_FARTHEST]
     vectors = None if segments is None else _mean_vectors([row["track_id"] for row in rows], segments)
-    places, home_places = _map(vectors, None if segments is None else segments.home)
+    places, home_places = map_tracks(vectors, None if segments is None else segments.home)
     chosen = Examples(
         genres=tuple(genres),
         mistakes=tuple(wrong[:N_MISTAKES]),
@@ -194,22 +192,6 @@ def _bound(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     scores = [-np.inf if row.get("ood_score") is None else row["ood_score"] for row in rows]
     kept.update(np.argsort(scores)[-N_FARTHEST:].tolist())
     return [rows[i] for i in sorted(kept)]
-
-
-def _map(vectors: np.ndarray | None, home: np.ndarray | None) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Places of tracks and of training segments on one map; of too many, those at even steps."""
-    if vectors is None:
-        return None, None
-    shown_home = np.zeros((0, vectors.shape[1]), np.float32) if home is None else home[:: -(-len(home) // _N_HOME)]
-    known = np.flatnonzero(np.isfinite(vectors).all(axis=1))
-    n_shown = min(len(known), MAX_POINTS - len(shown_home))
-    shown = known[np.linspace(0, len(known) - 1, n_shown).astype(int)] if n_shown else known[:0]
-    found = map_vectors(np.concatenate([vectors[shown], shown_home]))
-    if found is None:
-        return None, None
-    places = np.full((len(vectors), 2), np.nan)
-    places[shown] = found[: len(shown)]
-    return places, found[len(shown) :]
 
 
 def add_clips(examples: Examples, *, n_clips: int, extraction: Mapping[str, Any]) -> Examples:
