@@ -68,12 +68,12 @@ setup(
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     python_requires=">=3.11,<3.14",  # TensorFlow has no wheel for 3.14
-    # The maps that conf/ holds for people to read and change are a part of the package, too.
-    packages=[*find_packages(include=["deepsound", "deepsound.*"]), "deepsound.label_maps.builtin"],
-    package_dir={"deepsound.label_maps.builtin": "conf/taxonomy"},
+    # What people read and change, and what spark-submit runs, is a part of the package, too: deepsound/shipped.py.
+    packages=[*find_packages(include=["deepsound", "deepsound.*"]), "deepsound.conf", "deepsound.jobs"],
+    package_dir={"deepsound.conf": "conf", "deepsound.jobs": "jobs"},
     package_data={
         "deepsound": ["py.typed", "data/*.csv", "evaluation/render/html/templates/*", "spark/log4j2.properties"],
-        "deepsound.label_maps.builtin": ["*.yaml"],
+        "deepsound.conf": ["*.yaml", "*/*.yaml", "*/*.conf"],
     },
     install_requires=EXECUTOR,
     extras_require={

@@ -17,6 +17,7 @@ _COMMANDS = {
     "compare": "two models on the same held-out tracks, with a paired test",
     "score": "features or audio and a model to predictions and per-genre metrics",
     "models": "the registered models and their aliases",
+    "conf": "list or print the settings, label maps and Spark settings that come along",
     "doctor": "check what jobs need here; with --input, predict what an extraction takes",
     "sample": "write the built-in synthetic collection",
     "java-home": "the JAVA_HOME to run spark-submit with",

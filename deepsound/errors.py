@@ -133,6 +133,12 @@ class JavaMissingError(DeepsoundError):
     code = "java_missing"
 
 
+class MissingExtraError(DeepsoundError):
+    """A package that this work needs was not installed along."""
+
+    code = "missing_extra"
+
+
 class EngineError(DeepsoundError):
     """Spark, its Java or a machine that it runs on cannot do the work: killed, full, or out of reach."""
 

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from deepsound.documents import parse_yaml
 from deepsound.errors import ConfigError
+from deepsound.shipped import settings_files
 
 Settings = TypeVar("Settings")
 _SECTIONS = {"extract", "train", "score", "benchmark"}
@@ -46,7 +47,7 @@ def read_settings(
         The job's name. A file with top-level sections (``extract:``, ``train:``, ``score:``,
         ``benchmark:``) gives its part; any other file is read as this job's settings alone.
     path : str, optional
-        YAML file. Without it the defaults hold.
+        YAML file, or the name of one that comes with deepsound (``gtzan``). Without it the defaults hold.
     overrides : sequence of str
         ``key=value`` or ``group.key=value``; the value is read as YAML. Later ones win.
 
@@ -55,7 +56,7 @@ def read_settings(
     ConfigError
         File unreadable, not YAML, or a key or value that the settings do not know.
     """
-    values = _read_section(pathlib.Path(path), section) if path else {}
+    values = _read_section(path, section) if path else {}
     for override in overrides:
         _apply_override(values, override)
     return from_plain(settings_type, values, where=path or "--set")
@@ -102,9 +103,12 @@ def compute_fingerprint(plain: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _read_section(path: pathlib.Path, section: str) -> dict[str, Any]:
+def _read_section(path: str, section: str) -> dict[str, Any]:
+    named = settings_files()
     try:
-        document = parse_yaml(path.read_text(encoding="utf-8"))
+        document = parse_yaml(named.get(path, pathlib.Path(path)).read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise ConfigError(f"there is no settings file {path}; by name: {', '.join(named)}") from exc
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"cannot read the settings file {path}: {exc}") from exc
     except ValueError as exc:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from deepsound.commands.options import add_settings_options, new_parser, path
-from deepsound.commands.running import reports_errors, write_json
+from deepsound.commands.running import check_extras, reports_errors, write_json
 from deepsound.config import TrainSettings
 from deepsound.console import say, show
 from deepsound.data.early import check_features, check_split_lists
@@ -38,6 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the audit; the exit code is 0 whatever it finds, as finding it is the job."""
     args = build_parser().parse_args(argv)
+    check_extras("train")
     settings = read_settings(TrainSettings, section="train", path=args.config, overrides=args.overrides)
     check_split_lists(settings.split_lists)
     if settings.split.like is not None:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from deepsound.commands.options import new_parser, path
-from deepsound.commands.running import reports_errors, write_json
+from deepsound.commands.running import check_extras, reports_errors, write_json
 from deepsound.console import show
 from deepsound.training.known_models import check_model
 
@@ -42,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the comparison."""
     args = build_parser().parse_args(argv)
+    check_extras("train")
     for model in (args.model_a, args.model_b):
         check_model(model)
     from deepsound.data.store import read_summary

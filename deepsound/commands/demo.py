@@ -5,9 +5,9 @@ import pathlib
 import time
 from collections.abc import Sequence
 
-from deepsound.commands.demo_jobs import ROOT, Collections, Plan, run_jobs
+from deepsound.commands.demo_jobs import Collections, Plan, run_jobs
 from deepsound.commands.options import local_path, new_parser, path
-from deepsound.commands.running import reports_errors
+from deepsound.commands.running import check_extras, reports_errors
 from deepsound.config import ExtractSettings
 from deepsound.console import say, show
 from deepsound.errors import InputError
@@ -30,13 +30,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--config",
-        type=local_path,
-        default=ROOT / "conf" / "demo.yaml",
+        type=path,
+        default="demo",
         metavar="FILE",
-        help="YAML settings of the three jobs (default conf/demo.yaml)",
+        help="YAML settings of the three jobs, or a name of 'deepsound conf' (default demo)",
     )
     parser.add_argument(
-        "--network", type=path, metavar="WHERE", help="where VGGish comes from; see conf/extract.yaml"
+        "--network", type=path, metavar="WHERE", help="where VGGish comes from; see deepsound conf extract"
     )
     parser.add_argument(
         "--tracks-per-genre", type=int, default=24, metavar="N", help="of the sample collection (default 24)"
@@ -48,13 +48,14 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; prints the scorecard."""
     args = build_parser().parse_args(argv)
+    check_extras("spark", "train")
     started = time.monotonic()
     _check_paths(args)
     from deepsound.commands.demo_scorecard import format_demo
     from deepsound.training.mlflow_store import open_store
 
     network = () if args.network is None else (f"network={args.network}",)
-    extraction = read_settings(ExtractSettings, section="extract", path=str(args.config), overrides=network)
+    extraction = read_settings(ExtractSettings, section="extract", path=args.config, overrides=network)
     features = _choose_features(extraction)
     # Created once, before two jobs want it at the same time.
     open_store()
@@ -84,8 +85,6 @@ def _check_paths(args: argparse.Namespace) -> None:
     for option, folder in (("INPUT", args.input), ("OOD", args.ood)):
         if folder is not None and not folder.is_dir():
             raise InputError(f"{option}={folder} is no folder")
-    if not (ROOT / "jobs").is_dir():
-        raise InputError(f"the demo runs jobs/ of a checkout, and there is none at {ROOT}; clone the project")
 
 
 def _collections(args: argparse.Namespace) -> Collections:

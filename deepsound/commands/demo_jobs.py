@@ -11,12 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import deepsound
 from deepsound.children import child_environment
 from deepsound.console import complain, say
 from deepsound.errors import CommandFailedError, TooManyFailuresError
+from deepsound.shipped import conf_files, shipped_folder
 from deepsound.spark.java import java_home
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 # A short job mostly waits for its own start, one thing after the other.
 _N_AT_A_TIME = 2
 # The demo's jobs are short: most of a JVM's time would go into optimising code that is about to end.
@@ -39,7 +40,7 @@ class Plan:
 
     output: pathlib.Path
     features: tuple[str, ...]
-    config: pathlib.Path
+    config: str
     network: tuple[str, ...]
 
 
@@ -61,7 +62,7 @@ def run_jobs(collections: Collections, plan: Plan) -> None:
         If a job fails. What it had to say stands on standard error by then.
     """
     output, features = plan.output, plan.features
-    settings = ("--config", str(plan.config))
+    settings = ("--config", plan.config)
 
     def extraction(name: str, folder: str, music: pathlib.Path, labels: tuple[str, ...]) -> _Job:
         _discard_other_settings(output / folder)
@@ -125,12 +126,12 @@ def _submit(job: _Job) -> None:
         "PYSPARK_DRIVER_PYTHON": sys.executable,
         "SPARK_LOCAL_IP": os.environ.get("SPARK_LOCAL_IP", "127.0.0.1"),
     }
-    settings = ROOT / "conf" / "spark" / "local.conf"
-    log_settings = (ROOT / "deepsound" / "spark" / "log4j2.properties").as_uri()
+    settings = conf_files()["spark/local.conf"]
+    log_settings = (pathlib.Path(deepsound.__file__).parent / "spark" / "log4j2.properties").as_uri()
     command = [
         *("spark-submit", "--properties-file", str(settings)),
         *("--driver-java-options", f"{_JAVA_OPTIONS} -Dlog4j2.configurationFile={log_settings}"),
-        *(str(ROOT / "jobs" / f"{job.script}.py"), *job.arguments),
+        *(str(shipped_folder("jobs") / f"{job.script}.py"), *job.arguments),
     ]
     say(f"[{job.name}] spark-submit jobs/{job.script}.py {' '.join(job.arguments)}")
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, errors="replace")

@@ -5,7 +5,7 @@ import functools
 from collections.abc import Callable, Sequence
 
 from deepsound.commands.options import add_settings_options, new_parser, path
-from deepsound.commands.running import reports_errors
+from deepsound.commands.running import check_extras, reports_errors
 from deepsound.config import ExtractSettings
 from deepsound.console import say
 from deepsound.data.early import check_input, check_label_csv
@@ -62,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the job; the exit code is 0, 2 for the user's mistake, 3 for too many failed tracks."""
     args = build_parser().parse_args(argv)
+    check_extras("spark")
     if args.watch is not None and not args.watch > 0:
         raise ParameterError(f"--watch is {args.watch:g}; wanted seconds above 0")
     overrides = [*args.overrides, *([f"features=[{','.join(args.features)}]"] if args.features else [])]

@@ -41,7 +41,9 @@ def new_parser(command: str, *, description: str, examples: Sequence[str]) -> ar
 
 def add_settings_options(parser: argparse.ArgumentParser, *, settings: type, example: str) -> None:
     """``--config FILE`` and ``--set key=value``, and the settings with their defaults at the end of the help."""
-    parser.add_argument("--config", type=path, metavar="FILE", help="YAML settings; see conf/")
+    parser.add_argument(
+        "--config", type=path, metavar="FILE", help="YAML settings, or a name of 'deepsound conf', as gtzan"
+    )
     parser.add_argument(
         "--set",
         dest="overrides",

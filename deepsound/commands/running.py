@@ -10,11 +10,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any, Protocol, TextIO
 
 from deepsound.console import Loudness, complain, has_ended, is_verbose, set_loudness
 from deepsound.credentials import without_credentials
-from deepsound.errors import DeepsoundError, OutputError, TerminatedError, first_line
+from deepsound.errors import DeepsoundError, MissingExtraError, OutputError, TerminatedError, first_line
 
 EXIT_BUG = 1
 EXIT_USAGE = 2
@@ -25,12 +26,42 @@ EXIT_TERMINATED = 128 + signal.SIGTERM
 _MACHINE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO}
 
 
+# What the extras of setup.py bring, by the name that Python imports.
+_EXTRA_OF = {
+    **dict.fromkeys(("pyspark", "py4j"), "spark"),
+    **dict.fromkeys(("tensorflow", "keras", "tensorflow_hub", "tf2onnx", "onnx", "mlflow", "sklearn"), "train"),
+    **dict.fromkeys(("matplotlib", "librosa", "optuna", "threadpoolctl", "jinja2"), "train"),
+}
+
+
 class Main(Protocol):
     """A command's entry point."""
 
     def __call__(self, argv: Sequence[str] | None = None) -> int:
         """Run the command; its exit code."""
         ...
+
+
+def check_extras(*extras: str) -> None:
+    """Refuse work that an extra is missing for.
+
+    Parameters
+    ----------
+    extras : str
+        ``spark``, ``train``: what the work needs.
+
+    Raises
+    ------
+    MissingExtraError
+        Naming all that are missing.
+    """
+    missing = {extra: name for name, extra in _EXTRA_OF.items() if extra in extras and not find_spec(name)}
+    if missing:
+        raise MissingExtraError(_describe_missing(missing))
+
+
+def _describe_missing(missing: Mapping[str, str]) -> str:
+    return f"{' and '.join(missing.values())} not installed: pip install 'deepsound[{','.join(sorted(missing))}]'"
 
 
 def write_json(document: Mapping[str, Any], path: str) -> None:
@@ -153,6 +184,8 @@ def reports_errors(run: Callable[[Sequence[str] | None], int]) -> Main:
 
 def _report(exc: Exception) -> int | None:
     """Say what an error is, in one line; its exit code, None for a bug."""
+    if isinstance(exc, ModuleNotFoundError) and (extra := _EXTRA_OF.get((exc.name or "").partition(".")[0])):
+        exc = MissingExtraError(_describe_missing({extra: str(exc.name)}))
     if isinstance(exc, DeepsoundError):
         complain(f"deepsound: error [{exc.code}]: {' '.join(str(exc).split())}")
         return exc.exit_code

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from deepsound.commands.options import add_settings_options, new_parser, path
-from deepsound.commands.running import reports_errors
+from deepsound.commands.running import check_extras, reports_errors
 from deepsound.config import ScoreSettings
 from deepsound.console import say, show
 from deepsound.data.early import check_input, check_label_csv, check_label_map
@@ -56,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the job; prints a scorecard for each model."""
     args = build_parser().parse_args(argv)
+    check_extras("spark", "train")
     overrides = [*args.overrides, *(["segments=true"] if args.segments else [])]
     settings = read_settings(ScoreSettings, section="score", path=args.config, overrides=overrides)
     check_input(args.input, what="a FEATURES folder or a source of audio")

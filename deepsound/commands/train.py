@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from deepsound.commands.options import add_settings_options, new_parser, path
-from deepsound.commands.running import muted_native_logs, reports_errors, write_json
+from deepsound.commands.running import check_extras, muted_native_logs, reports_errors, write_json
 from deepsound.config import TrainSettings
 from deepsound.console import say, show
 from deepsound.data.early import check_features, check_split_lists
@@ -55,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the job on the driver; prints the URI of the version that it registered."""
     args = build_parser().parse_args(argv)
+    check_extras("train")
     settings = read_settings(TrainSettings, section="train", path=args.config, overrides=args.overrides)
     # A mistake is told before TensorFlow and MLflow are imported, which takes many times as long.
     check_split_lists(settings.split_lists)

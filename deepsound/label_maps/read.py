@@ -27,18 +27,15 @@ from deepsound.errors import LabelMapError
 from deepsound.label_maps.label_map import LabelMap
 from deepsound.label_maps.names import normalize_label
 from deepsound.label_maps.outcome import AMBIGUOUS, MAPPED, OUTCOMES, UNMAPPED, LabelOutcome
+from deepsound.shipped import shipped_folder
 
 _KEYS = ("name", "version", "source", "targets", "map")
 _OPTIONAL_KEYS = ("endings",)
-_PACKAGE = pathlib.Path(__file__).resolve().parents[1]
-# Where the built-in maps lie: where setup.py installs them, and in a checkout.
-_BUILTIN_FOLDERS = (_PACKAGE / "label_maps" / "builtin", _PACKAGE.parent / "conf" / "taxonomy")
 
 
 def builtin_label_maps() -> dict[str, pathlib.Path]:
     """The files of ``conf/taxonomy`` by name; they are found in a checkout and where deepsound is installed."""
-    folder = next((folder for folder in _BUILTIN_FOLDERS if folder.is_dir()), None)
-    return {} if folder is None else {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: path for path in sorted((shipped_folder("conf") / "taxonomy").glob("*.yaml"))}
 
 
 def read_label_map(name: str) -> LabelMap:

@@ -33,9 +33,8 @@ _TOLD = {
 Each description begins with the headline; `scorecard.html` among the artifacts is the whole page.
 """,
 }
-# Migrations, new experiments, missing input examples: nothing a user of the jobs could act on.
-for _name in ("alembic", "mlflow"):
-    logging.getLogger(_name).setLevel(logging.ERROR)
+# Migrations are nothing that a user of the jobs could act on.
+logging.getLogger("alembic").setLevel(logging.ERROR)
 # Of a disk that is full it says in hundreds of lines what its error says in one.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
@@ -186,7 +185,7 @@ def tracking_errors(what: str) -> Iterator[None]:
     except Exception as exc:
         # The libraries below MLflow are many, and their errors have no class in common. Python's own are bugs.
         is_bug = type(exc).__module__ == "builtins" and not isinstance(exc, OSError | ImportError | ValueError)
-        if is_bug or isinstance(exc, DeepsoundError):
+        if is_bug or isinstance(exc, DeepsoundError) or getattr(exc, "name", None) == "mlflow":
             raise
         detail = " ".join(str(exc).split())[:300].rstrip(". ") or type(exc).__name__
         raise TrackingError(hide_credentials(f"{what} cannot be used: {detail}. {describe_choice()}")) from exc

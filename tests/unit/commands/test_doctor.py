@@ -65,7 +65,7 @@ def test_an_unknown_feature_and_an_unknown_setting(capsys):
 def test_a_settings_file_that_is_not_there(capsys):
     _, lines = run(capsys, "--config", "nowhere.yaml")
     assert lines["settings"][0] == "fail"
-    assert "cannot read the settings file nowhere.yaml" in lines["settings"][1]
+    assert "there is no settings file nowhere.yaml; by name: " in lines["settings"][1]
 
 
 def test_features_asked_for_are_looked_at(capsys):

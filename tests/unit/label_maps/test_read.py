@@ -140,7 +140,7 @@ def test_files_that_cannot_be_read(tmp_path):
 
 
 def test_without_the_built_in_ones_a_path_still_works(tmp_path, monkeypatch):
-    monkeypatch.setattr(read_module, "_BUILTIN_FOLDERS", (tmp_path / "absent",))
+    monkeypatch.setattr(read_module, "shipped_folder", lambda name: tmp_path / name)
     assert builtin_label_maps() == {}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(GOOD))
     assert read_label_map(str(tmp_path / "mine.yaml")) == parse()

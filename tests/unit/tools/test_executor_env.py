@@ -9,7 +9,9 @@ import tarfile
 
 import pytest
 
+from deepsound.shipped import conf_files
 from tools import executor_env
+from tools.executor_env import ROOT
 
 _LOOK = """
 import ctypes, json, pathlib, re, ssl, sys
@@ -98,12 +100,18 @@ def test_the_copied_source_is_all_that_the_package_is_built_from(tmp_path):
     built = tmp_path / "built" / "deepsound"
     assert (built / "evaluation" / "render" / "html" / "templates" / "scorecard.html").exists()
     assert (built / "data" / "gtzan_tracks.csv").exists()
-    maps = {path.name for path in (executor_env.ROOT / "conf" / "taxonomy").glob("*.yaml")}
-    assert {path.name for path in (built / "label_maps" / "builtin").iterdir()} >= maps >= {"fma.yaml"}
+    for folder in ("conf", "jobs"):
+        files = {path.relative_to(ROOT) for path in (ROOT / folder).rglob("*.*") if path.suffix != ".pyc"}
+        assert {path.relative_to(built) for path in (built / folder).rglob("*.*")} == files > set()
     # And found there, where there is no checkout around it.
-    look = "from deepsound.label_maps import read_label_map; print(read_label_map('fma').name)"
+    look = """
+from deepsound import label_maps, settings, shipped
+from deepsound.config import TrainSettings
+print(label_maps.read_label_map("fma").name, shipped.shipped_folder("jobs"), sorted(shipped.conf_files()))
+print(settings.read_settings(TrainSettings, section="train", path="gtzan").feature)
+"""
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "built")}
     done = subprocess.run(
         [sys.executable, "-c", look], cwd="/", env=environment, capture_output=True, text=True, check=True
     )
-    assert done.stdout == "fma\n"
+    assert done.stdout == f"fma {built / 'jobs'} {sorted(conf_files())}\nmusicnn\n"

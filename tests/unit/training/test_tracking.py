@@ -5,6 +5,8 @@ import os
 import pathlib
 import signal
 import socket
+import subprocess
+import sys
 
 import mlflow
 import pytest
@@ -324,6 +326,15 @@ def test_a_store_is_made_by_one_process_at_a_time(monkeypatch, tmp_path):
     open_store()
     os.close(held_file.hold(tmp_path, wait=False))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_store_is_made_in_silence(tmp_path):
+    code = "from deepsound.training.mlflow_store import open_store; print(open_store())"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("sqlite:///mlflow.db\n", "")
 
 
 def test_a_look_makes_no_store(monkeypatch, tmp_path):
