@@ -2,8 +2,7 @@
 
 Every figure comes from predictions of tracks by a model that has not learned from them, evaluated as all others
 are, with intervals that count artists. What careless protocols add is measured on the same tracks. Heads are
-compared in pairs, by artists, and p-values are Holm's over all pairs of a protocol: S. Holm, "A simple
-sequentially rejective multiple test procedure", Scand. J. Stat. 6 (1979) 65-70.
+compared in pairs, by artists, and p-values are Holm's over all pairs of a protocol.
 """
 
 import itertools
@@ -17,6 +16,7 @@ import pyarrow as pa
 from deepsound.errors import ParameterError
 from deepsound.evaluation.evaluate import evaluate
 from deepsound.evaluation.inflation import ARTISTS, SEGMENTS, TRACKS, InflationLine, inflation_lines
+from deepsound.evaluation.multiple_tests import adjust_by_holm
 from deepsound.evaluation.paired import PairedComparison, compare_paired
 from deepsound.evaluation.predictions import read_predictions
 from deepsound.evaluation.report import Report
@@ -161,19 +161,6 @@ def evaluate_benchmark(cells: Sequence[Cell], *, genres: Sequence[str], notes: S
         pairs=tuple(pairs),
         notes=(*notes, *_notes_on_genres(cells, protocols)),
     )
-
-
-def adjust_by_holm(p_values: Sequence[float]) -> list[float]:
-    """P-values that hold for all hypotheses together, in the order of those given.
-
-    The smallest of m is multiplied by m, the next by m - 1, and so on; none becomes smaller than one before it, or
-    larger than 1.
-    """
-    p = np.asarray(p_values, np.float64)
-    order = np.argsort(p, kind="stable")
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
-    return [float(value) for value in adjusted]
 
 
 def is_right(predictions: pa.Table) -> np.ndarray:

@@ -16,6 +16,7 @@ from deepsound.evaluation.predictions import Predictions, read_predictions
 from deepsound.evaluation.quantification import Quantification
 from deepsound.evaluation.reliability import compute_ece, compute_reliability
 from deepsound.evaluation.report import Distances, PredictedGenre, Report
+from deepsound.evaluation.slices import Slices
 from deepsound.evaluation.units import clustered_proportion_interval
 from deepsound.label_maps import TakenLabel
 
@@ -32,6 +33,7 @@ def evaluate(
     counts: Counts | None = None,
     shares: Quantification | None = None,
     drift: DriftReport | None = None,
+    slices: Slices | None = None,
     taken_labels: Sequence[TakenLabel] = (),
 ) -> Report:
     """What predictions say.
@@ -47,7 +49,7 @@ def evaluate(
         What tracks were called out-of-distribution by.
     counts : Counts, optional
         Of the whole table, where ``table`` is a sample of it.
-    shares, drift, taken_labels
+    shares, drift, slices, taken_labels
         What else is known of the tracks.
 
     Raises
@@ -73,6 +75,7 @@ def evaluate(
         distances=None if rule is None else _measure_distances(counts, predictions, rule),
         shares=shares,
         drift=drift,
+        slices=slices,
         n_sampled=len(predictions),
     )
 

@@ -13,6 +13,7 @@ from deepsound.evaluation.metrics import CollectionMetrics
 from deepsound.evaluation.ood import OodRule
 from deepsound.evaluation.quantification import Quantification
 from deepsound.evaluation.reliability import Reliability
+from deepsound.evaluation.slices import Slices
 from deepsound.label_maps import TakenLabel
 
 
@@ -99,6 +100,8 @@ class Report:
         None where the probabilities or the model's training shares are not known, or nothing was scored.
     drift : DriftReport or None
         None where the bundle has no reference (old bundles).
+    slices : Slices or None
+        Where the model is worse than elsewhere; None where nobody asked.
     n_sampled : int
         Scored tracks that curves and ranks come from: all of them, or a sample by hash of a larger table.
     """
@@ -115,6 +118,7 @@ class Report:
     distances: Distances | None
     shares: Quantification | None
     drift: DriftReport | None
+    slices: Slices | None
     n_sampled: int
 
     @property

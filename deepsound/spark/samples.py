@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from deepsound.evaluation.drift import TRACK_QUANTITIES, DriftReport, compare_tracks
 from deepsound.evaluation.quantification import Quantification, estimate_shares
+from deepsound.evaluation.slices import SLICE_COLUMNS, Slices, find_slices
 from deepsound.evaluation.units import number_units
 from deepsound.models.bundle import Bundle
 from deepsound.models.rows import read_rows
@@ -27,6 +28,15 @@ def sample_predictions(predictions: DataFrame, *, n_scored: int) -> pa.Table:
     """Scored tracks, for :func:`~deepsound.evaluation.evaluate.evaluate`: all, or about a million by hash."""
     scored = draw(predictions.where("predicted_genre is not null"), n_rows=n_scored, n_wanted=_MAX_TRACKS)
     return scored.select(*_CURVE_COLUMNS).toArrow()
+
+
+def find_slices_of_sample(predictions: DataFrame, tracks: DataFrame, bundle: Bundle, *, n_scored: int) -> Slices:
+    """Where the model is worse than elsewhere, by the labels and what ``tracks`` know of the files."""
+    scored = draw(predictions.where("predicted_genre is not null"), n_rows=n_scored, n_wanted=_MAX_TRACKS)
+    labelled = scored.where("genre is not null").select("track_id", *_CURVE_COLUMNS)
+    known = [name for name in SLICE_COLUMNS if name in tracks.columns]
+    rows = labelled.join(tracks.select("track_id", *known), "track_id").toArrow()
+    return find_slices(rows, genres=bundle.taxonomy.genres)
 
 
 def estimate_from_sample(predictions: DataFrame, bundle: Bundle, *, n_accepted: int) -> Quantification | None:

@@ -16,7 +16,12 @@ from deepsound.spark.aggregate import count_predictions, labelled_of
 from deepsound.spark.examples import collect_examples
 from deepsound.spark.features import FeatureFrames
 from deepsound.spark.predict import ScoringModel
-from deepsound.spark.samples import estimate_from_sample, measure_drift, sample_predictions
+from deepsound.spark.samples import (
+    estimate_from_sample,
+    find_slices_of_sample,
+    measure_drift,
+    sample_predictions,
+)
 from deepsound.spark.score_result import ModelPair, ModelScores
 
 # Labels that are looked through, and listed: free words have no end.
@@ -40,7 +45,7 @@ def conclude(
     """
     bundle, genres = model.named.bundle, model.genres
     counts = count_predictions(predictions, genres=genres)
-    n_accepted = int((counts.confusion - counts.ood).sum())
+    n_labelled, n_accepted = int(counts.confusion[:-1].sum()), int((counts.confusion - counts.ood).sum())
     report = evaluate(
         sample_predictions(predictions, n_scored=counts.n_scored),
         genres=genres,
@@ -48,6 +53,9 @@ def conclude(
         counts=counts,
         shares=estimate_from_sample(predictions, bundle, n_accepted=n_accepted),
         drift=measure_drift(frames.tracks, frames.segments, predictions, bundle, n_scored=counts.n_scored),
+        slices=find_slices_of_sample(predictions, frames.tracks, bundle, n_scored=counts.n_scored)
+        if n_labelled
+        else None,
         taken_labels=find_taken_labels(predictions, model.label_map),
     )
     summary = {

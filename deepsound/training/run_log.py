@@ -83,6 +83,8 @@ def build_record(outcome: TrainingOutcome, *, described: str, curves: LiveCurves
     judged = outcome.predictions if folds is None else folds
     if mistakes := judged.list_mistakes():
         tables["mistakes.json"] = mistakes
+    if outcome.slices.worst:
+        tables["slices.json"] = outcome.slices.to_plain()["worst"]
     if folds is not None:
         tables["folds.json"] = [
             {"fold": i + 1, "accuracy": a} for i, a in enumerate(folds.fold_accuracies.tolist())

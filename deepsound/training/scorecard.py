@@ -23,8 +23,10 @@ from deepsound.evaluation.render.html.sections import (
     listen_section,
     map_section,
 )
+from deepsound.evaluation.render.html.slices import slices_section
 from deepsound.evaluation.render.text import describe_accuracy
 from deepsound.evaluation.render.wording import sentence
+from deepsound.evaluation.slices import Slices
 from deepsound.models.bundle import Bundle
 from deepsound.settings import flatten, to_plain
 from deepsound.training.baseline import Baseline
@@ -40,8 +42,8 @@ from deepsound.training.provenance import compute_code_fingerprint, library_vers
 class TrainingOutcome:
     """All that a training run came to, before it is registered.
 
-    ``predictions``, ``test`` and ``examples`` are of its test tracks, ``validation`` of those it stopped and
-    calibrated by.
+    ``predictions``, ``test`` and ``examples`` are of its test tracks, ``slices`` of those of the headline,
+    ``validation`` of those it stopped and calibrated by.
     """
 
     run_id: str
@@ -54,6 +56,7 @@ class TrainingOutcome:
     validation: CollectionMetrics
     test: CollectionMetrics
     examples: Examples
+    slices: Slices
     folds: CrossValidation | None
     baseline: Baseline | None
     bundle: Bundle
@@ -108,6 +111,7 @@ def _sections(outcome: TrainingOutcome) -> list[Section]:
     sections = [genre_section(outcome.headline), confusion_section(outcome.headline)]
     if outcome.folds is not None:
         sections.append(_folds(outcome.folds, outcome.settings))
+    sections += filter(None, [slices_section(outcome.slices)])
     return [
         *sections,
         confidence_section(

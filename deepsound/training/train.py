@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 from deepsound.config import SPLIT_NAMES, TrainSettings
 from deepsound.credentials import hide_credentials
-from deepsound.data.store import read_summary
+from deepsound.data.store import read_known_tracks, read_summary
 from deepsound.evaluation.examples import add_clips
 from deepsound.evaluation.leakage import leak_rows
 from deepsound.evaluation.metrics import CollectionMetrics
 from deepsound.evaluation.render.text import describe_accuracy
+from deepsound.evaluation.slices import SLICE_COLUMNS, find_slices, join_columns
 from deepsound.models.bundle import Bundle
 from deepsound.models.head import load_head
 from deepsound.settings import to_plain
@@ -148,6 +149,8 @@ def _learn(
     examples = find_examples(
         predictions, head=head, rule=fitted.ood, test=dataset.test, features=features, summary=dataset.summary
     )
+    judged = (folds or predictions).to_table()
+    judged = join_columns(judged, read_known_tracks(features, columns=SLICE_COLUMNS))
     bundle = _make_bundle(fitted, dataset, features, settings=settings, run_id=run_id, folds=folds)
     return TrainingOutcome(
         run_id=run_id,
@@ -160,6 +163,7 @@ def _learn(
         validation=fitted.validation,
         test=predictions.evaluate().metrics,
         examples=add_clips(examples, n_clips=settings.report.audio, extraction=dataset.summary.settings),
+        slices=find_slices(judged, genres=predictions.genres),
         folds=folds,
         baseline=measure_baseline(dataset, settings=settings, folds=folds, test=predictions, report=report),
         bundle=bundle,
@@ -200,7 +204,7 @@ def _describe_outcome(outcome: TrainingOutcome) -> list[str]:
     lines.append(f"test tracks: {describe_accuracy(outcome.test)}")
     if outcome.baseline is not None:
         lines.append(outcome.baseline.describe())
-    return [*lines, outcome.bundle.ood.describe()]
+    return [*lines, *outcome.slices.describe(), outcome.bundle.ood.describe()]
 
 
 def _describe_data(dataset: Dataset, settings: TrainSettings) -> str:

@@ -25,6 +25,7 @@ from deepsound.errors import (
 from deepsound.evaluation.intervals import wilson_interval
 from deepsound.evaluation.metrics import measure
 from deepsound.evaluation.paired import compare_paired
+from deepsound.evaluation.slices import find_slices
 from deepsound.spark import examples, heads, samples
 from deepsound.spark import score as score_module
 from deepsound.spark.hadoop import HadoopPath
@@ -166,6 +167,26 @@ def test_metrics_equal_scikit_learn(spark, tiny_bundle, write_features, tmp_path
     assert summary["labels"] == list(GENRES)
 
 
+def test_slices_are_by_what_the_tracks_are(spark, tiny_bundle, write_features, tmp_path):
+    tracks = make_tracks(80)
+    for track in tracks[::8]:
+        track["genre"] = None
+    features = write_features(tracks)
+    where = features / "tracks" / "part-0.parquet"
+    table = pq.read_table(where).drop_columns("duration_s").append_column("container", [["mp3", "wav"] * 40])
+    table = table.append_column("duration_s", [np.linspace(10, 90, 80)])
+    pq.write_table(table, where)
+    found = run(spark, tiny_bundle, features, tmp_path / "s").summary["slices"]
+    predictions = pq.read_table(tmp_path / "s" / "predictions").to_pandas()
+    known = table.select(["track_id", "container", "duration_s"]).to_pandas()
+    rows = predictions.merge(known, on="track_id")
+    expected = find_slices(pa.Table.from_pandas(rows, preserve_index=False), genres=GENRES)
+    # Genres, of which the label is another name; the containers are one; no quartile is large enough.
+    assert found["n_tested"] == expected.n_tested == 4
+    assert found == json.loads(json.dumps(expected.to_plain()))
+    assert any(one["name"].startswith("container") for one in found["worst"])
+
+
 def test_failed_tracks_stay_in_the_predictions(spark, tiny_bundle, write_features, tmp_path):
     tracks = [
         *make_tracks(3),
@@ -206,6 +227,7 @@ def test_wholly_unlabelled_collection(spark, tiny_bundle, write_features, tmp_pa
     tracks = [{**track, "genre": None} for track in make_tracks(4)]
     result = run(spark, tiny_bundle, write_features(tracks), tmp_path / "s")
     assert result.summary["accuracy"] is None
+    assert result.summary["slices"] is None
     assert result.summary["macro_f1"] is None
     per_genre = pq.read_table(tmp_path / "s" / "per_genre").to_pylist()
     assert [(row["n_true"], row["recall"], row["f1"], row["precision"]) for row in per_genre] == [

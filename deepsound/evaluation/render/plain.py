@@ -100,6 +100,7 @@ def report_to_plain(report: Report) -> dict[str, Any]:
         "n_sampled": report.n_sampled,
         "ood": None if report.distances is None else _distances_to_plain(report.distances),
         "shares_notes": None if report.shares is None else list(report.shares.notes),
+        "slices": None if report.slices is None else report.slices.to_plain(),
         "drift": None if report.drift is None else list(report.drift.words),
     }
 

@@ -46,6 +46,8 @@ def format_report(report: Report) -> str:
         lines.append(f"curves and ranks below are of {report.n_sampled} tracks, drawn by hash")
     if report.coverage is not None:
         lines.append(_format_coverage(report.coverage))
+    if report.slices is not None:
+        lines += [to_printable(line) for line in report.slices.describe()]
     if report.n_scored and report.distances is not None:
         lines += _format_distances(report.distances)
     if report.drift is not None:

@@ -11,7 +11,8 @@ import pytest
 import sklearn.metrics
 
 from deepsound.errors import ParameterError
-from deepsound.evaluation.benchmark import Cell, adjust_by_holm, evaluate_benchmark
+from deepsound.evaluation.benchmark import Cell, evaluate_benchmark
+from deepsound.evaluation.multiple_tests import adjust_by_holm
 from deepsound.evaluation.paired import compare_paired
 from deepsound.evaluation.predictions import make_predictions
 from deepsound.evaluation.render.benchmark import benchmark_to_csv, benchmark_to_json, format_benchmark

@@ -26,6 +26,7 @@ from deepsound.evaluation.render.html.sections import (
     listen_section,
     map_section,
 )
+from deepsound.evaluation.render.html.slices import slices_section
 from deepsound.evaluation.render.wording import percent, share_of, tracks
 from deepsound.evaluation.report import Report
 
@@ -88,6 +89,7 @@ def collection_sections(report: Report, *, examples: Examples) -> list[Section]:
             sections.append(coverage_section(report.coverage))
         if report.reliability is not None:
             sections.append(confidence_section({tracks(report.reliability.n_tracks): report.reliability}))
+        sections += filter(None, [slices_section(report.slices)])
     n_wrong = metrics.n_labelled - sum(line.n_correct for line in metrics.per_genre)
     if report.n_scored:
         sections.append(listen_section(examples, n_wrong=n_wrong))

@@ -36,9 +36,10 @@ from deepsound.evaluation.render.html.comparison import (
     comparison_sections,
 )
 from deepsound.evaluation.render.html.page import Chart, Link, Listing, Players, Table, link_or_text
-from deepsound.evaluation.render.text import describe_comparison
+from deepsound.evaluation.render.text import describe_comparison, format_report
 from deepsound.evaluation.render.wording import brief, percent
 from deepsound.evaluation.report import Distances, PredictedGenre, Report
+from deepsound.evaluation.slices import Slice, Slices
 from deepsound.label_maps import LabelOutcome, TakenLabel
 
 EVIL = "<script>alert('&\"')</script>"
@@ -127,6 +128,7 @@ def make_report(n=200, *, labelled=True, seed=0, shift=0.0, farther=1.2, failure
         "coverage": compute_coverage(confidences, is_right=is_right) if labelled and n else None,
         "distances": distances,
         "shares": estimate_shares(probabilities, prior=np.full(n_genres, 30), genres=genres) if n else None,
+        "slices": None,
         "drift": make_drift(n, shift=shift),
         "n_sampled": n,
         "taken_labels": (),
@@ -598,3 +600,30 @@ def test_shares_that_are_not_whole_are_not_called_so():
     shares = {0: "0 %", 0.001: "under 1 %", 0.005: "under 1 %", 0.5: "50 %", 0.994: "99 %", 0.999: "over 99 %"}
     assert {share: percent(share) for share in shares} == shares
     assert percent(1) == "100 %"
+
+
+def test_where_it_is_worse():
+    bad = Slice(
+        name=f"label {EVIL}",
+        n_tracks=30,
+        accuracy=0.4,
+        low=0.2,
+        high=0.6,
+        elsewhere=0.8,
+        p_value=0.0001,
+        p_holm=0.0004,
+    )
+    luck = dataclasses.replace(bad, name="container mp3", p_value=0.04, p_holm=0.16)
+    report = make_report(slices=Slices(worst=(bad, luck), n_tested=4))
+    section = find(collection_sections(report, examples=NOTHING), "Where it is worse")
+    listing, table = section.blocks
+    assert listing.lines == (bad.describe(),)
+    assert [row[0] for row in table.rows] == [bad.name, luck.name]
+    assert EVIL not in make_page(report)
+    assert bad.describe() in format_report(report)
+    by_luck = make_report(slices=Slices(worst=(luck,), n_tested=4))
+    section = find(collection_sections(by_luck, examples=NOTHING), "Where it is worse")
+    assert "none is worse" in section.lead
+    for nothing in (None, Slices(worst=(), n_tested=0)):
+        titles = [one.title for one in collection_sections(make_report(slices=nothing), examples=NOTHING)]
+        assert "Where it is worse" not in titles

@@ -54,6 +54,7 @@ def make_report(confusion=((4, 1), (2, 3)), **changes):
         "shares": estimate_shares(
             np.repeat([[0.9, 0.1], [0.2, 0.8]], (7, 5), axis=0), prior=np.array([20, 20]), genres=GENRES
         ),
+        "slices": None,
         "drift": DriftReport(
             n_tracks=12, n_reference=50, features=(), tracks=(), containers=None, words=("louder", "longer")
         ),
