@@ -198,7 +198,7 @@ def test_too_many_failures_exit_with_3_and_are_written(spark, job, trained, tmp_
     [
         (["--set", "segment=5"], "config", ["unknown setting 'segment'", "did you mean 'segment_s'"]),
         (["--set", "segment_s=long"], "config", ["'segment_s' is 'long'; wanted float"]),
-        (["--config", "absent.yaml"], "config", ["cannot read the settings file absent.yaml"]),
+        (["--config", "absent.yaml"], "config", ["there is no settings file absent.yaml"]),
         (["--set", "features=[mfccs]"], "unknown_feature", ["unknown feature 'mfccs'", "mfcc"]),
         (["--input", "absent"], "input", ["absent does not exist"]),
         (["--set", "labels.from=csv", "--set", "labels.csv=no.csv"], "labels", ["no.csv does not exist"]),
