@@ -7,10 +7,38 @@ subpackage that adapts it, when it is first needed.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deepsound.api import genre_udf, register_udf
+    from deepsound.api import (
+        Features,
+        Model,
+        Prediction,
+        Report,
+        Scores,
+        compare,
+        evaluate,
+        extract,
+        genre_udf,
+        load,
+        register_udf,
+        score,
+        train,
+    )
 
 __version__ = "0.1.0"
-__all__ = ["genre_udf", "register_udf"]
+__all__ = [
+    "Features",
+    "Model",
+    "Prediction",
+    "Report",
+    "Scores",
+    "compare",
+    "evaluate",
+    "extract",
+    "genre_udf",
+    "load",
+    "register_udf",
+    "score",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -36,6 +36,7 @@ def read_settings(
     section: str,
     path: str | None = None,
     overrides: Sequence[str] = (),
+    arguments: Mapping[str, Any] | None = None,
 ) -> Settings:
     """Resolved settings of one job.
 
@@ -50,6 +51,8 @@ def read_settings(
         YAML file, or the name of one that comes with deepsound (``gtzan``). Without it the defaults hold.
     overrides : sequence of str
         ``key=value`` or ``group.key=value``; the value is read as YAML. Later ones win.
+    arguments : mapping, optional
+        The same as values of Python: ``group.key`` to a value, or ``group`` to a mapping. They win over all.
 
     Raises
     ------
@@ -59,7 +62,9 @@ def read_settings(
     values = _read_section(path, section) if path else {}
     for override in overrides:
         _apply_override(values, override)
-    return from_plain(settings_type, values, where=path or "--set")
+    for key, value in flatten(arguments or {}).items():
+        _put(values, key, value, told=f"{key}={value!r:.200}")
+    return from_plain(settings_type, values, where=path or ("the arguments" if arguments else "--set"))
 
 
 def from_plain(settings_type: type[Settings], values: Mapping[str, Any], *, where: str) -> Settings:
@@ -129,17 +134,22 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set got {override!r:.200}; wanted key=value, for example --set segment_s=5")
-    *groups, name = key.strip().split(".")
+    try:
+        value = parse_yaml(text)
+    except ValueError as exc:
+        raise ConfigError(f"--set {override:.200}: the value is not valid YAML: {exc}") from exc
+    _put(values, key.strip(), value, told=f"--set {override:.200}")
+
+
+def _put(values: dict[str, Any], key: str, value: Any, *, told: str) -> None:
+    *groups, name = key.split(".")
     target = values
     for group in groups:
         inner = target.setdefault(group, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"--set {override:.200}: '{group}' is a single value, it has no '{name}'")
+            raise ConfigError(f"{told}: '{group}' is a single value, it has no '{name}'")
         target = inner
-    try:
-        target[name] = parse_yaml(text)
-    except ValueError as exc:
-        raise ConfigError(f"--set {override:.200}: the value is not valid YAML: {exc}") from exc
+    target[name] = value
 
 
 def _key_of(field: "dataclasses.Field[Any]") -> str:

@@ -124,7 +124,7 @@ def main() -> int:
 
 def _cut(request: ClipRequest, limits: ClipLimits) -> dict[str, Any]:
     try:
-        with _open(request.uri) as file:
+        with open_local(request.uri) as file:
             samples, start_s = _decode_part(file, request.start_s, limits)
         return {
             "mp3": base64.b64encode(encode_mp3(samples)).decode(),
@@ -140,7 +140,8 @@ def _cut(request: ClipRequest, limits: ClipLimits) -> dict[str, Any]:
         return {"reason": f"it cannot be decoded: {type(exc).__name__}"}
 
 
-def _open(uri: str) -> BinaryIO:
+def open_local(uri: str) -> BinaryIO:
+    """A file of this machine by its URI; raises OSError where it is none."""
     if not uri:
         raise OSError("tracks/ does not say where it lies")
     if not uri.startswith("file:/"):

@@ -5,10 +5,11 @@ import os
 from collections.abc import Sequence
 
 from deepsound.commands.options import add_settings_options, new_parser, path
-from deepsound.commands.running import muted_native_logs, reports_errors
+from deepsound.commands.running import reports_errors
 from deepsound.config import BenchmarkSettings
 from deepsound.console import say, show
 from deepsound.data.early import check_features, check_input, check_split_lists
+from deepsound.native_logs import muted_native_logs
 from deepsound.settings import read_settings
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from deepsound.commands.options import new_parser, path
 from deepsound.commands.running import check_extras, reports_errors, write_json
 from deepsound.console import show
-from deepsound.training.known_models import check_model
 
 if TYPE_CHECKING:
     from deepsound.training.comparison import ModelComparison
@@ -43,18 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the comparison."""
     args = build_parser().parse_args(argv)
     check_extras("train")
-    for model in (args.model_a, args.model_b):
-        check_model(model)
-    from deepsound.data.store import read_summary
-
-    read_summary(args.features)
-    from deepsound.evaluation.render.plain import metrics_to_plain
-    from deepsound.training.comparison import compare_models
-    from deepsound.training.registry import load_bundle
+    from deepsound.api.scores import compare
 
     names = args.model_a, args.model_b
-    first, second = map(load_bundle, names)
-    result = compare_models(first, second, features=args.features, names=names, subset=args.subset)
+    result = compare(*names, args.features, subset=args.subset)
+    from deepsound.evaluation.render.plain import metrics_to_plain
+
     if args.output is not None:
         plain: dict[str, Any] = {
             "model_a": args.model_a,

@@ -71,7 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _choose_features(extraction: ExtractSettings) -> tuple[str, ...]:
     """Those of the settings file if it names several, else the baseline and an embedding that can be had."""
-    from deepsound.commands.networks import choose_embedding, prepare_networks
+    from deepsound.api.networks import prepare_networks
+    from deepsound.commands.networks import choose_embedding
     from deepsound.features.registry import check_feature_names
 
     check_feature_names(extraction.features)

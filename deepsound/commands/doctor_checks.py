@@ -9,14 +9,15 @@ import re
 import tempfile
 from typing import Any
 
-from deepsound.commands.networks import prepare_networks
-from deepsound.commands.running import EXIT_USAGE, muted_native_logs
+from deepsound.api.networks import prepare_networks
+from deepsound.commands.running import EXIT_USAGE
 from deepsound.config import ExtractSettings
 from deepsound.console import say, show
 from deepsound.doctor import driver, machine
 from deepsound.doctor.check import OK, WARN, Findings
 from deepsound.doctor.options import options_in_force, read_options
 from deepsound.features.registry import check_feature_names
+from deepsound.native_logs import muted_native_logs
 from deepsound.networks.cache import NetworkCache
 from deepsound.settings import read_settings
 

@@ -1,16 +1,12 @@
 """``extract``: a source of audio to a FEATURES folder."""
 
 import argparse
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from deepsound.commands.options import add_settings_options, new_parser, path
-from deepsound.commands.running import check_extras, reports_errors
+from deepsound.commands.running import check_extras, reports_errors, say_next
 from deepsound.config import ExtractSettings
-from deepsound.console import say
-from deepsound.data.early import check_input, check_label_csv
-from deepsound.errors import ParameterError
-from deepsound.features.registry import FEATURE_NAMES, check_feature_names
+from deepsound.features.registry import FEATURE_NAMES
 from deepsound.settings import read_settings
 
 
@@ -63,27 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the job; the exit code is 0, 2 for the user's mistake, 3 for too many failed tracks."""
     args = build_parser().parse_args(argv)
     check_extras("spark")
-    if args.watch is not None and not args.watch > 0:
-        raise ParameterError(f"--watch is {args.watch:g}; wanted seconds above 0")
     overrides = [*args.overrides, *([f"features=[{','.join(args.features)}]"] if args.features else [])]
     settings = read_settings(ExtractSettings, section="extract", path=args.config, overrides=overrides)
-    check_feature_names(settings.features)
-    check_input(args.input, what="a folder with audio files, a manifest, a Parquet table of audio or tar shards")
-    check_label_csv(settings.labels.csv)
-    # Spark is imported only once the settings are right: a typing error should not cost its start.
-    from deepsound.commands.networks import prepare_networks
-    from deepsound.spark.extract import ExtractResult, RerunPolicy, extract, watch
-    from deepsound.spark.session import open_session
+    from deepsound.api.features import extract_resolved
 
-    networks = prepare_networks(settings.features, network=settings.network)
-    policy = RerunPolicy(retry_failed=args.retry_failed, overwrite=args.overwrite, prune=args.prune)
-    with open_session("deepsound extract") as spark:
-        run: Callable[..., ExtractResult | None] = extract
-        if args.watch is not None:
-            run = functools.partial(watch, every_s=args.watch)
-        result = run(
-            *(spark, args.input, args.output), settings=settings, networks=networks, policy=policy, report=say
-        )
-    if result is not None:
-        result.check_failures(settings.max_failure_fraction)
+    policy = {name: getattr(args, name) for name in ("retry_failed", "prune", "overwrite")}
+    extract_resolved(args.input, args.output, settings=settings, watch_s=args.watch, **policy)
+    say_next("deepsound", "train", "--features", args.output, "--set", f"feature={settings.features[-1]}")
     return 0

@@ -1,21 +1,11 @@
-"""Preparing networks from a command: TensorFlow, where it is needed at all, keeps its chatter to itself."""
+"""Which embedding the demo takes."""
 
-from collections.abc import Sequence
-
-from deepsound.commands.running import muted_native_logs
+from deepsound.api.networks import prepare_networks
 from deepsound.console import say
 from deepsound.errors import NetworkMismatchError, NetworkUnavailableError
-from deepsound.networks.engine import NetworkFile
-from deepsound.networks.prepare import prepare_networks as prepare
 from deepsound.networks.source import is_in_hub_cache, is_reachable
 
 _WAIT_S = 3.0
-
-
-def prepare_networks(features: Sequence[str], *, network: str) -> tuple[NetworkFile, ...]:
-    """The networks that these features need; see :func:`deepsound.networks.prepare.prepare_networks`."""
-    with muted_native_logs():
-        return prepare(features, network=network, report=say)
 
 
 def choose_embedding(*, network: str) -> str:

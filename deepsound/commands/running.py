@@ -6,14 +6,15 @@ import functools
 import json
 import os
 import pathlib
+import shlex
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
-from deepsound.console import Loudness, complain, has_ended, is_verbose, set_loudness
+from deepsound.console import Loudness, complain, has_ended, say, set_loudness
 from deepsound.credentials import without_credentials
 from deepsound.errors import DeepsoundError, MissingExtraError, OutputError, TerminatedError, first_line
 
@@ -32,6 +33,11 @@ _EXTRA_OF = {
     **dict.fromkeys(("tensorflow", "keras", "tensorflow_hub", "tf2onnx", "onnx", "mlflow", "sklearn"), "train"),
     **dict.fromkeys(("matplotlib", "librosa", "optuna", "threadpoolctl", "jinja2"), "train"),
 }
+
+
+def say_next(*command: str) -> None:
+    """The command that follows, ready to be copied."""
+    say(f"next: {shlex.join(command)}")
 
 
 class Main(Protocol):
@@ -80,42 +86,6 @@ def write_json(document: Mapping[str, Any], path: str) -> None:
         beside.replace(target)
     except OSError as exc:
         raise OutputError(f"cannot write {path}: {first_line(exc)}") from exc
-
-
-@contextlib.contextmanager
-def muted_native_logs(into: str = os.devnull) -> Iterator[None]:
-    """Swallow what native code, or a Java that is started, writes to standard error; what Python writes passes.
-
-    TensorFlow's C++ announces missing GPU libraries before any log level of its own takes effect. With
-    ``--verbose`` all of it passes.
-
-    Parameters
-    ----------
-    into : str
-        A file that gets it.
-    """
-    if is_verbose():
-        yield
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    visible, python_stderr = _standard_error(), sys.stderr
-    with pathlib.Path(into).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        if python_stderr is sys.__stderr__:
-            sys.stderr = visible
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            sys.stderr = python_stderr
-            os.dup2(visible.fileno(), 2)
-
-
-@functools.cache
-def _standard_error() -> TextIO:
-    """Where this process says what went wrong, by another number: never closed, as a library's log may keep it."""
-    return os.fdopen(os.dup(2), "w", buffering=1)
 
 
 class _Answer:

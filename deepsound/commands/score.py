@@ -8,13 +8,10 @@ from deepsound.commands.options import add_settings_options, new_parser, path
 from deepsound.commands.running import check_extras, reports_errors
 from deepsound.config import ScoreSettings
 from deepsound.console import say, show
-from deepsound.data.early import check_input, check_label_csv, check_label_map
-from deepsound.errors import TooManyFailuresError
 from deepsound.settings import read_settings
-from deepsound.training.known_models import check_model
 
 if TYPE_CHECKING:
-    from deepsound.spark.score_result import ModelPair, ModelScores
+    from deepsound.spark.score_result import ModelPair
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -59,72 +56,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_extras("spark", "train")
     overrides = [*args.overrides, *(["segments=true"] if args.segments else [])]
     settings = read_settings(ScoreSettings, section="score", path=args.config, overrides=overrides)
-    check_input(args.input, what="a FEATURES folder or a source of audio")
-    check_label_csv(settings.labels.csv)
-    check_label_map(settings.labels.map)
-    for model in args.models:
-        check_model(model)
-    from deepsound.commands.networks import prepare_networks
-    from deepsound.spark.score import score
-    from deepsound.spark.score_input import name_models
-    from deepsound.spark.session import open_session
-    from deepsound.training.mlflow_store import open_store
-    from deepsound.training.registry import load_bundle
-    from deepsound.training.scoring_run import draw_scorecard
+    from deepsound.api.scores import check_failures, score_resolved
 
-    pages: dict[str, str] = {}
-
-    def draw(scores: "ModelScores", pairs: Sequence["ModelPair"]) -> str:
-        page = draw_scorecard(
-            scores.report,
-            summary=scores.summary,
-            bundle=scores.model.bundle,
-            examples=scores.examples,
-            comparisons={(pair.a, pair.b): pair.comparison for pair in pairs if pair.comparison is not None},
-        )
-        pages[scores.model.name] = page
-        return page
-
-    # A look-up first: a model that is not there leaves no store behind.
-    models = name_models([(uri, load_bundle(uri)) for uri in args.models])
-    open_store()
-    with open_session("deepsound score") as spark:
-        result = score(
-            spark,
-            args.input,
-            args.output,
-            models=models,
-            settings=settings,
-            prepare=lambda extraction: prepare_networks(extraction.features, network=extraction.network),
-            draw=draw,
-            report=say,
-        )
-    for scores in result.models:
-        if len(models) > 1:
-            show([f"{scores.model.name}: {scores.model.uri}"])
-        _show_and_log(scores, page=pages[scores.model.name])
-    for pair in result.pairs:
+    scores = score_resolved(args.input, args.models, args.output, settings=settings, progress=say)
+    for name, report in scores.reports.items():
+        if len(scores.reports) > 1:
+            show([f"{name}: {report.title}"])
+        show(str(report))
+    for pair in scores.result.pairs:
         show(_describe_pair(pair))
-    for scores in result.models:
-        _check_failures(scores, settings)
+    say(f"the page: {scores.page}")
+    check_failures(scores, settings)
     return 0
-
-
-def _show_and_log(scores: "ModelScores", *, page: str) -> None:
-    from deepsound.evaluation.render.text import format_report
-    from deepsound.training.mlflow_store import describe_address
-    from deepsound.training.scoring_run import log_scoring
-
-    show(format_report(scores.report))
-    run_id = log_scoring(
-        scores.report,
-        summary=scores.summary,
-        per_genre=scores.per_genre,
-        examples=scores.examples,
-        bundle=scores.model.bundle,
-        scorecard=page,
-    )
-    say(f"logged as MLflow run {run_id}; {describe_address()}")
 
 
 def _describe_pair(pair: "ModelPair") -> list[str]:
@@ -135,12 +78,3 @@ def _describe_pair(pair: "ModelPair") -> list[str]:
     lines = describe_comparison(pair.a, pair.b, pair.comparison)
     title = f"{pair.a} against {pair.b}, on {pair.comparison.n_tracks} tracks:"
     return [title, *(f"  {line}" for line in lines)]
-
-
-def _check_failures(scores: "ModelScores", settings: ScoreSettings) -> None:
-    report = scores.report
-    if report.n_failed > settings.max_failure_fraction * report.n_tracks:
-        raise TooManyFailuresError(
-            f"{report.n_failed} of {report.n_tracks} tracks could not be scored by {scores.model.uri}; "
-            f"max_failure_fraction is {settings.max_failure_fraction:g}. Everything is written"
-        )

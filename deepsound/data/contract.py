@@ -157,7 +157,10 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 _COUNTS = ("segment_index", "n_segments")
-_QUANTITIES = ("duration_s", "start_s", "peak", "rms_dbfs", "sample_rate_hz", "n_channels", "size_bytes")
+_QUANTITIES = (
+    *("duration_s", "start_s", "peak", "rms_dbfs", "sample_rate_hz", "n_channels", "size_bytes"),
+    "modified_ms",  # this edition's own
+)
 # Every other column but those of features.
 _NEVER_NULL = ("track_id", "status")
 

@@ -89,8 +89,8 @@ def read_tracks(features: str, *, columns: Sequence[str] = _TRACK_COLUMNS) -> pa
     return _read_tracks(features, columns).select(list(columns))
 
 
-def read_known_tracks(features: str, *, columns: Sequence[str]) -> pa.Table:
-    """track_id and those of ``columns`` that the ``tracks/`` table has: not every writer knows them all.
+def read_known_tracks(features: str, *, columns: Sequence[str] | None = None) -> pa.Table:
+    """track_id and those of ``columns``, or all, that the ``tracks/`` table has: not every writer knows them all.
 
     Raises
     ------
@@ -98,7 +98,8 @@ def read_known_tracks(features: str, *, columns: Sequence[str]) -> pa.Table:
         As of :func:`read_tracks`.
     """
     table = _read_tracks(features, (), optional=columns)
-    return table.select(["track_id", *(name for name in columns if name in table.column_names)])
+    wanted = table.column_names if columns is None else columns
+    return table.select(list(dict.fromkeys(["track_id", *(n for n in wanted if n in table.column_names)])))
 
 
 def read_segments(features: str, *, feature: str, track_ids: Collection[str] | None = None) -> SegmentTable:
@@ -139,10 +140,12 @@ def _to_array(column: pa.ChunkedArray, shape: tuple[int, int], *, where: str) ->
     return values
 
 
-def _read_tracks(features: str, columns: Sequence[str], *, optional: Sequence[str] = ()) -> pa.Table:
+def _read_tracks(features: str, columns: Sequence[str], *, optional: Sequence[str] | None = ()) -> pa.Table:
     summary = read_summary(features)
     wanted = list(dict.fromkeys([*_CHECKED, *columns]))
-    table = _read_table(features, "tracks", wanted, optional=["fingerprint", *optional])
+    table = _read_table(
+        features, "tracks", wanted, optional=None if optional is None else ["fingerprint", *optional]
+    )
     if "fingerprint" in table.column_names:
         check_fingerprints(pc.unique(table["fingerprint"]).to_pylist(), summary, where=features)
     counts = pc.value_counts(table["track_id"])
@@ -175,18 +178,19 @@ def _read_table(
     name: str,
     columns: Sequence[str],
     *,
-    optional: Sequence[str] = (),
+    optional: Sequence[str] | None = (),
     feature: str | None = None,
     wanted: pc.Expression | None = None,
 ) -> pa.Table:
-    """Some columns of a table, text as strings, and those of the optional ones that it has."""
+    """Some columns of a table, text as strings, and those of the optional ones (None: of all) that it has."""
     file_system, path = _locate(features)
     where = f"{features}/{name}"
     try:
         table = pyarrow.dataset.dataset(
             posixpath.join(path, name), filesystem=file_system, format="parquet", partitioning="hive"
         )
-        names = [*columns, *(name for name in optional if name in table.schema.names and name not in columns)]
+        more = table.schema.names if optional is None else optional
+        names = [*columns, *(name for name in more if name in table.schema.names and name not in columns)]
         check_columns(table.schema, names, where=where, features=() if feature is None else (feature,))
         rows = table.to_table(columns=names, filter=wanted)
         rows.validate(full=True)

@@ -9,9 +9,9 @@ from pyspark.sql import functions as F
 
 from deepsound.evaluation.predictions import PREDICTION_SCHEMA
 from deepsound.label_maps import LabelMap, map_labels
+from deepsound.models.own_extraction import NamedModel
 from deepsound.models.rows import REASONS
 from deepsound.spark.heads import ship_head
-from deepsound.spark.score_input import NamedModel
 from deepsound.spark.udf import batch_udf, head_udf
 from deepsound.taxonomy import Taxonomy
 

@@ -12,11 +12,12 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from deepsound.config import ScoreSettings
 from deepsound.errors import SchemaMismatchError
+from deepsound.models.own_extraction import NamedModel
 from deepsound.spark.features import FeatureFrames
 from deepsound.spark.labels import load_label_map
 from deepsound.spark.predict import ScoringModel, mean_by_track, predict_tracks, score_segments, timeline
 from deepsound.spark.schemas import PER_GENRE_FIELDS
-from deepsound.spark.score_input import NamedModel, NetworkPreparer, open_input, pick_frames
+from deepsound.spark.score_input import NetworkPreparer, open_input, pick_frames
 from deepsound.spark.score_job import compare_all, conclude
 from deepsound.spark.score_output import ScoresFolder, open_scores
 from deepsound.spark.score_result import ModelPair, ModelScores, ScoreResult

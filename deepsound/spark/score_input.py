@@ -1,45 +1,24 @@
 """What a scoring run starts from: features that lie there, or audio that is extracted for its models."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from deepsound.config import ExtractSettings, ScoreSettings
-from deepsound.errors import ConfigError, InputError, SchemaMismatchError
+from deepsound.errors import InputError, SchemaMismatchError
 from deepsound.features.fingerprint import declare_features
 from deepsound.features.registry import load_extractors
 from deepsound.models.bundle import Bundle
 from deepsound.models.compatibility import check_features, check_fingerprint
+from deepsound.models.own_extraction import NamedModel, own_settings
 from deepsound.networks.engine import NetworkFile
-from deepsound.settings import flatten, from_plain, to_plain
 from deepsound.spark.extract import extract
 from deepsound.spark.features import FeatureFrames, is_features_folder, read_features
 from deepsound.spark.hadoop import HadoopPath
 
 NetworkPreparer = Callable[[ExtractSettings], tuple[NetworkFile, ...]]
-# Settings of a model's extraction that are not those of the numbers in its feature.
-_NOT_COMPARED = ("features", "network", "source", "labels", "duplicates", "shard_files", "max_failure_fraction")
-
-
-@dataclass(frozen=True, kw_only=True)
-class NamedModel:
-    """A model: ``uri`` is how the user named it, ``name`` how its results are called."""
-
-    name: str
-    uri: str
-    bundle: Bundle
-
-
-def name_models(bundles: Sequence[tuple[str, Bundle]]) -> tuple[NamedModel, ...]:
-    """Models, from pairs of URI and bundle, named after their features; numbered where a feature repeats."""
-    features = [bundle.feature for _, bundle in bundles]
-    names = [
-        feature if features.count(feature) == 1 else f"{feature}-{features[:i].count(feature) + 1}"
-        for i, feature in enumerate(features)
-    ]
-    return tuple(NamedModel(name=name, uri=uri, bundle=b) for name, (uri, b) in zip(names, bundles, strict=True))
 
 
 def open_input(
@@ -94,41 +73,6 @@ def _extract(
         check_fingerprint(model.bundle, fingerprint=fingerprint, where="this version of deepsound")
     # Whether too many failed is judged once, by the score job, over the same tracks.
     extract(spark, input_path, features_path, settings=extract_settings, networks=networks, report=report)
-
-
-def own_settings(models: Sequence[NamedModel], settings: ScoreSettings) -> ExtractSettings:
-    """How the models' own features were extracted, for new audio with labels and a network of its own.
-
-    Raises
-    ------
-    ConfigError
-        The models' features were extracted with different settings, so that no one extraction serves all.
-    """
-    first = models[0]
-    for other in models[1:]:
-        _check_same_settings(first, other)
-    labels = replace(settings.labels, map=None, endings=True)  # applied to the predictions
-    features = list(dict.fromkeys(model.bundle.feature for model in models))
-    own = {**first.bundle.extract_settings, "features": features, "labels": to_plain(labels)}
-    own["duplicates"] = "keep"  # whoever asks for a score gets one
-    own["source"] = {}
-    network = next((m.bundle.extract_settings["network"] for m in models if m.bundle.network), None)
-    if (settings.network or network) is not None:
-        own["network"] = settings.network or network
-    return from_plain(ExtractSettings, own, where="the model's settings")
-
-
-def _check_same_settings(a: NamedModel, b: NamedModel) -> None:
-    one, other = (
-        flatten({k: v for k, v in m.bundle.extract_settings.items() if k not in _NOT_COMPARED}) for m in (a, b)
-    )
-    different = [key for key in sorted({*one, *other}) if one.get(key) != other.get(key)]
-    if different:
-        told = "; ".join(f"{key} {one.get(key)} and {other.get(key)}" for key in different)
-        raise ConfigError(
-            f"{a.uri} and {b.uri} want audio extracted differently: {told}. Score them one by one, or give "
-            "features"
-        )
 
 
 def _check_compatible(frames: FeatureFrames, bundle: Bundle) -> None:

@@ -7,7 +7,7 @@ from deepsound.evaluation.examples import Examples
 from deepsound.evaluation.paired import PairedComparison
 from deepsound.evaluation.render.plain import comparison_to_plain
 from deepsound.evaluation.report import Report
-from deepsound.spark.score_input import NamedModel
+from deepsound.models.own_extraction import NamedModel
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,11 +45,12 @@ def check_is_classic(spark: SparkSession, *, work: str) -> None:
 
 
 @contextlib.contextmanager
-def open_session(app_name: str) -> Iterator[SparkSession]:
+def open_session(app_name: str, *, given: SparkSession | None = None) -> Iterator[SparkSession]:
     """A session for the length of one job.
 
     Under ``spark-submit`` master and memory are what its command line says, and so with ``PYSPARK_SUBMIT_ARGS``;
-    otherwise a local Spark on all cores is started. A session that is already there is used and left running.
+    otherwise a local Spark on all cores is started. A session that is ``given``, or already there, is used and
+    left running.
 
     Raises
     ------
@@ -62,6 +63,11 @@ def open_session(app_name: str) -> Iterator[SparkSession]:
         From the block, too, if Spark, its Java or a machine of its cannot do the work.
     """
     with _engine_errors():
+        if given is not None:
+            is_classic = hasattr(given, "_jsc")
+            with _safe_path(given.sparkContext) if is_classic else contextlib.nullcontext():
+                yield given
+            return
         # Not getActiveSession(): it knows the sessions of this thread only; stopping another's would end its job.
         if SparkContext._active_spark_context is not None:
             with _safe_path(SparkContext._active_spark_context):

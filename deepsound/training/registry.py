@@ -1,10 +1,11 @@
 """MLflow's model registry: who is champion, registering a bundle, and getting one back."""
 
+import contextlib
 import pathlib
 import tempfile
 import uuid
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import mlflow
@@ -164,9 +165,20 @@ def load_bundle(model: str) -> Bundle:
     TrackingError
         The store or the model cannot be had; where it is only the alias or the name, with those that are known.
     """
+    with fetch_bundle(model) as folder:
+        return read_bundle(folder)
+
+
+@contextlib.contextmanager
+def fetch_bundle(model: str) -> Iterator[pathlib.Path]:
+    """The folder of the bundle behind a MODEL argument, there for as long as the block.
+
+    Parameters and errors are those of :func:`load_bundle`.
+    """
     check_model(model)
     if not is_mlflow_uri(model):
-        return read_bundle(pathlib.Path(model))
+        yield pathlib.Path(model)
+        return
     look_into_store()
     with tempfile.TemporaryDirectory(prefix="deepsound-") as folder:
         with tracking_errors(f"the model {model}"), without_progress_bar():
@@ -174,7 +186,7 @@ def load_bundle(model: str) -> Bundle:
         bundles = sorted(downloaded.glob("**/bundle.json"))
         if len(bundles) != 1:
             raise BundleError(f"{model} holds {len(bundles)} deepsound bundles; wanted one")
-        return read_bundle(bundles[0].parent)
+        yield bundles[0].parent
 
 
 def _find(name: str) -> MlflowModel | None:

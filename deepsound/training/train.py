@@ -11,6 +11,7 @@ from deepsound.evaluation.examples import add_clips
 from deepsound.evaluation.leakage import leak_rows
 from deepsound.evaluation.metrics import CollectionMetrics
 from deepsound.evaluation.render.text import describe_accuracy
+from deepsound.evaluation.report import Report as Figures
 from deepsound.evaluation.slices import SLICE_COLUMNS, find_slices, join_columns
 from deepsound.models.bundle import Bundle
 from deepsound.models.head import load_head
@@ -36,7 +37,7 @@ from deepsound.training.promotion import Promotion, decide_promotion
 from deepsound.training.provenance import compute_code_fingerprint
 from deepsound.training.registry import RegisteredModel
 from deepsound.training.run_log import LiveCurves, build_record
-from deepsound.training.scorecard import TrainingOutcome
+from deepsound.training.scorecard import TrainingOutcome, build_scorecard
 
 Report = Callable[[str], None]
 
@@ -46,12 +47,14 @@ class TrainResult:
     """What a training run came to.
 
     ``headline`` are the metrics of all tracks by the models of the folds, and without folds ``test``: those of the
-    test tracks.
+    test tracks. ``report`` is all that these tracks say, ``page`` the scorecard.
     """
 
     run_id: str
     model: RegisteredModel
     headline: CollectionMetrics
+    report: Figures
+    page: str
     test: CollectionMetrics
     n_epochs: int
     folds: CrossValidation | None
@@ -119,6 +122,8 @@ def train(features: str, *, settings: TrainSettings, report: Report, promote: bo
         run_id=run_id,
         model=model,
         headline=outcome.headline,
+        report=(outcome.predictions if outcome.folds is None else outcome.folds).evaluate(),
+        page=build_scorecard(outcome),
         test=outcome.test,
         n_epochs=len(outcome.fitted.history),
         folds=outcome.folds,

@@ -8,8 +8,8 @@ import sys
 
 from pyspark.sql import SparkSession
 
+from deepsound.models.own_extraction import name_models
 from deepsound.spark.predict import ScoringModel, mean_by_track, score_segments
-from deepsound.spark.score_input import name_models
 from deepsound.training import mlflow_store, registry
 
 

@@ -43,8 +43,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pathlib.Path]:
 
 
 @pytest.fixture(autouse=True)
-def same_store(store: pathlib.Path) -> None:
-    """MLflow remembers the last store of the process; a test that tried another must not leave it behind."""
+def same_store(store: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow remembers the last store and experiment of the process; a test must not leave another's behind."""
+    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
     mlflow.set_tracking_uri(f"sqlite:///{store / 'mlflow.db'}")
 
 

@@ -1,6 +1,7 @@
 """The demo, with its jobs run in this process on the Spark at hand instead of through ``spark-submit``."""
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
@@ -85,8 +86,8 @@ def test_features_of_the_settings_file_are_taken_as_they_are(arguments, submitte
 
 
 def test_a_job_that_fails_ends_the_demo(arguments, monkeypatch, capsys):
-    monkeypatch.setattr(demo, "choose_embedding", lambda network: "musicnn")  # noqa: ARG005
-    monkeypatch.setattr(demo_jobs.subprocess, "Popen", _failing_popen)
+    monkeypatch.setattr("deepsound.commands.networks.choose_embedding", lambda network: "musicnn")  # noqa: ARG005
+    monkeypatch.setattr(demo_jobs, "subprocess", SimpleNamespace(Popen=_failing_popen, PIPE=-1))
     assert demo.main(arguments) == 2
     said = capsys.readouterr().err
     assert "[extract] something went wrong" in said
@@ -94,7 +95,7 @@ def test_a_job_that_fails_ends_the_demo(arguments, monkeypatch, capsys):
 
 
 def test_a_job_with_many_failed_tracks_does_not(monkeypatch, capsys):
-    monkeypatch.setattr(demo_jobs.subprocess, "Popen", _failing_popen)
+    monkeypatch.setattr(demo_jobs, "subprocess", SimpleNamespace(Popen=_failing_popen, PIPE=-1))
     monkeypatch.setattr(_failing_popen, "returncode", 3)
     demo_jobs._submit(demo_jobs._Job(name="extract ood", script="extract", arguments=()))
     assert "[extract ood] goes on with the tracks that could be used" in capsys.readouterr().err

@@ -52,7 +52,7 @@ def marker(tmp_path):
 def score(job, tmp_path, monkeypatch, marker):
     """A function that scores with a model up to where Spark would be started; its exit code."""
 
-    def read(_):
+    def read(*_, **__):
         raise ReadError
 
     monkeypatch.setattr("deepsound.spark.session.open_session", read)

@@ -140,11 +140,7 @@ def test_score_held_out_tracks_and_link_the_runs(
     )
     assert len(found) == 1
     assert found["tags.mlflow.runName"][0] == f"{music.name} (test tracks) · {trained.removeprefix('models:/')}"
-    (scored,) = mlflow.search_runs(
-        experiment_names=["deepsound"],
-        filter_string=f"attributes.run_id = '{found['run_id'][0]}'",
-        output_format="list",
-    )
+    scored = mlflow.get_run(found["run_id"][0])
     (used,) = scored.inputs.model_inputs
     assert mlflow.get_logged_model(used.model_id).source_run_id == run.info.run_id
     assert [one.dataset.name for one in scored.inputs.dataset_inputs] == [music.name]
@@ -198,7 +194,7 @@ def test_too_many_failures_exit_with_3_and_are_written(spark, job, trained, tmp_
     [
         (["--set", "segment=5"], "config", ["unknown setting 'segment'", "did you mean 'segment_s'"]),
         (["--set", "segment_s=long"], "config", ["'segment_s' is 'long'; wanted float"]),
-        (["--config", "absent.yaml"], "config", ["there is no settings file absent.yaml"]),
+        (["--config", "absent.yaml"], "config", ["there is no settings file absent.yaml", "gtzan"]),
         (["--set", "features=[mfccs]"], "unknown_feature", ["unknown feature 'mfccs'", "mfcc"]),
         (["--input", "absent"], "input", ["absent does not exist"]),
         (["--set", "labels.from=csv", "--set", "labels.csv=no.csv"], "labels", ["no.csv does not exist"]),

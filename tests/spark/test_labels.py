@@ -4,9 +4,9 @@ import pytest
 
 from deepsound.config import LabelSettings, ScoreSettings
 from deepsound.errors import InputError, LabelMapError
+from deepsound.models.own_extraction import name_models, own_settings
 from deepsound.settings import read_settings
 from deepsound.spark.labels import load_label_map
-from deepsound.spark.score_input import name_models, own_settings
 from deepsound.taxonomy import GTZAN_GENRES, Taxonomy
 
 GTZAN = Taxonomy(GTZAN_GENRES)

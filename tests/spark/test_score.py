@@ -26,11 +26,11 @@ from deepsound.evaluation.intervals import wilson_interval
 from deepsound.evaluation.metrics import measure
 from deepsound.evaluation.paired import compare_paired
 from deepsound.evaluation.slices import find_slices
+from deepsound.models.own_extraction import name_models, own_settings
 from deepsound.spark import examples, heads, samples
 from deepsound.spark import score as score_module
 from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.score import score
-from deepsound.spark.score_input import name_models, own_settings
 from deepsound.spark.score_output import ScoresFolder
 
 GENRES = ("high", "low", "noise")

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from deepsound.config import ScoreSettings
+from deepsound.models.own_extraction import name_models
 from deepsound.spark.score import score
-from deepsound.spark.score_input import name_models
 from tests.spark.deaths import outlives
 
 TABLES = ("predictions", "per_genre", "segments")

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import itertools
 import pathlib
 import re
 import shlex
@@ -30,17 +31,19 @@ def fenced(page, language):
 
 
 def commands_of(page):
-    """The deepsound commands of a page, as lists of words."""
-    for block in fenced(page, ""):
-        for line in re.sub(r"\\\n\s*", " ", block).splitlines():
-            if line.startswith("deepsound ") and not any(part in line for part in _PLACEHOLDERS):
-                yield shlex.split(line, comments=True)[1:]
+    """The deepsound commands of a page, in blocks and in lines of text, as lists of words."""
+    blocks = [re.sub(r"\\\n\s*", " ", block).splitlines() for block in fenced(page, "")]
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for line in [*itertools.chain.from_iterable(blocks), *re.findall(r"`([^`]+)`", text)]:
+        is_whole = re.match(r"deepsound [a-z-]+ .*(--|[\w/])", line) and not any(p in line for p in _PLACEHOLDERS)
+        if is_whole:
+            yield shlex.split(line, comments=True)[1:]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_command_is_one_and_takes_what_it_is_given(page):
     for name, *arguments in commands_of(page):
-        command = importlib.import_module(f"deepsound.commands.{name}")
+        command = importlib.import_module(f"deepsound.commands.{name.replace('-', '_')}")
         args = command.build_parser().parse_args(arguments)
         if name in SETTINGS:
             read_settings(SETTINGS[name], section=name, path=None, overrides=args.overrides)

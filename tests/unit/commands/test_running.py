@@ -5,7 +5,7 @@ import sys
 
 CHATTY = """
 import logging, os, sys
-from deepsound.commands.running import muted_native_logs
+from deepsound.native_logs import muted_native_logs
 with muted_native_logs():
     # As TensorFlow's, which is made while it is imported.
     handler = logging.StreamHandler(sys.stderr)

@@ -9,8 +9,8 @@ from deepsound.config import TrainSettings
 from deepsound.errors import LabelError, LeakageError
 from deepsound.label_maps import map_labels
 from deepsound.taxonomy import Taxonomy
-from deepsound.training.comparison import Learned
 from deepsound.training.dataset import load_dataset
+from deepsound.training.held_out import Learned
 from tests.unit.training.test_dataset import make_rows
 
 SETTINGS = TrainSettings(feature="toy")

@@ -1,8 +1,10 @@
-"""What Python code calls: the same functions as the commands."""
+"""Models as UDFs of Spark."""
 
 import pathlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from deepsound.api.model import Model
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession
@@ -10,7 +12,7 @@ if TYPE_CHECKING:
     from deepsound.models.bundle import Bundle
 
 
-def genre_udf(model: "Bundle | str | pathlib.Path") -> "Callable[..., Column]":
+def genre_udf(model: "Model | Bundle | str | pathlib.Path") -> "Callable[..., Column]":
     """A pandas UDF that scores the rows of a feature's column with a model.
 
     ``df.withColumn("g", ds.genre_udf("models:/deepsound-musicnn@champion")("musicnn"))`` works on any DataFrame
@@ -18,7 +20,7 @@ def genre_udf(model: "Bundle | str | pathlib.Path") -> "Callable[..., Column]":
 
     Parameters
     ----------
-    model : Bundle, str or pathlib.Path
+    model : Model, Bundle, str or pathlib.Path
         A model, its MLflow URI, or the folder of its bundle.
 
     Returns
@@ -38,14 +40,14 @@ def genre_udf(model: "Bundle | str | pathlib.Path") -> "Callable[..., Column]":
     return udf.genre_udf(_load(model))
 
 
-def register_udf(spark: "SparkSession", name: str, model: "Bundle | str | pathlib.Path") -> None:
+def register_udf(spark: "SparkSession", name: str, model: "Model | Bundle | str | pathlib.Path") -> None:
     """The same in SQL: ``SELECT genre_of(musicnn).predicted_genre FROM segments``.
 
     Parameters
     ----------
     name : str
         What SQL calls it; an earlier function of that name makes way.
-    model : Bundle, str or pathlib.Path
+    model : Model, Bundle, str or pathlib.Path
         As in :func:`genre_udf`.
     """
     from deepsound.spark import udf
@@ -53,7 +55,9 @@ def register_udf(spark: "SparkSession", name: str, model: "Bundle | str | pathli
     udf.register_udf(spark, name, _load(model))
 
 
-def _load(model: "Bundle | str | pathlib.Path") -> "Bundle":
+def _load(model: "Model | Bundle | str | pathlib.Path") -> "Bundle":
+    if isinstance(model, Model):
+        return model.bundle
     if not isinstance(model, str | pathlib.Path):
         return model
     from deepsound.training.registry import load_bundle
