@@ -102,6 +102,25 @@ def flatten(plain: Mapping[str, Any], *, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def to_overrides(plain: Mapping[str, Any], *, default: Mapping[str, Any]) -> list[str]:
+    """What ``--set`` takes, one ``key=value`` each, to make these of others; both as :func:`to_plain`."""
+    known = flatten(default)
+    return [f"{key}={to_yaml(value)}" for key, value in flatten(plain).items() if value != known.get(key)]
+
+
+def to_yaml(value: Any) -> str:
+    """The value of one setting, in one line, as ``--set`` reads it."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(to_yaml, value))}]"
+    if isinstance(value, str):
+        try:
+            is_plain = parse_yaml(f"[{value}]") == [value] and "\n" not in value
+        except ValueError:
+            is_plain = False
+        return value if is_plain else json.dumps(value)
+    return json.dumps(value)
+
+
 def compute_fingerprint(plain: Mapping[str, Any]) -> str:
     """sha256 (64 hex digits) of the canonical JSON of ``plain``; the order of keys does not matter."""
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)

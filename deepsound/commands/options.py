@@ -1,7 +1,6 @@
 """The options that commands share, and how their help looks."""
 
 import argparse
-import json
 import os
 import pathlib
 import textwrap
@@ -10,7 +9,7 @@ from typing import Any
 
 from deepsound import __version__
 from deepsound.console import Loudness, set_loudness
-from deepsound.settings import flatten, to_plain
+from deepsound.settings import flatten, to_plain, to_yaml
 
 _WIDTH = 100
 
@@ -52,7 +51,7 @@ def add_settings_options(parser: argparse.ArgumentParser, *, settings: type, exa
         default=[],
         help=f"override one setting, for example {example}; may be given several times",
     )
-    words = [f"{key}={_to_yaml(value)}" for key, value in flatten(to_plain(settings())).items()]
+    words = [f"{key}={to_yaml(value)}" for key, value in flatten(to_plain(settings())).items()]
     lines = textwrap.wrap(" ".join(words), _WIDTH, break_long_words=False, break_on_hyphens=False)
     parser.epilog = "\n".join([str(parser.epilog), "", "settings and their defaults:", *(f"  {x}" for x in lines)])
 
@@ -65,12 +64,6 @@ def path(text: str) -> str:
 def local_path(text: str) -> pathlib.Path:
     """The same of a path on this machine."""
     return pathlib.Path(path(text))
-
-
-def _to_yaml(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{','.join(map(_to_yaml, value))}]"
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 class _SetLoudness(argparse.Action):

@@ -1,5 +1,6 @@
 """The scorecard of a training run: one HTML page that says how good the model is, and how that is known."""
 
+import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -28,7 +29,7 @@ from deepsound.evaluation.render.text import describe_accuracy
 from deepsound.evaluation.render.wording import sentence
 from deepsound.evaluation.slices import Slices
 from deepsound.models.bundle import Bundle
-from deepsound.settings import flatten, to_plain
+from deepsound.settings import flatten, to_overrides, to_plain
 from deepsound.training.baseline import Baseline
 from deepsound.training.crossval import CrossValidation
 from deepsound.training.dataset import Dataset
@@ -36,6 +37,7 @@ from deepsound.training.fit import FittedHead
 from deepsound.training.predictions import TrackPredictions
 from deepsound.training.promotion import Promotion
 from deepsound.training.provenance import compute_code_fingerprint, library_versions
+from deepsound.training.registry import model_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,10 +152,25 @@ def _provenance(outcome: TrainingOutcome) -> Section:
         "feature fingerprint": dataset.summary.fingerprint_of(settings.feature),
         "code fingerprint": compute_code_fingerprint(),
         "run": outcome.run_id,
+        "model": f"{model_name(settings.feature)}, the version of this run",
     }
     folded = {
         "Settings of the training": {key: str(value) for key, value in flatten(made_by).items()},
         "Settings of the extraction": {key: str(value) for key, value in flatten(extracted_by).items()},
         "Versions": {"deepsound": deepsound.__version__, **library_versions()},
     }
-    return facts_section("Made of", facts, folded={name: pairs for name, pairs in folded.items() if pairs})
+    folded = {name: pairs for name, pairs in folded.items() if pairs}
+    return facts_section("Reproduce", facts, folded=folded, command=train_command(outcome.features, settings))
+
+
+def train_command(features: str, settings: TrainSettings) -> str:
+    """What trains the same, with what differs from the defaults of the feature and the architecture."""
+    suited = TrainSettings(feature=settings.feature, architecture=settings.architecture).resolved()
+    plain = TrainSettings()
+    default = {**to_plain(suited), "feature": plain.feature, "architecture": plain.architecture}
+    decisive = {
+        name: value for name, value in to_plain(settings).items() if name not in (*settings.idle, "search")
+    }
+    overrides = to_overrides(without_credentials(decisive), default=default)
+    options = [word for one in overrides for word in ("--set", one)]
+    return shlex.join(["deepsound", "train", "--features", features, *options])

@@ -1,10 +1,12 @@
 """A scoring run in MLflow, linked to the run that trained the model, and its scorecard."""
 
+import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import deepsound
+from deepsound.config import ScoreSettings
 from deepsound.credentials import without_credentials
 from deepsound.evaluation.examples import Examples
 from deepsound.evaluation.paired import PairedComparison
@@ -15,9 +17,10 @@ from deepsound.evaluation.render.plain import headline_numbers
 from deepsound.evaluation.render.text import format_report
 from deepsound.evaluation.report import Report
 from deepsound.models.bundle import Bundle
-from deepsound.settings import flatten
+from deepsound.settings import flatten, to_overrides, to_plain
 from deepsound.training import lineage, tracking
 from deepsound.training.lineage import FeaturesDataset
+from deepsound.training.provenance import library_versions
 
 _FIGURES = (
     *("n_tracks", "n_labelled", "n_scored", "n_failed", "n_ood"),
@@ -61,10 +64,21 @@ def draw_scorecard(
         subtitle=f"{summary['model']}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         examples=examples,
         comparisons=comparisons,
+        command=score_command(summary),
         facts=facts,
-        folded={"Settings of the scoring": settings},
+        folded={
+            "Settings of the scoring": settings,
+            "Versions": {"deepsound": deepsound.__version__, **library_versions()},
+        },
         footer=f"deepsound {deepsound.__version__}. Intervals are 95 %.",
     )
+
+
+def score_command(summary: Mapping[str, Any]) -> str:
+    """What scores the same, from the content of ``metrics.json``."""
+    words = ["--input", str(summary["input"]), "--model", str(summary["model"]), "--output", "scores"]
+    overrides = to_overrides(summary["settings"], default=to_plain(ScoreSettings()))
+    return shlex.join(["deepsound", "score", *words, *(word for one in overrides for word in ("--set", one))])
 
 
 def log_scoring(

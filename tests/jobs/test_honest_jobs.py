@@ -126,7 +126,7 @@ def check_scorecard(run):
             "3-fold cross-validation",
             "Can its confidence be believed?",
         ),
-        *("How it learned", "Listen", "Leak audit", "Made of"),
+        *("How it learned", "Listen", "Leak audit", "Reproduce"),
     ):
         assert f"<h2>{heading}</h2>" in page
     assert f"{100 * run.data.metrics['folds/accuracy']:.0f} % <small>" in page

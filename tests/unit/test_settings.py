@@ -24,7 +24,7 @@ from deepsound.config.recipe import FOR_CNN_ON_EMBEDDINGS, PLAIN
 from deepsound.documents import parse_yaml
 from deepsound.errors import ConfigError, DeepsoundError, LabelError, ParameterError
 from deepsound.networks.vggish_input import count_vggish_patches
-from deepsound.settings import compute_fingerprint, flatten, from_plain, read_settings, to_plain
+from deepsound.settings import compute_fingerprint, flatten, from_plain, read_settings, to_overrides, to_plain
 from deepsound.taxonomy import Taxonomy, taxonomy_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -350,3 +350,19 @@ def test_a_home_in_a_setting_is_put_in(monkeypatch, tmp_path):
     assert settings.network == "s3a://bucket/~/x"
     settings = read_settings(TrainSettings, section="train", overrides=["split_files=~/a.txt,~/b.txt,~/c.txt"])
     assert settings.split_files == ("/home/ada/a.txt", "/home/ada/b.txt", "/home/ada/c.txt")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["feature=musicnn", "folds=0", "cnn.filters=[8, 16]", "split.by=track", "refit=true"],
+        ["genres=[1980s, 'yes', '3', rock]", "average_with=[]", "learning_rate=0.01"],
+        ["architecture=mlp", "feature='it is [odd]: x'", "seed=7"],
+    ],
+)
+def test_what_differs_from_the_defaults_makes_them_again(overrides):
+    settings = read_settings(TrainSettings, section="train", overrides=overrides)
+    said = to_overrides(to_plain(settings), default=to_plain(TrainSettings()))
+    assert len(said) == len(overrides)
+    assert read_settings(TrainSettings, section="train", overrides=said) == settings

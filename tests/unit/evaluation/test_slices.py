@@ -88,10 +88,12 @@ def test_holm_is_over_all_slices_and_only_the_worse_are_listed():
         for name in ("mp3", "wav", "flac", "ogg")
     ]
     adjusted = adjust_by_holm(p_values)
+    assert [one.p_holm for one in found.worst] == sorted(one.p_holm for one in found.worst)
+    assert {one.p_holm for one in found.worst} <= set(adjusted)
     assert found.n_tested == 4
     assert all(one.accuracy < one.elsewhere for one in found.worst)
     assert [one.name for one in found.beyond_chance] == ["container mp3"]
-    assert found.worst[0].p_holm == pytest.approx(adjusted[0])
+    assert found.worst[0].p_holm == pytest.approx(4 * p_values[0], rel=1e-9, abs=0)
     assert found.describe() == [f"worse than elsewhere: {found.worst[0].describe()}"]
 
 
@@ -107,6 +109,11 @@ def test_numbers_are_cut_at_quartiles_or_at_their_few_values():
     assert found.worst[1].n_tracks == 20
     assert names[2:] == [f"duration over {low:.4g} s, up to {middle:.4g} s"]
     assert found.n_tested == 1 + 4
+
+
+def test_a_value_at_a_quartile_is_below_it():
+    found = find([False] * 30 + [True] * 70, rms_dbfs=[1.0] * 30 + [2.0] * 30 + [3.0, 4.0, 5.0, 6.0] * 10)
+    assert [(one.name, one.n_tracks) for one in found.worst] == [("level up to 1 dBFS", 30)]
 
 
 def test_infinite_levels_are_in_no_slice():

@@ -40,6 +40,7 @@ def collection_page(
     subtitle: str = "",
     examples: Examples,
     comparisons: Mapping[tuple[str, str], PairedComparison] | None = None,
+    command: str = "",
     facts: Mapping[str, str | Link],
     folded: Mapping[str, Mapping[str, str]] | None = None,
     footer: str = "",
@@ -54,6 +55,8 @@ def collection_page(
         Single tracks, with what is to be heard of them.
     comparisons : mapping of (str, str) to PairedComparison, optional
         Names of two models to how they compare on this collection.
+    command : str
+        What makes it again, for a shell.
     facts : mapping
         Where the scores come from; see :func:`~deepsound.evaluation.render.html.page.link_or_text` for links.
     folded : mapping, optional
@@ -62,7 +65,7 @@ def collection_page(
     sections = [
         *collection_sections(report, examples=examples),
         *comparison_sections(comparisons or {}),
-        facts_section("Made of", facts, folded=folded or {}),
+        facts_section("Reproduce", facts, folded=folded or {}, command=command),
     ]
     page = Page(
         title=title,

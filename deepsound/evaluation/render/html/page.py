@@ -82,6 +82,14 @@ class Listing:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Command:
+    """A line for a shell, to be copied."""
+
+    text: str
+    kind: str = "command"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Notice:
     """A sentence that should not be overlooked."""
 
@@ -106,7 +114,7 @@ class TrackMap:
     kind: str = "map"
 
 
-Block = Chart | Table | Facts | Listing | Notice | Players | TrackMap
+Block = Chart | Table | Facts | Listing | Command | Notice | Players | TrackMap
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from deepsound.evaluation.render.html.inline_svg import to_inline_svg
 from deepsound.evaluation.render.html.page import (
     Block,
     Chart,
+    Command,
     Facts,
     Headline,
     Link,
@@ -289,9 +290,11 @@ def audit_section(audit: LeakAudit, *, grouping: str) -> Section:
 
 
 def facts_section(
-    title: str, pairs: Mapping[str, str | Link], *, folded: Mapping[str, Mapping[str, str]]
+    title: str, pairs: Mapping[str, str | Link], *, folded: Mapping[str, Mapping[str, str]], command: str = ""
 ) -> Section:
-    """Names with values, some of them folded away by title."""
+    """Names with values, some of them folded away by title, and the command, if any, that makes it again."""
     shown = Facts(pairs=tuple(pairs.items()))
     hidden = [Facts(pairs=tuple(more.items()), title=name) for name, more in folded.items()]
-    return Section(title=title, blocks=(shown, *hidden))
+    commands = [Command(text=command)] if command else []
+    lead = "From the same data and versions, this makes it again; a click selects all of it." if command else ""
+    return Section(title=title, lead=lead, blocks=(*commands, shown, *hidden))

@@ -57,7 +57,7 @@ def make_page(**changes):
         curves_section(history, best_epoch=1),
         listen_section(Examples(genres=GENRES, tracks=(mistake,), mistakes=(0,)), n_wrong=7),
         audit_section(make_audit(leaks=(leak,)), grouping=EVIL),
-        facts_section("Made of", {EVIL: EVIL}, folded={EVIL: {EVIL: EVIL}}),
+        facts_section("Reproduce", {EVIL: EVIL}, folded={EVIL: {EVIL: EVIL}}, command=EVIL),
     )
     parts = {
         "title": EVIL,
