@@ -7,7 +7,7 @@ EXECUTOR_ENV := build/deepsound-executor.tar.gz
 RUN    = PATH="$(CURDIR)/$(BIN):$$PATH" JAVA_HOME="$$($(BIN)/deepsound java-home)"
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo executor-env test soak bench lint format ui docs architecture clean
+.PHONY: help install demo executor-env test soak screenshots bench lint format ui docs architecture clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,9 +35,13 @@ $(EXECUTOR_ENV): $(STAMP) tools/executor_env.py pyproject.toml $(shell find deep
 test: $(STAMP)  ## run the tests, two files at a time
 	@$(RUN) $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
 
-soak: $(STAMP) $(EXECUTOR_ENV)  ## run the tests that take minutes: a real cluster and an S3 store on this machine
+soak: $(STAMP) $(EXECUTOR_ENV)  ## run the tests that take minutes: a real cluster, an S3 store and a browser on this machine
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[soak]'
 	@$(RUN) $(BIN)/python -m pytest -q -m soak
+
+screenshots: $(STAMP)  ## take the README's picture of a page: docs/scorecard.png (chromium and chromedriver must be there)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[soak]'
+	@$(RUN) $(BIN)/python -m tests.browser
 
 bench: $(STAMP)  ## measure speed and memory as ratios from one run, against their targets
 	@$(RUN) $(BIN)/python -m tests.bench $(ONLY)

@@ -59,7 +59,8 @@ DEV = [
 ]
 NOTEBOOKS = ["jupyterlab>=4"]
 DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
-SOAK = ["moto>=5", "s3fs>=2024.2"]  # an S3 store on this machine, and fsspec's way to it
+# An S3 store on this machine, fsspec's way to it, and a browser to look at pages with (Debian's chromium-driver).
+SOAK = ["moto>=5", "s3fs>=2024.2", "selenium>=4.20"]
 
 setup(
     name="deepsound",

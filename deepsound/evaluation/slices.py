@@ -251,6 +251,7 @@ def _cut_numbers(values: np.ndarray, *, what: str, unit: str) -> Iterator[tuple[
         is_in = known & (values > low) & (values <= high)
         if low == -math.inf:
             yield f"{what} up to {high:.4g} {unit}", is_in
+        elif high == math.inf:
+            yield f"{what} over {low:.4g} {unit}", is_in
         else:
-            to = "" if high == math.inf else f", up to {high:.4g} {unit}"
-            yield f"{what} over {low:.4g} {unit}{to}", is_in
+            yield f"{what} {low:.4g} to {high:.4g} {unit}", is_in

@@ -107,7 +107,7 @@ def test_numbers_are_cut_at_quartiles_or_at_their_few_values():
     low, middle, _ = np.quantile(np.linspace(10, 50, 80), [0.25, 0.5, 0.75])
     assert names[1] == f"duration up to {low:.4g} s"
     assert found.worst[1].n_tracks == 20
-    assert names[2:] == [f"duration over {low:.4g} s, up to {middle:.4g} s"]
+    assert names[2:] == [f"duration {low:.4g} to {middle:.4g} s"]
     assert found.n_tested == 1 + 4
 
 

@@ -32,4 +32,5 @@ def slices_section(slices: Slices | None) -> Section | None:
         title="Where it is worse",
         lead=f"{lead} Artists are the units of the test; p-values are corrected by Holm for all slices.",
         blocks=(*blocks, *([table] if rows else [])),
+        is_wide=True,
     )

@@ -1,0 +1,82 @@
+"""The pages and the MLflow UI in a real browser: nothing on the console, right figures, clicks that answer."""
+
+import collections
+import json
+import urllib.parse
+
+import pyarrow.parquet as pq
+import pytest
+
+pytestmark = pytest.mark.soak
+pytest.importorskip("selenium")
+
+from selenium.common.exceptions import WebDriverException  # noqa: E402
+from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+
+from deepsound.training.mlflow_store import address_of_runs  # noqa: E402
+from tests.browser.pages import Pages, are_here, browser, make_pages, ui_of  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory) -> Pages:
+    if not are_here():
+        pytest.skip("no chromium and chromedriver here: apt-get install chromium-driver")
+    return make_pages(
+        tmp_path_factory.mktemp("pages"), tracks_per_genre=8, training=["folds=0", "epochs=10", "report.audio=6"]
+    )
+
+
+@pytest.fixture
+def driver(pages):  # noqa: ARG001  a browser is for pages
+    with browser() as opened:
+        yield opened
+
+
+def complaints(driver):
+    return [line["message"] for line in driver.get_log("browser") if line["level"] in ("SEVERE", "WARNING")]
+
+
+def read_kind(pages, kind):
+    """Where a page lies, the accuracy that it should show, and the predictions that it is made of."""
+    if kind == "training":
+        table = pq.read_table(pages.artifacts / "predictions.parquet")
+        return pages.artifacts / "scorecard.html", pages.outcome["test"]["accuracy"], table
+    accuracy = json.loads((pages.scores / "metrics.json").read_text(encoding="utf-8"))["accuracy"]
+    return pages.scores / "scorecard.html", accuracy, pq.read_table(pages.scores / "predictions")
+
+
+@pytest.mark.parametrize("kind", ["training", "collection"])
+def test_a_page_answers(pages, driver, kind):
+    path, accuracy, predictions = read_kind(pages, kind)
+    driver.get(path.as_uri())
+    assert driver.find_element(By.CSS_SELECTOR, ".figure").text.startswith(f"{100 * accuracy:.0f} %")
+    rows = predictions.select(["genre", "predicted_genre", "track_id"]).to_pylist()
+    (own, other), n = collections.Counter((row["genre"], row["predicted_genre"]) for row in rows).most_common(1)[0]
+    pick = "cell=" + ",".join(urllib.parse.quote(name, safe="") for name in (own, other))
+    cell = driver.find_element(By.CSS_SELECTOR, f'[data-pick="{pick}"]')
+    ActionChains(driver).scroll_to_element(cell).move_to_element(cell).click().perform()
+    listed = driver.find_elements(By.CSS_SELECTOR, "#picked li")
+    wanted = {row["track_id"] for row in rows if (row["genre"], row["predicted_genre"]) == (own, other)}
+    assert len(listed) == n
+    assert {row.find_elements(By.TAG_NAME, "span")[-1].text for row in listed} == wanted
+    assert driver.current_url.endswith("#" + pick)
+    audio = driver.find_element(By.TAG_NAME, "audio")
+    WebDriverWait(driver, 30).until(lambda d: d.execute_script("return arguments[0].readyState >= 1", audio))
+    assert 1 < driver.execute_script("return arguments[0].duration", audio) <= 10.5
+    assert complaints(driver) == []
+
+
+def test_the_ui_shows_the_runs(pages, driver, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", pages.store)
+    with ui_of(pages) as root:
+        wait = WebDriverWait(driver, 120, ignored_exceptions=[WebDriverException])
+        wait.until(lambda d: d.get(root) is None)
+        runs = address_of_runs(root=root)
+        of_training = f"{runs.partition('?')[0]}/{pages.outcome['run_id']}"
+        for address in (runs, of_training):
+            driver.get(address)
+            # The name of the run, as the settings have it.
+            wait.until(lambda d: "mfcc cnn · music" in d.find_element(By.TAG_NAME, "body").text)
+        assert [line for line in complaints(driver) if "scorecard" in line] == []
