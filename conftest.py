@@ -179,11 +179,19 @@ def head_weights() -> np.ndarray:
 @pytest.fixture
 def tiny_bundle(head_weights: np.ndarray) -> Any:
     """A bundle on the feature ``toy`` with a linear head, temperature 2 and a known standardisation."""
+    from deepsound.data.layout import Layout
     from deepsound.evaluation.ood import OodRule
-    from deepsound.models.bundle import Bundle
+    from deepsound.models.bundle import Bundle, ModelFeature
     from deepsound.models.head import HeadSpec, PackedHead
 
-    spec = HeadSpec(genres=GENRES, shape=SHAPE, mean=(0.0, 1.0, -1.0), std=(1.0, 2.0, 0.5), temperature=2.0)
+    spec = HeadSpec(
+        genres=GENRES,
+        layout=Layout((SHAPE,)),
+        mean=(0.0, 1.0, -1.0),
+        std=(1.0, 2.0, 0.5),
+        temperature=2.0,
+        transforms=("none",),
+    )
     split = pa.table(
         {
             "track_id": ["t0", "t1", "t2"],
@@ -194,8 +202,7 @@ def tiny_bundle(head_weights: np.ndarray) -> Any:
     )
     return Bundle(
         head=PackedHead(spec, make_linear_onnx(head_weights)),
-        feature="toy",
-        feature_fingerprint=FINGERPRINT,
+        features=(ModelFeature(name="toy", fingerprint=FINGERPRINT),),
         extract_settings={},
         ood=OodRule(score="energy", thresholds={"energy": -1.0}, false_alarm_rate=0.05, n_tracks=None),
         train_settings={},

@@ -82,7 +82,7 @@ class Features:
         """
         if subset is not None:
             return self._part(feature, subset, settings)
-        segments = read_segments(self.path, feature=feature)
+        segments = read_segments(self.path, names=[feature])
         rows = read_tracks(self.path, columns=("track_id", "genre", "artist")).to_pandas().set_index("track_id")
         mine = rows.loc[segments.track_ids]
         genres = mine["genre"].astype(object).where(mine["genre"].notna(), None)

@@ -149,9 +149,9 @@ class Model:
         if outcome.failure is not None:
             raise InputError(f"{outcome.failure.error_code}: {outcome.failure.error_detail}")
         head = load_head(self.bundle.head)
-        values = np.stack([segment.arrays[self.bundle.feature] for segment in outcome.segments])
+        parts = [np.stack([segment.arrays[name] for segment in outcome.segments]) for name in self.bundle.columns]
         rule = self.bundle.ood
-        scores = head.score(values, ood_scores=[rule.score])
+        scores = head.score(head.spec.layout.join(parts), ood_scores=[rule.score])
         return self._to_prediction(
             scores.probabilities, scores.ood[rule.score], spans=[segment.span for segment in outcome.segments]
         )

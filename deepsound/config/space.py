@@ -3,7 +3,7 @@
 A setting that somebody has set is kept; the rest of the space is searched. Names are those of ``--set``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,15 +101,15 @@ SPACES_FOR_EMBEDDINGS: dict[str, Space] = {
 }
 
 
-def open_space(settings: TrainSettings, *, n_frames: int) -> Space:
-    """The part of the architecture's space that the settings leave open.
+def open_space(settings: TrainSettings, *, n_frames: Sequence[int]) -> Space:
+    """The part of the architecture's space that the settings leave open; of several features, what suits them all.
 
     Parameters
     ----------
     settings : TrainSettings
         As they were asked for, not resolved: what differs from its default is kept.
-    n_frames : int
-        Of a segment of the feature.
+    n_frames : sequence of int
+        Of a segment, by feature.
 
     Raises
     ------
@@ -117,12 +117,13 @@ def open_space(settings: TrainSettings, *, n_frames: int) -> Space:
         If nothing is left to search, or if what is kept rules out every value of another setting.
     """
     spaces = SPACES_FOR_MFCC if settings.feature == "mfcc" else SPACES_FOR_EMBEDDINGS
+    suited = flatten(to_plain(settings.resolved()))
     asked, defaults = (flatten(to_plain(s)) for s in (settings, TrainSettings()))
     kept = {key for key, value in asked.items() if value != defaults.get(key)}
     space = {
         key: _only_possible(dimension, key=key, settings=settings, n_frames=n_frames)
         for key, dimension in spaces[settings.architecture].items()
-        if key not in kept
+        if key not in kept and suited[key] is not None
     }
     if not space:
         raise ConfigError(
@@ -157,7 +158,7 @@ def suited_values(settings: TrainSettings, space: Space) -> dict[str, Any]:
 
 
 def _only_possible(
-    dimension: Choice | Range, *, key: str, settings: TrainSettings, n_frames: int
+    dimension: Choice | Range, *, key: str, settings: TrainSettings, n_frames: Sequence[int]
 ) -> Choice | Range:
     """The options that go with the other settings and with the feature's length."""
     if isinstance(dimension, Range):
@@ -175,6 +176,8 @@ def _only_possible(
     return Choice(tuple(possible))
 
 
-def _check_length(settings: TrainSettings, n_frames: int) -> None:
-    if settings.pretrained is None and isinstance(settings.network, Lstm | Transformer):
-        check_n_steps(settings.network, n_frames=n_frames, name=settings.architecture)
+def _check_length(settings: TrainSettings, n_frames: Sequence[int]) -> None:
+    networks = () if settings.pretrained else settings.networks
+    for network, n in zip(networks, n_frames, strict=False):
+        if isinstance(network, Lstm | Transformer):
+            check_n_steps(network, n_frames=n, name=settings.architecture)

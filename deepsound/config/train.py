@@ -1,6 +1,7 @@
 """Settings of ``jobs/train.py``."""
 
 from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
 
 from deepsound.config.check import check_setting
 from deepsound.config.finetune import FINETUNED_FEATURE, FinetuneSettings
@@ -38,7 +39,7 @@ _SEED_STEP = 1_000_003
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """What ``jobs/train.py`` does with one declared feature."""
+    """What ``jobs/train.py`` does with a declared feature, or with several."""
 
     feature: str = "mfcc"
     architecture: str = "cnn"
@@ -84,6 +85,7 @@ class TrainSettings:
         is_once = not n_lists or not (self.split.files.is_given or self.split.like)
         wanted = f"nothing, as {'split.like' if self.split.like else 'split.files'} is set too"
         check_setting(is_once, "split_files", self.split_files, wanted)
+        self._put_features_in_order()
         known = (*ARCHITECTURES, "vggish_finetune")
         wanted = f"one of {', '.join(known)}"
         check_setting(self.architecture in known, "architecture", self.architecture, wanted)
@@ -116,12 +118,24 @@ class TrainSettings:
         """Split to the path of its list; empty where no lists are given."""
         return dict(zip(SPLIT_NAMES, self.split_files, strict=False)) or self.split.files.named()
 
+    def _put_features_in_order(self) -> None:
+        """Make one name of all that mean the same features."""
+        names = sorted(name.strip() for name in self.feature.split("+"))
+        is_list = all(names) and len(set(names)) == len(names)
+        check_setting(is_list, "feature", self.feature, "a name, or several different ones joined with +")
+        object.__setattr__(self, "feature", "+".join(names))
+
     @property
-    def network(self) -> Network:
-        """The network that is built: what is asked of ``architecture``, over what suits the feature."""
-        suited = SUITED_TO_MFCC if self.feature == "mfcc" else SUITED_TO_EMBEDDINGS
-        network: Network = getattr(self, self.architecture).over(suited[self.architecture])
-        return network
+    def features(self) -> tuple[str, ...]:
+        """Names of the features that are learned from together, in alphabetical order."""
+        return tuple(self.feature.split("+"))
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """For each feature, what is asked of ``architecture``, over what suits the feature."""
+        asked = getattr(self, self.architecture)
+        suited = (SUITED_TO_MFCC if name == "mfcc" else SUITED_TO_EMBEDDINGS for name in self.features)
+        return tuple(asked.over(networks[self.architecture]) for networks in suited)
 
     @property
     def recipe(self) -> Recipe:
@@ -171,9 +185,16 @@ class TrainSettings:
         return f"{self.feature} {self.architecture} · {collection} · seed {self.seed}"
 
     def resolved(self) -> "TrainSettings":
-        """The same with nothing left to what suits: what is logged and kept beside a model."""
+        """The same with nothing left to what suits: what is logged and kept beside a model.
+
+        Only what suits one of several features and not the others stays open.
+        """
         if self.pretrained:
             return self
-        networks = {name: replace(self, architecture=name).network for name in self.architectures}
-        sections = {name: type(getattr(self, name))(**asdict(network)) for name, network in networks.items()}
+        sections = {name: self._resolve_section(name) for name in self.architectures}
         return replace(self, **asdict(self.recipe), **sections)
+
+    def _resolve_section(self, architecture: str) -> Any:
+        first, *others = map(asdict, replace(self, architecture=architecture).networks)
+        common = {name: value for name, value in first.items() if all(o[name] == value for o in others)}
+        return type(getattr(self, architecture))(**common)

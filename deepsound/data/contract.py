@@ -12,8 +12,10 @@ import pyarrow as pa
 from pyarrow import types
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from deepsound.data.layout import Layout
 from deepsound.documents import parse_json
 from deepsound.errors import SchemaMismatchError, UnknownFeatureError
+from deepsound.settings import compute_fingerprint
 
 SUMMARY_NAME = "extract.json"
 _TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".tar")
@@ -81,19 +83,20 @@ class FeatureSummary:
         names = (_name_after(pathlib.PurePosixPath(path)) for path in (self.input or "", features))
         return next((name for name in names if name not in ("", "..")), "features")
 
-    def shape_of(self, feature: str) -> tuple[int, int]:
-        """(n_frames, n_dims) of a declared feature."""
-        n_frames, n_dims = self.spec_of(feature)["shape"]
-        return int(n_frames), int(n_dims)
+    def layout_of(self, *features: str) -> Layout:
+        """How declared features lie in the array of a segment."""
+        shapes = (self.spec_of(feature)["shape"] for feature in features)
+        return Layout(tuple((int(n_frames), int(n_dims)) for n_frames, n_dims in shapes))
 
-    def fingerprint_of(self, feature: str) -> str:
-        """The feature's own fingerprint; the whole folder's where the writer declared none."""
-        return str(self.spec_of(feature).get("fingerprint", self.fingerprint))
+    def fingerprint_of(self, *features: str) -> str:
+        """The feature's own fingerprint, or that of several; the folder's where the writer declared none."""
+        of_each = {name: str(self.spec_of(name).get("fingerprint", self.fingerprint)) for name in features}
+        return join_fingerprints(of_each)
 
-    def network_of(self, feature: str) -> str | None:
-        """Where the feature's network came from; None for a feature that has none."""
-        network = self.spec_of(feature).get("network")
-        return None if network is None else str(network)
+    def network_of(self, *features: str) -> str | None:
+        """Where the features' networks came from; None for features that have none."""
+        networks = (self.spec_of(feature).get("network") for feature in features)
+        return ", ".join(dict.fromkeys(str(network) for network in networks if network is not None)) or None
 
     def spec_of(self, feature: str) -> dict[str, Any]:
         """What the folder declares of a feature.
@@ -108,6 +111,11 @@ class FeatureSummary:
         except KeyError as exc:
             declared = ", ".join(sorted(self.features)) or "none"
             raise UnknownFeatureError(f"the features declare no '{feature}'; declared: {declared}") from exc
+
+
+def join_fingerprints(fingerprints: Mapping[str, str]) -> str:
+    """One fingerprint of features, from those of each by name; of a single one, its own."""
+    return compute_fingerprint(dict(fingerprints)) if len(fingerprints) > 1 else next(iter(fingerprints.values()))
 
 
 def parse_summary(text: str | bytes, *, where: str) -> FeatureSummary:

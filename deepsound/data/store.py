@@ -29,6 +29,7 @@ from deepsound.data.contract import (
     is_text,
     parse_summary,
 )
+from deepsound.data.layout import Layout
 from deepsound.errors import InputError, SchemaMismatchError
 
 _TRACK_COLUMNS = ("track_id", "content_sha256", "genre", "artist", "split", "status", "duration_s", "n_segments")
@@ -39,15 +40,18 @@ _KEYS = ("track_id", "status", "segment_index")
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentTable:
-    """Segments of one feature, ordered by track_id and segment_index.
+    """Segments of one or more features, ordered by track_id and segment_index.
 
     Attributes
     ----------
-    values : np.ndarray [shape=(n_segments, n_frames, n_dims), float32]
+    values : np.ndarray [shape=(n_segments, *layout.shape), float32]
+    layout : Layout
+        How the features lie in there.
     track_ids : np.ndarray [shape=(n_segments,), str objects]
     """
 
     values: np.ndarray
+    layout: Layout
     track_ids: np.ndarray
 
 
@@ -102,28 +106,40 @@ def read_known_tracks(features: str, *, columns: Sequence[str] | None = None) ->
     return table.select(list(dict.fromkeys(["track_id", *(n for n in wanted if n in table.column_names)])))
 
 
-def read_segments(features: str, *, feature: str, track_ids: Collection[str] | None = None) -> SegmentTable:
-    """All segments of one declared feature, or those of some tracks.
+def read_segments(
+    features: str, *, names: Sequence[str], track_ids: Collection[str] | None = None
+) -> SegmentTable:
+    """All segments of declared features, or those of some tracks.
+
+    Parameters
+    ----------
+    features : str
+        A FEATURES folder.
+    names : sequence of str
+        Of one or more features, in the order in which they are wanted.
 
     Raises
     ------
     UnknownFeatureError
-        If ``extract.json`` does not declare the feature.
+        If ``extract.json`` does not declare a feature.
     SchemaMismatchError
         If the column is missing, a row is not of the declared shape or not finite, or the segments of a track are
         not those that ``tracks/`` counts, each once.
     """
     summary = read_summary(features)
-    shape = summary.shape_of(feature)
+    layout = summary.layout_of(*names)
     wanted = None if track_ids is None else pc.field("track_id").isin(pa.array(sorted(track_ids), pa.string()))
-    table = _read_table(features, "segments", [*SEGMENT_KEYS, feature], wanted=wanted, feature=feature)
+    table = _read_table(features, "segments", [*SEGMENT_KEYS, *names], wanted=wanted, features_in=names)
     tracks = read_tracks(features, columns=("track_id", "n_segments"))
     _check_segments(table, tracks if wanted is None else tracks.filter(wanted), where=features)
     if wanted is None:
         check_counts({"segments": table.num_rows}, summary, where=features)
     table = table.sort_by([(key, "ascending") for key in SEGMENT_KEYS])
-    values = _to_array(table[feature], shape, where=f"{features}/segments: '{feature}'")
-    return SegmentTable(values=values, track_ids=table["track_id"].to_numpy())
+    parts = [
+        _to_array(table[name], shape, where=f"{features}/segments: '{name}'")
+        for name, shape in zip(names, layout.shapes, strict=True)
+    ]
+    return SegmentTable(values=layout.join(parts), layout=layout, track_ids=table["track_id"].to_numpy())
 
 
 def _to_array(column: pa.ChunkedArray, shape: tuple[int, int], *, where: str) -> np.ndarray:
@@ -179,7 +195,7 @@ def _read_table(
     columns: Sequence[str],
     *,
     optional: Sequence[str] | None = (),
-    feature: str | None = None,
+    features_in: Sequence[str] = (),
     wanted: pc.Expression | None = None,
 ) -> pa.Table:
     """Some columns of a table, text as strings, and those of the optional ones (None: of all) that it has."""
@@ -191,7 +207,7 @@ def _read_table(
         )
         more = table.schema.names if optional is None else optional
         names = [*columns, *(name for name in more if name in table.schema.names and name not in columns)]
-        check_columns(table.schema, names, where=where, features=() if feature is None else (feature,))
+        check_columns(table.schema, names, where=where, features=features_in)
         rows = table.to_table(columns=names, filter=wanted)
         rows.validate(full=True)
         check_no_nulls({key: rows[key].null_count for key in _KEYS if key in names}, where=where)

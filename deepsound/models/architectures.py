@@ -1,15 +1,18 @@
-"""Architectures of the heads, one function each: (n_frames, n_dims) in, one logit per genre out.
+"""Architectures of the heads, one function each: features in, one logit per genre out.
 
 Inputs are standardised features; outputs are logits, without softmax, so that temperature and energy can be
 computed from them. The numbers that the last dense layer sees are those of the layer called ``penultimate``.
 Every layer exports to ONNX; GELU would not (TensorFlow's Erfc has no counterpart).
 """
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from deepsound.config import Cnn, Lda, Logistic, Lstm, Mlp, TrainSettings, Transformer, check_n_steps
+from deepsound.config import Cnn, Lda, Logistic, Lstm, Mlp, Network, Transformer, check_n_steps
+from deepsound.data.layout import Layout
 from deepsound.errors import ParameterError
 
 # Keras' 0.99 needs some 500 steps until the running averages are right; a small collection has a dozen an epoch,
@@ -19,53 +22,84 @@ _BATCH_NORM_MOMENTUM = 0.9
 _VARIANCE_FLOOR = 1e-6
 
 
-def build_model(settings: TrainSettings, *, shape: tuple[int, int], n_genres: int) -> keras.Model:
-    """The untrained head that ``settings.architecture`` names.
+def build_model(networks: Sequence[Network], *, layout: Layout, n_genres: int) -> keras.Model:
+    """An untrained head.
 
     Parameters
     ----------
-    shape : (n_frames, n_dims)
+    networks : sequence of Network
+        One a feature, all of one architecture. Each feature has a branch of its own, whose ends are joined before
+        the last layer; those of an MLP are joined before its hidden layers, which are as the last network says.
+    layout : Layout
+        Of the features.
+
+    Returns
+    -------
+    keras.Model
+        (batch, *layout.shape) float32 to (batch, n_genres) logits.
 
     Raises
     ------
     ParameterError
         If nobody builds that architecture.
     ConfigError
-        If it cannot do anything with that shape.
+        If it cannot do anything with such a shape.
     """
-    match settings.network:
-        case Cnn() as cnn:
-            return build_cnn(cnn, shape=shape, n_genres=n_genres)
-        case Lstm() as lstm:
-            return build_lstm(lstm, shape=shape, n_genres=n_genres)
-        case Transformer() as transformer:
-            return build_transformer(transformer, shape=shape, n_genres=n_genres)
-        case Mlp() as mlp:
-            return build_mlp(mlp, shape=shape, n_genres=n_genres)
-        case Lda() | Logistic() as linear:
-            return build_linear(linear, shape=shape, n_genres=n_genres)
-    raise ParameterError(f"nobody builds {settings.network!r}")
+    inputs = keras.Input(layout.shape, name="features")
+    parts = zip(networks, _split_parts(inputs, layout), strict=True)
+    x = _join([_build_branch(network, part) for network, part in parts])
+    last = networks[-1]
+    if isinstance(last, Mlp):
+        for n_units in last.units:
+            x = _add_dense(x, n_units, dropout=last.dropout)
+    x = keras.layers.Identity(name="penultimate")(x)
+    return keras.Model(inputs, keras.layers.Dense(n_genres, name="logits")(x), name=type(last).__name__.lower())
 
 
-def build_cnn(settings: Cnn, *, shape: tuple[int, int], n_genres: int) -> keras.Model:
+def _split_parts(inputs: Any, layout: Layout) -> list[Any]:
+    """Each feature, (batch, n_frames, n_dims); see :class:`~deepsound.data.layout.Layout`."""
+    if len(layout.shapes) == 1:
+        return [inputs]
+    n_values = sum(layout.sizes)
+    flat = keras.layers.Reshape((n_values, 1))(inputs)
+    ends = list(itertools.accumulate(layout.sizes))
+    return [
+        keras.layers.Reshape(shape)(keras.layers.Cropping1D((end - size, n_values - end))(flat))
+        for shape, size, end in zip(layout.shapes, layout.sizes, ends, strict=True)
+    ]
+
+
+def _build_branch(network: Network, x: Any) -> Any:
+    """One feature, (batch, n_frames, n_dims), to numbers (batch, n_units)."""
+    match network:
+        case Cnn():
+            return _build_cnn(network, x)
+        case Lstm():
+            return _build_lstm(network, x)
+        case Transformer():
+            return _build_transformer(network, x)
+        case Mlp():
+            # Statistics of each dimension over time, brought to one scale.
+            x = keras.layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(
+                _compute_statistics(x, network.statistics)
+            )
+            return keras.layers.Dropout(network.input_dropout)(x)
+        case Lda() | Logistic():
+            # Of a single frame, mean, min and max are that frame; deepsound.training.linear sets the last layer.
+            return _compute_statistics(x, network.statistics)
+    raise ParameterError(f"nobody builds {network!r}")
+
+
+def _build_cnn(settings: Cnn, x: Any) -> Any:
     """2-D CNN: convolution, max pooling, batch norm and ReLU per entry of ``filters``, then dense layers.
 
     The original study's baseline (three convolution and pooling layers on 13 MFCCs), with batch norm and
     with averaging over time instead of flattening, so that the number of weights does not grow with the
     segment's length.
-
-    Parameters
-    ----------
-    shape : (n_frames, n_dims)
-
-    Returns
-    -------
-    keras.Model
-        (batch, n_frames, n_dims) float32 to (batch, n_genres) logits.
     """
     layers = keras.layers
-    inputs = keras.Input(shape, name="features")
-    x = layers.Dropout(settings.input_dropout)(inputs)
+    shape = x.shape[1:]
+    x = layers.Dropout(settings.input_dropout)(x)
     x = layers.Reshape((*shape, 1))(x)
     for n_filters in settings.filters:
         x = _convolve(x, n_filters, settings.kernel_shape)
@@ -75,60 +109,36 @@ def build_cnn(settings: Cnn, *, shape: tuple[int, int], n_genres: int) -> keras.
         x = layers.ReLU()(x)
     # Average over time only: which coefficient a pattern stands in matters, when it sounds does not.
     x = layers.AveragePooling2D((x.shape[1], 1))(x)
-    x = layers.Flatten()(x)
-    x = layers.Dropout(settings.dropout)(x)
-    if settings.dense_units:
-        x = layers.Dense(settings.dense_units, activation="relu")(x)
-        x = layers.Dropout(settings.dropout)(x)
-    return _classify(inputs, x, n_genres=n_genres, name="cnn")
+    x = layers.Dropout(settings.dropout)(layers.Flatten()(x))
+    return _add_dense(x, settings.dense_units, dropout=settings.dropout) if settings.dense_units else x
 
 
-def build_lstm(settings: Lstm, *, shape: tuple[int, int], n_genres: int) -> keras.Model:
+def _build_lstm(settings: Lstm, x: Any) -> Any:
     """Recurrent layers, in both directions if asked for, whose outputs are averaged over time.
 
     Source: S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9(8), 1997.
-
-    Parameters and return value as :func:`build_cnn`.
-
-    Raises
-    ------
-    ConfigError
-        If the feature makes a single step in time.
     """
-    check_n_steps(settings, n_frames=shape[0], name="lstm")
+    check_n_steps(settings, n_frames=x.shape[1], name="lstm")
     layers = keras.layers
-    inputs = keras.Input(shape, name="features")
-    x = layers.Dropout(settings.input_dropout)(inputs)
+    x = layers.Dropout(settings.input_dropout)(x)
     x = _average_frames(x, settings.frames_per_step)
     for n_units in settings.units:
         recurrent = layers.LSTM(n_units, return_sequences=True)
         x = layers.Bidirectional(recurrent)(x) if settings.bidirectional else recurrent(x)
-    x = layers.GlobalAveragePooling1D()(x)
-    x = layers.Dropout(settings.dropout)(x)
-    if settings.dense_units:
-        x = layers.Dense(settings.dense_units, activation="relu")(x)
-        x = layers.Dropout(settings.dropout)(x)
-    return _classify(inputs, x, n_genres=n_genres, name="lstm")
+    x = layers.Dropout(settings.dropout)(layers.GlobalAveragePooling1D()(x))
+    return _add_dense(x, settings.dense_units, dropout=settings.dropout) if settings.dense_units else x
 
 
-def build_transformer(settings: Transformer, *, shape: tuple[int, int], n_genres: int) -> keras.Model:
+def _build_transformer(settings: Transformer, x: Any) -> Any:
     """Pre-norm transformer encoder, averaged over time.
 
     Sources: A. Vaswani et al., "Attention is all you need", NeurIPS 2017; R. Xiong et al., "On layer
     normalization in the transformer architecture", ICML 2020. Instead of positions, a convolution over three
     steps makes the vectors: it tells what follows on what, and no segment starts at a place that means anything.
-
-    Parameters and return value as :func:`build_cnn`.
-
-    Raises
-    ------
-    ConfigError
-        If the feature makes a single step in time.
     """
-    check_n_steps(settings, n_frames=shape[0], name="transformer")
+    check_n_steps(settings, n_frames=x.shape[1], name="transformer")
     layers = keras.layers
-    inputs = keras.Input(shape, name="features")
-    x = layers.Dropout(settings.input_dropout)(inputs)
+    x = layers.Dropout(settings.input_dropout)(x)
     x = _average_frames(x, settings.frames_per_step)
     x = layers.Conv1D(settings.width, 3, padding="same")(x)
     for _ in range(settings.n_blocks):
@@ -139,38 +149,15 @@ def build_transformer(settings: Transformer, *, shape: tuple[int, int], n_genres
         y = layers.Dense(settings.feedforward_units, activation="relu")(y)
         x = layers.Add()([x, layers.Dropout(settings.dropout)(layers.Dense(settings.width)(y))])
     x = layers.GlobalAveragePooling1D()(layers.LayerNormalization()(x))
-    return _classify(inputs, layers.Dropout(settings.dropout)(x), n_genres=n_genres, name="transformer")
+    return layers.Dropout(settings.dropout)(x)
 
 
-def build_mlp(settings: Mlp, *, shape: tuple[int, int], n_genres: int) -> keras.Model:
-    """Statistics of each dimension over time, brought to one scale, then dense layers.
-
-    Parameters and return value as :func:`build_cnn`. Of a single frame, mean, min and max are that frame.
-    """
-    layers = keras.layers
-    inputs = keras.Input(shape, name="features")
-    x = _compute_statistics(inputs, settings.statistics)
-    x = layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x)
-    x = layers.Dropout(settings.input_dropout)(x)
-    for n_units in settings.units:
-        x = layers.Dense(n_units, activation="relu")(x)
-        x = layers.Dropout(settings.dropout)(x)
-    return _classify(inputs, x, n_genres=n_genres, name="mlp")
+def _add_dense(x: Any, n_units: int, *, dropout: float) -> Any:
+    return keras.layers.Dropout(dropout)(keras.layers.Dense(n_units, activation="relu")(x))
 
 
-def build_linear(settings: Lda | Logistic, *, shape: tuple[int, int], n_genres: int) -> keras.Model:
-    """Statistics of each dimension over time and a linear layer, which :mod:`deepsound.training.linear` sets.
-
-    Parameters and return value as :func:`build_cnn`.
-    """
-    inputs = keras.Input(shape, name="features")
-    statistics = _compute_statistics(inputs, settings.statistics)
-    return _classify(inputs, statistics, n_genres=n_genres, name=type(settings).__name__.lower())
-
-
-def _classify(inputs: Any, x: Any, *, n_genres: int, name: str) -> keras.Model:
-    x = keras.layers.Identity(name="penultimate")(x)
-    return keras.Model(inputs, keras.layers.Dense(n_genres, name="logits")(x), name=name)
+def _join(parts: Sequence[Any]) -> Any:
+    return keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
 
 
 def _average_frames(x: Any, frames_per_step: int) -> Any:
@@ -181,8 +168,7 @@ def _average_frames(x: Any, frames_per_step: int) -> Any:
 
 
 def _compute_statistics(x: Any, names: tuple[str, ...]) -> Any:
-    statistics = [_compute_statistic(x, name) for name in names]
-    return keras.layers.Concatenate()(statistics) if len(statistics) > 1 else statistics[0]
+    return _join([_compute_statistic(x, name) for name in names])
 
 
 def _compute_statistic(x: Any, name: str) -> Any:

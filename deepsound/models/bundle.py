@@ -2,7 +2,7 @@
 
 ::
 
-    bundle.json      format, taxonomy, feature, standardisation, temperature, OOD rule
+    bundle.json      format, taxonomy, features, standardisation, temperature, OOD rule
     head.onnx        the network, standardised features to logits and the penultimate numbers
     ood.npz          where the training segments lie in the penultimate layer
     drift.json       what the training tracks are like, in bins
@@ -11,7 +11,8 @@
     out_of_fold.parquet  predictions of a cross-validation, by models like this one that had not seen the track
 
 Nothing in it is pickled. JSON, arrays and ONNX are parsed, never executed, and every number is checked on reading.
-Format 1 had neither ood.npz nor drift.json: its bundles are read as before, and know the energy alone.
+Format 1 had neither ood.npz nor drift.json: its bundles are read as before, and know the energy alone. Formats 1
+and 2 were of one feature each.
 """
 
 import dataclasses
@@ -31,6 +32,8 @@ import pyarrow.parquet as pq
 from deepsound import __version__
 from deepsound.config import ExtractSettings
 from deepsound.credentials import without_credentials
+from deepsound.data.contract import join_fingerprints
+from deepsound.data.layout import Layout
 from deepsound.documents import parse_json
 from deepsound.errors import BundleError, DeepsoundError, SplitError, first_line
 from deepsound.evaluation.drift import DriftReference, pack_reference, unpack_reference
@@ -41,11 +44,20 @@ from deepsound.models.manifest import Manifest, OodPart, parse_drift, parse_mani
 from deepsound.settings import from_plain
 from deepsound.taxonomy import Taxonomy
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 # Out-of-distribution scores that earlier versions knew, too.
 _FORMER_SCORES = ("max_softmax", "mahalanobis", "relative_mahalanobis")
 _MANIFEST, _HEAD, _OOD, _DRIFT = "bundle.json", "head.onnx", "ood.npz", "drift.json"
 _FOLDS = "out_of_fold.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFeature:
+    """A feature that a model takes: its column, what its definition must hash to, where its weights came from."""
+
+    name: str
+    fingerprint: str
+    network: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +67,8 @@ class Bundle:
     Attributes
     ----------
     head : PackedHead
-    feature : str
-        Name of the feature column; ``feature_fingerprint`` is what its definition must hash to.
-    network : str or None
-        Where the weights of the feature's own network came from; None for a feature that has none.
+    features : tuple of ModelFeature
+        In the order in which they lie in the head's input.
     extract_settings : dict
         Resolved settings of the extraction, to treat new audio the same way.
     ood : OodRule
@@ -75,9 +85,7 @@ class Bundle:
     """
 
     head: PackedHead
-    feature: str
-    feature_fingerprint: str
-    network: str | None = None
+    features: tuple[ModelFeature, ...]
     extract_settings: dict[str, Any]
     ood: OodRule
     drift: DriftReference | None = None
@@ -91,6 +99,26 @@ class Bundle:
     def taxonomy(self) -> Taxonomy:
         """The genres the model knows."""
         return Taxonomy(self.head.spec.genres)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the features, which are those of their columns."""
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def feature(self) -> str:
+        """Name of what the model takes: of a feature, or of several joined with ``+``."""
+        return "+".join(self.columns)
+
+    @property
+    def feature_fingerprint(self) -> str:
+        """The feature's fingerprint, or one of all."""
+        return join_fingerprints({feature.name: feature.fingerprint for feature in self.features})
+
+    @property
+    def network(self) -> str | None:
+        """Where the weights of the features' own networks came from; None where none has one."""
+        return ", ".join(dict.fromkeys(feature.network for feature in self.features if feature.network)) or None
 
     def tracks_in(self, subset: str) -> list[str]:
         """track_ids that the model's split put into ``subset``.
@@ -176,14 +204,12 @@ def _to_manifest(bundle: Bundle) -> dict[str, Any]:
         "format_version": FORMAT_VERSION,
         "deepsound_version": __version__,
         "taxonomy": list(spec.genres),
-        "feature": {
-            "name": bundle.feature,
-            "shape": list(spec.shape),
-            "fingerprint": bundle.feature_fingerprint,
-            "network": bundle.network,
-        },
+        "features": [
+            {**dataclasses.asdict(feature), "shape": list(shape)}
+            for feature, shape in zip(bundle.features, spec.layout.shapes, strict=True)
+        ],
         "extract_settings": bundle.extract_settings,
-        "standardization": {"transform": spec.transform, "mean": list(spec.mean), "std": list(spec.std)},
+        "standardization": {"transforms": list(spec.transforms), "mean": list(spec.mean), "std": list(spec.std)},
         "temperature": spec.temperature,
         "ood": _rule_to_plain(bundle.ood),
         "train_settings": bundle.train_settings,
@@ -209,28 +235,26 @@ def _rule_to_plain(rule: OodRule) -> dict[str, Any]:
 
 
 def _parse(manifest: Manifest, folder: pathlib.Path) -> Bundle:
-    digests, feature, standardization = manifest.files_sha256, manifest.feature, manifest.standardization
+    digests, standardization = manifest.files_sha256, manifest.standardization
     wanted = [_HEAD, *(name for name in (_OOD, _DRIFT, _FOLDS) if name in digests)]
     files = {name: read_checked(folder, name, sha256=digests) for name in wanted}
     _check_extract_settings(manifest)
-    n_frames, n_dims = feature.shape
+    layout = Layout(tuple((part.shape[0], part.shape[1]) for part in manifest.features))
     spec = HeadSpec(
         genres=Taxonomy(tuple(manifest.taxonomy)).genres,
-        shape=(n_frames, n_dims),
+        layout=layout,
         mean=tuple(standardization.mean),
         std=tuple(standardization.std),
         temperature=manifest.temperature,
-        transform=standardization.transform,
+        transforms=tuple(standardization.transforms),
     )
     head = PackedHead(spec, files[_HEAD], files.get(_OOD))
     return Bundle(
         head=head,
-        feature=feature.name,
-        feature_fingerprint=feature.fingerprint,
-        network=feature.network,
+        features=tuple(ModelFeature(**part.model_dump(exclude={"shape"})) for part in manifest.features),
         extract_settings=manifest.extract_settings,
         ood=_make_rule(manifest.ood, head=head),
-        drift=unpack_reference(parse_drift(files[_DRIFT]), n_dims=n_dims) if _DRIFT in files else None,
+        drift=unpack_reference(parse_drift(files[_DRIFT]), n_dims=layout.n_dims) if _DRIFT in files else None,
         train_settings=manifest.train_settings,
         data_fingerprint=manifest.data_fingerprint,
         run_id=manifest.run_id,
@@ -244,7 +268,7 @@ def _check_extract_settings(manifest: Manifest) -> None:
     names = {field.name for field in dataclasses.fields(ExtractSettings)} - {"labels"}
     known = {name: value for name, value in manifest.extract_settings.items() if name in names}
     from_plain(ExtractSettings, known, where="extract_settings")
-    if manifest.feature.network is not None and "network" not in known:
+    if any(feature.network is not None for feature in manifest.features) and "network" not in known:
         raise BundleError("extract_settings does not say where the feature's network comes from")
 
 

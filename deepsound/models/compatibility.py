@@ -1,39 +1,43 @@
 """Whether features are what a model was trained on."""
 
 import json
+from collections.abc import Mapping
 
+from deepsound.data.contract import FeatureSummary
 from deepsound.errors import FingerprintMismatchError
 from deepsound.models.bundle import Bundle
 
 
-def check_features(bundle: Bundle, *, shape: tuple[int, int], fingerprint: str, where: str) -> None:
-    """Refuse features of another shape or definition than the model's.
+def check_features(bundle: Bundle, summary: FeatureSummary, *, where: str = "the features") -> None:
+    """Refuse a FEATURES folder whose features are of another shape or definition than the model's.
 
     Parameters
     ----------
-    shape : (n_frames, n_dims)
-    fingerprint : str
-        Of the feature that is called like the model's.
     where : str
         Whose features these are, for the message.
 
     Raises
     ------
+    UnknownFeatureError
+        The folder declares no feature of such a name.
     FingerprintMismatchError
+        It is another.
     """
-    if shape != bundle.head.spec.shape:
-        raise FingerprintMismatchError(
-            f"the model wants {bundle.feature} of {bundle.head.spec.shape}, {where} hold {shape}; "
-            "was another segment_s used?"
-        )
-    check_fingerprint(bundle, fingerprint=fingerprint, where=where)
+    found = summary.layout_of(*bundle.columns)
+    for name, shape, wanted in zip(bundle.columns, found.shapes, bundle.head.spec.layout.shapes, strict=True):
+        if shape != wanted:
+            raise FingerprintMismatchError(
+                f"the model wants {name} of {wanted}, {where} hold {shape}; was another segment_s used?"
+            )
+    check_fingerprints(bundle, {name: summary.fingerprint_of(name) for name in bundle.columns}, where=where)
 
 
-def check_fingerprint(bundle: Bundle, *, fingerprint: str, where: str) -> None:
-    """Refuse a feature of another definition than the model's; see :func:`check_features`."""
-    if fingerprint != bundle.feature_fingerprint:
-        raise FingerprintMismatchError(
-            f"the model was trained on {bundle.feature} with the fingerprint {bundle.feature_fingerprint[:12]}, "
-            f"{where} gives {fingerprint[:12]}: other settings or another definition. Extract again with the "
-            f"model's settings: {json.dumps(bundle.extract_settings)}"
-        )
+def check_fingerprints(bundle: Bundle, found: Mapping[str, str], *, where: str) -> None:
+    """Refuse features, given as fingerprints by name, of other definitions than the model's."""
+    for feature in bundle.features:
+        if found[feature.name] != feature.fingerprint:
+            raise FingerprintMismatchError(
+                f"the model was trained on {feature.name} with the fingerprint {feature.fingerprint[:12]}, "
+                f"{where} gives {found[feature.name][:12]}: other settings or another definition. Extract again "
+                f"with the model's settings: {json.dumps(bundle.extract_settings)}"
+            )

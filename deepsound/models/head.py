@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.special
 
+from deepsound.data.layout import Layout
 from deepsound.errors import BundleError, NetworkMismatchError, ParameterError
 from deepsound.evaluation.ood import SegmentOutputs, available_scores, compute_ood_score, unpack_statistics
-from deepsound.models.transform import apply_transform
+from deepsound.models.transform import apply_transforms
 from deepsound.networks.onnx_file import open_network
 
 # The second are the numbers that the last dense layer sees; heads of old bundles have the first alone.
@@ -33,21 +34,28 @@ class HeadSpec:
     ----------
     genres : tuple of str
         The taxonomy, in the order of the logits.
-    shape : (n_frames, n_dims)
-    mean, std : tuple of float [length n_dims]
+    layout : Layout
+        Of the features in the array of a segment.
+    mean, std : tuple of float [length layout.n_dims]
         Standardisation, learned on the training split only; ``std`` is above 0.
     temperature : float
         Divides the logits before the softmax.
-    transform : str
-        What is done to each number before the standardisation; see :mod:`deepsound.models.transform`.
+    transforms : tuple of str
+        What is done to each number of each feature before the standardisation; see
+        :mod:`deepsound.models.transform`.
     """
 
     genres: tuple[str, ...]
-    shape: tuple[int, int]
+    layout: Layout
     mean: tuple[float, ...]
     std: tuple[float, ...]
     temperature: float
-    transform: str = "none"
+    transforms: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of a segment's array: (n_frames, n_dims) of a feature alone."""
+        return self.layout.shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +104,7 @@ class Head:
             raise BundleError(f"the head is refused: {exc}") from exc
         self.spec = spec
         self._input_name = self._session.get_inputs()[0].name
-        self._mean = np.asarray(spec.mean, np.float32)
-        self._std = np.asarray(spec.std, np.float32)
+        self._mean, self._std = (spec.layout.spread(np.asarray(n, np.float32)) for n in (spec.mean, spec.std))
         outputs = {output.name: output.shape[1:] for output in self._session.get_outputs()}
         self._has_penultimate = OUTPUT_NAMES[1] in outputs
         self._logits_name = OUTPUT_NAMES[0] if self._has_penultimate else next(iter(outputs))
@@ -112,7 +119,7 @@ class Head:
             if not self._has_penultimate:
                 raise BundleError("the head has statistics of a penultimate layer, but gives no such numbers")
             n_units = int(outputs[OUTPUT_NAMES[1]][0])
-            self._statistics = unpack_statistics(ood_bytes, n_units=n_units, n_dims=spec.shape[1])
+            self._statistics = unpack_statistics(ood_bytes, n_units=n_units, n_dims=spec.layout.n_dims)
 
     @property
     def ood_scores(self) -> tuple[str, ...]:
@@ -129,7 +136,7 @@ class Head:
 
         Parameters
         ----------
-        features : np.ndarray [shape=(n_segments, n_frames, n_dims), float32]
+        features : np.ndarray [shape=(n_segments, *spec.shape), float32]
 
         Returns
         -------
@@ -194,9 +201,10 @@ class Head:
         return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
     def _run_at_once(self, features: np.ndarray, outputs: Sequence[str]) -> list[np.ndarray]:
-        standardized = (apply_transform(features, self.spec.transform) - self._mean) / self._std
+        layout = self.spec.layout
+        standardized = (apply_transforms(features, self.spec.transforms, layout=layout) - self._mean) / self._std
         values: list[np.ndarray] = self._session.run(list(outputs), {self._input_name: standardized})
-        return [*values, standardized.mean(axis=1)]
+        return [*values, layout.average_frames(standardized)]
 
 
 @dataclass(frozen=True)

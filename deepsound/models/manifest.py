@@ -29,7 +29,7 @@ class _Part(BaseModel):
 
 
 class FeaturePart(_Part):
-    """Which feature the model takes, and of what shape."""
+    """A feature that the model takes, and of what shape."""
 
     name: Text
     shape: SegmentShape
@@ -38,9 +38,9 @@ class FeaturePart(_Part):
 
 
 class StandardizationPart(_Part):
-    """Bundles of before there were transforms name none."""
+    """A transform a feature, a mean and a deviation a dimension of all features."""
 
-    transform: Literal["none", "logit"] = "none"
+    transforms: list[Literal["none", "logit"]]
     mean: list[Number]
     std: list[Annotated[float, Field(ge=1e-12, le=_LARGEST)]]
 
@@ -58,10 +58,10 @@ class OodPart(_Part):
 
 
 class Manifest(_Part):
-    """bundle.json, as of format 2."""
+    """bundle.json, as of format 3."""
 
     taxonomy: Annotated[list[Text], Field(min_length=2, max_length=100_000)]
-    feature: FeaturePart
+    features: Annotated[list[FeaturePart], Field(min_length=1, max_length=100)]
     extract_settings: dict[str, Any]
     standardization: StandardizationPart
     temperature: Annotated[float, Field(ge=1e-3, le=1e3)]
@@ -74,8 +74,13 @@ class Manifest(_Part):
 
     @model_validator(mode="after")
     def _is_of_one_shape(self) -> "Manifest":
-        n_dims, standardization = self.feature.shape[1], self.standardization
-        for name, numbers in (("mean", standardization.mean), ("std", standardization.std)):
+        names = [feature.name for feature in self.features]
+        if len(set(names)) < len(names):
+            raise ValueError(f"features names one twice: {', '.join(names)}")
+        scale, n_dims = self.standardization, sum(feature.shape[1] for feature in self.features)
+        if len(scale.transforms) != len(names):
+            raise ValueError(f"standardization.transforms has {len(scale.transforms)} for {len(names)} features")
+        for name, numbers in (("mean", scale.mean), ("std", scale.std)):
             if len(numbers) != n_dims:
                 raise ValueError(f"standardization.{name} has {len(numbers)} numbers for {n_dims} dimensions")
         return self
@@ -114,7 +119,17 @@ def parse_manifest(plain: dict[str, Any], *, version: int) -> Manifest:
         if isinstance(rule, dict):
             plain = {**plain, "ood": {**rule, "thresholds": {str(rule.get("score")): rule.get("threshold")}}}
         plain = {**plain, "files_sha256": {"head.onnx": plain.get("head_sha256")}}
+    if version < 3:
+        plain = _with_several_features(plain)
     return _validate(Manifest, plain, name="bundle.json")
+
+
+def _with_several_features(plain: dict[str, Any]) -> dict[str, Any]:
+    """What format 2 says of its one feature, as of format 3; before there were transforms, it named none."""
+    scale = plain.get("standardization")
+    if isinstance(scale, dict):
+        plain = {**plain, "standardization": {**scale, "transforms": [scale.get("transform", "none")]}}
+    return {**plain, "features": [plain.get("feature")]}
 
 
 def parse_drift(content: bytes) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def own_settings(models: Sequence[NamedModel], settings: ScoreSettings) -> Extra
     for other in models[1:]:
         _check_same_settings(first, other)
     labels = replace(settings.labels, map=None, endings=True)  # applied to the predictions
-    features = list(dict.fromkeys(model.bundle.feature for model in models))
+    features = list(dict.fromkeys(name for model in models for name in model.bundle.columns))
     own = {**first.bundle.extract_settings, "features": features, "labels": to_plain(labels)}
     own["duplicates"] = "keep"  # whoever asks for a score gets one
     own["source"] = {}

@@ -1,9 +1,13 @@
 """Rows of a feature, as tables hold them, to scores: what a UDF of Spark calls, and usable without Spark."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from deepsound.data.layout import Layout
+from deepsound.errors import ParameterError
 from deepsound.models.head import Head
 
 MISSING, MALFORMED, NOT_FINITE = "missing", "malformed", "not_finite"
@@ -20,24 +24,29 @@ SCORE_TYPE = pa.struct(
 )
 
 
-def score_rows(head: Head, rows: pa.Array, *, ood_score: str) -> pa.StructArray:
+def score_rows(head: Head, *columns: pa.Array, ood_score: str) -> pa.StructArray:
     """Scores of rows, each by itself.
 
     Parameters
     ----------
-    rows : pa.Array [list<float>, row-major (n_frames, n_dims)]
-        As ``segments/`` has them.
+    *columns : pa.Array [list<float>, row-major (n_frames, n_dims)]
+        One a feature of the model, in its order, as ``segments/`` has them.
     ood_score : str
         Of :attr:`~deepsound.models.head.Head.ood_scores`.
 
     Returns
     -------
     pa.StructArray [length n_rows, :data:`SCORE_TYPE`]
-        All but the reason is null where there is no score. The reason is ``missing`` where the row is null,
-        ``malformed`` where it holds another number of numbers than the model wants, ``not_finite`` where one of
-        them, or of the scores, is NaN, infinite or null.
+        All but the reason is null where there is no score. The reason is ``missing`` where a feature is
+        null, ``malformed`` where it holds another number of numbers than the model wants, ``not_finite`` where one
+        of them, or of the scores, is NaN, infinite or null.
+
+    Raises
+    ------
+    ParameterError
+        If there is not one column a feature.
     """
-    features, is_whole = read_rows(rows, shape=head.spec.shape)
+    features, is_whole = read_rows(*columns, layout=head.spec.layout)
     scores = head.score(features, ood_scores=[ood_score])
     probabilities, ood_scores = scores.probabilities, scores.ood[ood_score]
     is_finite = np.isfinite(features).all(axis=(1, 2)) & np.isfinite(probabilities).all(axis=1)
@@ -53,34 +62,50 @@ def score_rows(head: Head, rows: pa.Array, *, ood_score: str) -> pa.StructArray:
             pa.array(filled.max(axis=1, initial=0.0), mask=has_none),
             pa.ListArray.from_arrays(*lists, mask=mask),
             pa.array(ood_scores, pa.float64(), mask=has_none),
-            _reasons(rows, is_whole=is_whole, has_none=has_none),
+            _reasons(columns, is_whole=is_whole, has_none=has_none),
         ],
         fields=list(SCORE_TYPE),
     )
 
 
-def _reasons(rows: pa.Array, *, is_whole: np.ndarray, has_none: np.ndarray) -> pa.Array:
+def _reasons(columns: Sequence[pa.Array], *, is_whole: np.ndarray, has_none: np.ndarray) -> pa.Array:
     if not has_none.any():
-        return pa.nulls(len(rows), pa.string())
+        return pa.nulls(len(has_none), pa.string())
+    is_missing = np.any([column.is_null().to_numpy(zero_copy_only=False) for column in columns], axis=0)
     codes = np.where(is_whole, REASONS.index(NOT_FINITE), REASONS.index(MALFORMED))
-    codes[rows.is_null().to_numpy(zero_copy_only=False)] = REASONS.index(MISSING)
+    codes[is_missing] = REASONS.index(MISSING)
     return pa.array(REASONS, pa.string()).take(pa.array(codes, mask=~has_none))
 
 
-def read_rows(rows: pa.Array, *, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """A feature's column as one array.
+def read_rows(*columns: pa.Array, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """The columns of features as one array.
 
     Parameters
     ----------
-    rows : pa.Array [list<float>, row-major ``shape``]
+    *columns : pa.Array [list<float>, row-major, of the shapes of ``layout``]
 
     Returns
     -------
-    features : np.ndarray [shape=(n_rows, n_frames, n_dims), float32]
-        Not copied where all rows are whole. Numbers that are null are NaN, those too large for float32 infinite.
+    features : np.ndarray [shape=(n_rows, *layout.shape), float32]
+        Of one column, not copied where all rows are whole. Numbers that are null are NaN, those too large for
+        float32 infinite.
     is_whole : np.ndarray [shape=(n_rows,), bool]
-        Rows that hold as many numbers as the shape asks for; the others are 0.
+        Rows that hold as many numbers as the shapes ask for; what is not whole is 0.
+
+    Raises
+    ------
+    ParameterError
+        If there is not one column a feature.
     """
+    if len(columns) != len(layout.shapes):
+        raise ParameterError(
+            f"{len(columns)} columns for a model of {len(layout.shapes)} features; wanted one each"
+        )
+    parts = [_read_column(rows, shape=shape) for rows, shape in zip(columns, layout.shapes, strict=True)]
+    return layout.join([values for values, _ in parts]), np.all([is_whole for _, is_whole in parts], axis=0)
+
+
+def _read_column(rows: pa.Array, *, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     size = shape[0] * shape[1]
     is_whole = pc.equal(pc.list_value_length(rows), size).fill_null(False).to_numpy(zero_copy_only=False)
     flat = (rows if is_whole.all() else rows.filter(pa.array(is_whole))).flatten()

@@ -1,11 +1,20 @@
 """What is done to each number of a feature before it is standardised."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from deepsound.data.layout import Layout
 from deepsound.errors import ParameterError
 
 # Closer to 0 or 1, a network's activations say nothing any more.
 _MIN_PROBABILITY = 1e-4
+
+
+def apply_transforms(values: np.ndarray, names: Sequence[str], *, layout: Layout) -> np.ndarray:
+    """Segments (n_segments, *layout.shape) on other scales, one a feature; see :func:`apply_transform`."""
+    parts = zip(layout.split(values), names, strict=True)
+    return layout.join([apply_transform(part, name) for part, name in parts])
 
 
 def apply_transform(values: np.ndarray, name: str) -> np.ndarray:
@@ -39,7 +48,7 @@ def choose_transform(asked: str, *, values: np.ndarray) -> str:
     asked : str
         ``none``, ``logit``, or ``auto``: logit if no value lies outside 0 to 1, else none.
     values : np.ndarray
-        Of the training split only.
+        A feature of the training split only.
 
     Raises
     ------

@@ -73,15 +73,15 @@ def _candidates(predictions: DataFrame, *, n_genres: int, n_scored: int) -> pa.T
 
 def _look_at_segments(segments: DataFrame, model: ScoringModel) -> SegmentRows:
     bundle = model.named.bundle
-    load, shape = ship_head(segments.sparkSession, bundle.head).load, bundle.head.spec.shape
+    load = ship_head(segments.sparkSession, bundle.head).load
 
     def open_function() -> BatchFunction:
         head = load()
 
-        def look(batch: pa.Array) -> pa.Array:
-            scores = head.score(read_rows(batch, shape=shape)[0], ood_scores=[])
+        def look(*columns: pa.Array) -> pa.Array:
+            scores = head.score(read_rows(*columns, layout=head.spec.layout)[0], ood_scores=[])
             penultimate = (
-                np.zeros((len(batch), 0), np.float32) if scores.penultimate is None else scores.penultimate
+                np.zeros((len(columns[0]), 0), np.float32) if scores.penultimate is None else scores.penultimate
             )
             return pa.StructArray.from_arrays(
                 [_to_lists(scores.probabilities), _to_lists(penultimate)], fields=list(_HEARD)
@@ -96,7 +96,7 @@ def _look_at_segments(segments: DataFrame, model: ScoringModel) -> SegmentRows:
         if name != "segment_index"
     ]
     near = segments.where(F.col("segment_index") < _MAX_SEGMENTS)
-    found = near.select("track_id", *places, udf(F.col(bundle.feature)).alias("heard")).toArrow()
+    found = near.select("track_id", *places, udf(*bundle.columns).alias("heard")).toArrow()
     heard = found["heard"].combine_chunks()
     penultimate = _to_array(heard.field("penultimate"), np.float32)
     return SegmentRows(

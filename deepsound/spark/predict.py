@@ -45,7 +45,7 @@ def score_segments(spark: SparkSession, segments: DataFrame, models: Sequence[Sc
     for model in models:
         bundle = model.named.bundle
         udf = head_udf(ship_head(spark, bundle.head).load, ood_score=bundle.ood.score)
-        scores.append(udf(F.col(bundle.feature)).alias(model.named.name))
+        scores.append(udf(*map(F.col, bundle.columns)).alias(model.named.name))
     return segments.select("track_id", *places, *scores)
 
 

@@ -75,21 +75,21 @@ def measure_drift(
 
 
 def _feature_means(segments: DataFrame, track_ids: pa.ChunkedArray, bundle: Bundle) -> np.ndarray:
-    """Means of each dimension of the feature over a track's frames and segments [shape=(n_tracks, n_dims)]."""
-    shape = bundle.head.spec.shape
+    """Means of each dimension of the features over a track's frames and segments [shape=(n_tracks, n_dims)]."""
+    layout = bundle.head.spec.layout
 
-    def average(batch: pa.Array) -> pa.Array:
-        features, _ = read_rows(batch, shape=shape)
-        means = features.mean(axis=1, dtype=np.float64)
-        return pa.ListArray.from_arrays(np.arange(len(means) + 1, dtype=np.int32) * shape[1], means.ravel())
+    def average(*batches: pa.Array) -> pa.Array:
+        features, _ = read_rows(*batches, layout=layout)
+        means = layout.average_frames(features, dtype=np.float64)
+        return pa.ListArray.from_arrays(np.arange(len(means) + 1, dtype=np.int32) * layout.n_dims, means.ravel())
 
     udf = batch_udf(lambda: average, pa.list_(pa.float64()))
     wanted = F.broadcast(segments.sparkSession.createDataFrame(pa.table({"track_id": track_ids})))
     of_segments = segments.join(wanted, "track_id", "left_semi")
-    found = of_segments.select("track_id", udf(bundle.feature).alias("means")).toArrow()
-    values = found["means"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, shape[1])
+    found = of_segments.select("track_id", udf(*bundle.columns).alias("means")).toArrow()
+    values = found["means"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, layout.n_dims)
     places = pc.index_in(found["track_id"], value_set=track_ids.combine_chunks()).to_numpy()
-    sums = np.zeros((len(track_ids), shape[1]))
+    sums = np.zeros((len(track_ids), layout.n_dims))
     np.add.at(sums, places, values)
     means: np.ndarray = sums / np.maximum(np.bincount(places, minlength=len(track_ids)), 1)[:, np.newaxis]
     return means

@@ -11,7 +11,7 @@ from deepsound.errors import InputError, SchemaMismatchError
 from deepsound.features.fingerprint import declare_features
 from deepsound.features.registry import load_extractors
 from deepsound.models.bundle import Bundle
-from deepsound.models.compatibility import check_features, check_fingerprint
+from deepsound.models.compatibility import check_features, check_fingerprints
 from deepsound.models.own_extraction import NamedModel, own_settings
 from deepsound.networks.engine import NetworkFile
 from deepsound.spark.extract import extract
@@ -69,18 +69,17 @@ def _extract(
     extractors = load_extractors(extract_settings.features, networks=networks)
     declared = declare_features(extractors, settings=extract_settings)
     for model in models:
-        fingerprint = declared[model.bundle.feature]["fingerprint"]
-        check_fingerprint(model.bundle, fingerprint=fingerprint, where="this version of deepsound")
+        found = {name: declared[name]["fingerprint"] for name in model.bundle.columns}
+        check_fingerprints(model.bundle, found, where="this version of deepsound")
     # Whether too many failed is judged once, by the score job, over the same tracks.
     extract(spark, input_path, features_path, settings=extract_settings, networks=networks, report=report)
 
 
 def _check_compatible(frames: FeatureFrames, bundle: Bundle) -> None:
-    summary, feature = frames.summary, bundle.feature
-    shape, fingerprint = summary.shape_of(feature), summary.fingerprint_of(feature)
-    check_features(bundle, shape=shape, fingerprint=fingerprint, where="the features")
-    if bundle.feature not in frames.segments.columns:
-        raise SchemaMismatchError(f"extract.json declares {bundle.feature}, but segments/ has no such column")
+    check_features(bundle, frames.summary)
+    for name in bundle.columns:
+        if name not in frames.segments.columns:
+            raise SchemaMismatchError(f"extract.json declares {name}, but segments/ has no such column")
 
 
 def pick_frames(

@@ -14,7 +14,8 @@ from deepsound.models.bundle import Bundle
 from deepsound.models.head import Head, load_head
 from deepsound.models.rows import SCORE_TYPE, score_rows
 
-BatchFunction = Callable[[pa.Array], pa.Array]
+# From a batch of each column.
+BatchFunction = Callable[..., pa.Array]
 # From Spark 4.1 on batches need not become pandas on their way, which takes a fifth of the time.
 _arrow_udf: Any = getattr(F, "arrow_udf", None)
 
@@ -23,7 +24,8 @@ def genre_udf(bundle: Bundle) -> Callable[..., Column]:
     """A UDF that scores the rows of a feature's column with a model, batch by batch.
 
     It works on any DataFrame with the column that the model was trained on, as ``segments/`` has it, on classic
-    and on Spark Connect sessions. The model is loaded once a worker.
+    and on Spark Connect sessions. A model of several features takes a column each, in the order of
+    ``bundle.columns``. The model is loaded once a worker.
 
     Parameters
     ----------
@@ -32,7 +34,7 @@ def genre_udf(bundle: Bundle) -> Callable[..., Column]:
     Returns
     -------
     callable
-        From a column of ``array<float>`` to a struct of predicted_genre, confidence, probabilities, ood_score, and
+        From columns of ``array<float>`` to a struct of predicted_genre, confidence, probabilities, ood_score, and
         the reason where these are null; see :func:`~deepsound.models.rows.score_rows`.
     """
     packed = bundle.head
@@ -50,29 +52,29 @@ def head_udf(load: Callable[[], Head], *, ood_score: str) -> Callable[..., Colum
 
     def open_function() -> BatchFunction:
         head = load()
-        return lambda batch: score_rows(head, batch, ood_score=ood_score)
+        return lambda *batches: score_rows(head, *batches, ood_score=ood_score)
 
     return batch_udf(open_function, SCORE_TYPE)
 
 
 def batch_udf(open_function: Callable[[], BatchFunction], returns: pa.DataType) -> Callable[..., Column]:
-    """A UDF of one column that sees a task's batches one after the other, as Arrow has them.
+    """A UDF of one or more columns that sees a task's batches one after the other, as Arrow has them.
 
     Parameters
     ----------
     open_function : callable
-        Called once a task; what it gives makes of a batch an array of ``returns``, as long.
+        Called once a task; what it gives makes of a batch of each column an array of ``returns``, as long.
     """
 
-    def on_arrow(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
+    def on_arrow(batches: Iterator[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
         function = open_function()
-        for batch in batches:
-            yield function(batch)
+        for columns in map(_as_tuple, batches):
+            yield function(*columns)
 
-    def on_pandas(batches: Iterator[pd.Series]) -> Iterator[Any]:
+    def on_pandas(batches: Iterator[Any]) -> Iterator[Any]:
         function = open_function()
-        for batch in batches:
-            result = function(pa.Array.from_pandas(batch))
+        for columns in map(_as_tuple, batches):
+            result = function(*map(pa.Array.from_pandas, columns))
             is_struct = pa.types.is_struct(returns)
             yield pa.Table.from_struct_array(result).to_pandas() if is_struct else result.to_pandas()
 
@@ -82,9 +84,14 @@ def batch_udf(open_function: Callable[[], BatchFunction], returns: pa.DataType) 
         return udf
     # Type hints tell Spark how to call it, and they are not the same for structs.
     result = pd.DataFrame if pa.types.is_struct(returns) else pd.Series
-    on_pandas.__annotations__ = {"batches": Iterator[pd.Series], "return": Iterator[result]}  # type: ignore[valid-type]
+    on_pandas.__annotations__ = {"batches": Iterator[tuple[pd.Series, ...]], "return": Iterator[result]}  # type: ignore[valid-type]
     udf = pandas_udf(on_pandas, spark_type)  # type: ignore[call-overload]
     return udf
+
+
+def _as_tuple(columns: Any) -> tuple[Any, ...]:
+    """Batches of all columns: whatever the type hint says, Spark hands over those of one column bare."""
+    return columns if isinstance(columns, tuple) else (columns,)
 
 
 def register_udf(spark: SparkSession, name: str, bundle: Bundle) -> None:

@@ -40,7 +40,9 @@ def audit_split(
     ]
     near_duplicates = None
     if len(tracks) >= MIN_TRACKS:
-        profiles = profile_tracks(segments.values, track_indices=track_indices, n_tracks=len(tracks))
+        # Of several features the first will do: a copy is one in each.
+        values = segments.layout.split(segments.values)[0]
+        profiles = profile_tracks(values, track_indices=track_indices, n_tracks=len(tracks))
         near_duplicates = tuple(find_near_duplicates(profiles))
     leaks = find_leaks(tracks, splits=splits, near_duplicates=near_duplicates or ())
     return LeakAudit(tracks=tuple(tracks), near_duplicates=near_duplicates, leaks=tuple(leaks))

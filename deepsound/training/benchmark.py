@@ -99,7 +99,7 @@ def _make_plan(
     summaries = [read_summary(name) for name in (features, foreign) if name is not None]
     names = settings.features or tuple(sorted(summaries[0].features))
     settings.of_cells(names)
-    declared = [{name: summary.fingerprint_of(name) for name in names} for summary in summaries]
+    declared = [{name: summary.fingerprint_of(*name.split("+")) for name in names} for summary in summaries]
     return _Plan(
         features=features,
         foreign=foreign,

@@ -73,8 +73,8 @@ def read_feature(features: str, *, settings: TrainSettings, foreign: str | None,
 
 def _read_foreign(features: str, dataset: Dataset, feature: str, report: Report) -> Foreign:
     ours, theirs = dataset.summary, read_summary(features)
-    for name in ("shape_of", "fingerprint_of"):
-        wanted, found = (getattr(summary, name)(feature) for summary in (ours, theirs))
+    for name in ("layout_of", "fingerprint_of"):
+        wanted, found = (getattr(summary, name)(*feature.split("+")) for summary in (ours, theirs))
         if wanted != found:
             raise FingerprintMismatchError(
                 f"{feature} of {features} is another one than the benchmark's: {str(found)[:12]}, wanted "

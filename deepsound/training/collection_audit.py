@@ -56,7 +56,7 @@ def audit_collection(
         return CollectionAudit(dataset=dataset, inflation=None, obstacle="not asked for")
     collection = dataset.collect()
     segments = LabelledSegments(
-        means=collection.segments.values.mean(axis=1, dtype=np.float64),
+        means=collection.segments.layout.average_frames(collection.segments.values, dtype=np.float64),
         track_indices=collection.segments.track_indices,
         genres=np.array([track.genre for track in collection.tracks]),
         artists=np.array([track.artist for track in collection.tracks], object),

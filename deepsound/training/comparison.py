@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepsound.data.contract import FeatureSummary
 from deepsound.data.store import read_segments, read_summary, read_tracks
 from deepsound.errors import ComparisonError
 from deepsound.evaluation.metrics import CollectionMetrics
@@ -56,7 +55,7 @@ def compare_models(
     """
     summary = read_summary(features)
     for bundle in (first, second):
-        check_feature_of(bundle, summary)
+        check_features(bundle, summary)
     genres = tuple(genre for genre in first.taxonomy.genres if genre in second.taxonomy)
     if len(genres) < 2:
         raise ComparisonError(
@@ -85,12 +84,6 @@ def compare_models(
     )
 
 
-def check_feature_of(bundle: Bundle, summary: FeatureSummary) -> None:
-    """Refuse a FEATURES folder whose feature is not the model's; raises as :func:`compare_models` does."""
-    shape, fingerprint = summary.shape_of(bundle.feature), summary.fingerprint_of(bundle.feature)
-    check_features(bundle, shape=shape, fingerprint=fingerprint, where="the features")
-
-
 def _read_subset(positions: np.ndarray, *, rows: Sequence[Row], bundle: Bundle, features: str) -> Subset:
     """The segments of the tracks of some rows, as the model takes them."""
     asked = [rows[i] for i in positions.tolist()]
@@ -100,12 +93,13 @@ def _read_subset(positions: np.ndarray, *, rows: Sequence[Row], bundle: Bundle, 
 def subset_of(rows: Sequence[Row], *, feature: str, taxonomy: Taxonomy, features: str) -> Subset:
     """The tracks of some ``tracks/`` rows, whose genres are of the taxonomy, in their order."""
     positions = {str(row["track_id"]): position for position, row in enumerate(rows)}
-    segments = read_segments(features, feature=feature, track_ids=positions)
+    segments = read_segments(features, names=feature.split("+"), track_ids=positions)
     return Subset(
         values=segments.values,
         track_indices=np.array([positions[track_id] for track_id in segments.track_ids], np.int64),
         genre_indices=np.array([taxonomy.index(row["genre"]) for row in rows], np.int64),
         artists=tuple(None if row["artist"] is None else normalize_artist(row["artist"]) for row in rows),
+        layout=segments.layout,
     )
 
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from deepsound.config import SPLIT_NAMES, TrainSettings
 from deepsound.data.contract import FeatureSummary
 from deepsound.data.groups import LabelledTrack, group_tracks
+from deepsound.data.layout import Layout
 from deepsound.data.splits import split_tracks
 from deepsound.data.store import (
     SegmentTable,
@@ -36,7 +37,7 @@ class Subset:
 
     Attributes
     ----------
-    values : np.ndarray [shape=(n_segments, n_frames, n_dims), float32]
+    values : np.ndarray [shape=(n_segments, *layout.shape), float32]
         Raw features, not standardised.
     track_indices : np.ndarray [shape=(n_segments,), int]
         Position of each segment's track in ``genre_indices``.
@@ -46,6 +47,8 @@ class Subset:
         How many tracks are by the artist of each track, itself among them; without it, each counts as alone.
     artists : tuple of (str or None) [length n_tracks], optional
         Of each track; None where it is unknown, without it of all.
+    layout : Layout
+        How the features lie in ``values``; without it, there is one.
     """
 
     values: np.ndarray
@@ -53,6 +56,11 @@ class Subset:
     genre_indices: np.ndarray
     group_sizes: np.ndarray | None = None
     artists: tuple[str | None, ...] | None = None
+    layout: Layout = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.layout is None:
+            object.__setattr__(self, "layout", Layout((self.values.shape[1:],)))
 
     @property
     def artist_names(self) -> tuple[str | None, ...]:
@@ -75,6 +83,7 @@ class Subset:
             genre_indices=self.genre_indices[is_wanted],
             group_sizes=None if self.group_sizes is None else self.group_sizes[is_wanted],
             artists=tuple(artist for artist, is_in in zip(self.artist_names, is_wanted, strict=True) if is_in),
+            layout=self.layout,
         )
 
 
@@ -88,6 +97,7 @@ def join_subsets(*subsets: Subset) -> Subset:
         genre_indices=np.concatenate([subset.genre_indices for subset in subsets]),
         group_sizes=np.concatenate(sizes) if len(sizes) == len(subsets) else None,
         artists=tuple(artist for subset in subsets for artist in subset.artist_names),
+        layout=subsets[0].layout,
     )
 
 
@@ -181,7 +191,7 @@ def load_dataset(
         The model of ``split.like`` cannot be had.
     """
     summary = read_summary(features)
-    summary.spec_of(settings.feature)
+    summary.layout_of(*settings.features)
     readable = unify_artists([row for row in read_tracks(features).to_pylist() if row["status"] == "ok"], report)
     taxonomy, rows = pick_genres(readable, settings.genres, report)
     rows.sort(key=lambda row: str(row["track_id"]))
@@ -191,7 +201,7 @@ def load_dataset(
     rows = apply_split_lists(rows, settings, report)
     tracks = [_labelled(row) for row in rows]
     splits = split_tracks(tracks, settings=settings.split, seed=settings.seed, known=known)
-    segments = read_segments(features, feature=settings.feature)
+    segments = read_segments(features, names=settings.features)
     audit = audit_split(readable, segments=segments, splits=splits)
     refuse_leaks(audit.leaks, is_allowed=settings.allow_leaks, report=report)
     rows = [row for row in rows if row["track_id"] in splits]
@@ -201,7 +211,7 @@ def load_dataset(
         for name in SPLIT_NAMES
     }
     _report_missing_genres(subsets, taxonomy, report)
-    _report_constant_dims(subsets["train"], settings.feature, report)
+    _report_constant_dims(subsets["train"], settings.features, report)
     return Dataset(
         summary=summary,
         taxonomy=taxonomy,
@@ -210,7 +220,7 @@ def load_dataset(
         tracks=tuple(_labelled(row) for row in rows),
         n_left_out=len(readable) - len(rows),
         audit=audit,
-        fingerprint=_fingerprint(summary.fingerprint_of(settings.feature), rows, splits),
+        fingerprint=_fingerprint(summary.fingerprint_of(*settings.features), rows, splits),
     )
 
 
@@ -223,11 +233,12 @@ def _report_missing_genres(subsets: dict[str, Subset], taxonomy: Taxonomy, repor
             report(f"no {name} track of {', '.join(missing)}")
 
 
-def _report_constant_dims(train: Subset, feature: str, report: Callable[[str], None]) -> None:
-    dims = find_constant_dims(train.values)
-    if dims:
-        named = ", ".join(map(str, dims[:_MAX_DIMS_NAMED])) + (", …" if len(dims) > _MAX_DIMS_NAMED else "")
-        report(f"{len(dims)} of {train.values.shape[2]} dimensions of {feature} never change in training: {named}")
+def _report_constant_dims(train: Subset, features: Sequence[str], report: Callable[[str], None]) -> None:
+    for feature, values in zip(features, train.layout.split(train.values), strict=True):
+        dims = find_constant_dims(values)
+        if dims:
+            named = ", ".join(map(str, dims[:_MAX_DIMS_NAMED])) + (", …" if len(dims) > _MAX_DIMS_NAMED else "")
+            report(f"{len(dims)} of {values.shape[2]} dimensions of {feature} never change in training: {named}")
 
 
 def _labelled(row: dict[str, str]) -> LabelledTrack:
@@ -258,6 +269,7 @@ def _subset(
         genre_indices=np.array([taxonomy.index(row["genre"]) for row in rows], np.int64),
         group_sizes=np.array([sizes[row["track_id"]] for row in rows], np.int64),
         artists=tuple(row["artist"] for row in rows),
+        layout=segments.layout,
     )
 
 

@@ -22,7 +22,7 @@ def build_drift_reference(
     """
     train = dataset.train
     means = mean_by_track(
-        train.values.mean(axis=1, dtype=np.float64),
+        train.layout.average_frames(train.values, dtype=np.float64),
         track_indices=train.track_indices,
         n_tracks=len(train.genre_indices),
     )
@@ -41,4 +41,5 @@ def build_drift_reference(
         confidences=confidences,
         containers=[row.get("container") for row in known],
         artists=train.artist_names,
+        n_dims=[n_dims for _, n_dims in train.layout.shapes],
     )

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.special
 
 from deepsound.config import Lda, Logistic, TrainSettings
+from deepsound.data.layout import Layout
 from deepsound.evaluation.calibration import fit_temperature, mean_by_track
 from deepsound.evaluation.metrics import CollectionMetrics, measure
 from deepsound.evaluation.ood import OodRule, OodStatistics, pack_statistics
@@ -17,7 +18,7 @@ from deepsound.models.architectures import build_model
 from deepsound.models.ensemble import average_heads
 from deepsound.models.export import export_onnx
 from deepsound.models.head import HeadSpec, PackedHead
-from deepsound.models.transform import apply_transform, choose_transform
+from deepsound.models.transform import apply_transforms, choose_transform
 from deepsound.taxonomy import Taxonomy
 from deepsound.training.calibrate import fit_ood_rule, locate_segments
 from deepsound.training.dataset import Subset, join_subsets
@@ -59,7 +60,7 @@ class TrainingData(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """A network after training, in Keras, with the transform and the standardisation that its inputs want.
+    """A network after training, in Keras, with the transforms and the standardisation that its inputs want.
 
     ``history`` has one mapping per epoch (loss, accuracy, val_loss, val_accuracy; of segments) of the first seed;
     ``best_epoch`` (from 0) is the one whose weights were kept. ``held_out`` is the network before a refit, which
@@ -68,20 +69,22 @@ class TrainedModel:
 
     model: keras.Model
     held_out: keras.Model
-    transform: str
+    transforms: tuple[str, ...]
     mean: np.ndarray
     std: np.ndarray
+    layout: Layout
     history: list[dict[str, float]]
     best_epoch: int
     validation_logits: np.ndarray
 
     def compute_logits(self, values: np.ndarray) -> np.ndarray:
-        """Logits [shape=(n_segments, n_genres)] of raw features [shape=(n_segments, n_frames, n_dims)]."""
+        """Logits [shape=(n_segments, n_genres)] of raw features [shape=(n_segments, *layout.shape)]."""
         return compute_logits(self.model, self.prepare(values))
 
     def prepare(self, values: np.ndarray) -> np.ndarray:
         """Raw features as the network takes them."""
-        return standardize(apply_transform(values, self.transform), self.mean, self.std)
+        transformed = apply_transforms(values, self.transforms, layout=self.layout)
+        return standardize(transformed, self.layout.spread(self.mean), self.layout.spread(self.std))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,11 +118,11 @@ def fit_head(data: TrainingData, *, settings: TrainSettings, report_epoch: Epoch
     probe = trained.prepare(data.train.values[:_PROBE_SEGMENTS])
     spec = HeadSpec(
         genres=data.taxonomy.genres,
-        shape=data.train.values.shape[1:],
+        layout=trained.layout,
         mean=tuple(trained.mean.tolist()),
         std=tuple(trained.std.tolist()),
         temperature=compute_temperature(trained, data.validation),
-        transform=trained.transform,
+        transforms=trained.transforms,
     )
     rule, statistics = _fit_ood(trained, data, settings=settings)
     probabilities = _mean_of_tracks(
@@ -147,12 +150,16 @@ def train_model(data: TrainingData, *, settings: TrainSettings, report_epoch: Ep
     """
     if settings.pretrained:
         return _train_pretrained(data, settings=settings, report_epoch=report_epoch)
-    transform = choose_transform(settings.transform, values=data.train.values)
+    layout = data.train.layout
+    transforms = tuple(
+        choose_transform(settings.transform, values=part) for part in layout.split(data.train.values)
+    )
     train, validation = (
-        replace(subset, values=apply_transform(subset.values, transform))
+        replace(subset, values=apply_transforms(subset.values, transforms, layout=layout))
         for subset in (data.train, data.validation)
     )
-    scale = compute_standardization(train.values)
+    mean, std = compute_standardization(*layout.split(train.values))
+    scale = layout.spread(mean), layout.spread(std)
     train_member = functools.partial(_train_member, scale=scale, n_genres=len(data.taxonomy))
     asked, recipe = settings.members, settings.recipe
     recorders = [EpochRecorder(_say_nothing if number else report_epoch) for number in range(len(asked))]
@@ -175,9 +182,10 @@ def train_model(data: TrainingData, *, settings: TrainSettings, report_epoch: Ep
     return TrainedModel(
         model=model,
         held_out=held_out,
-        transform=transform,
-        mean=scale[0],
-        std=scale[1],
+        transforms=transforms,
+        mean=mean,
+        std=std,
+        layout=layout,
         history=recorders[0].history,
         best_epoch=best_epochs[0],
         validation_logits=compute_logits(held_out, prepared),
@@ -208,15 +216,16 @@ def _train_member(
     """One head of an average."""
     recipe = settings.recipe
     keras.utils.set_random_seed(settings.seed)
-    model = build_model(settings, shape=train.values.shape[1:], n_genres=n_genres)
+    model = build_model(settings.networks, layout=train.layout, n_genres=n_genres)
     recorder = recorder or EpochRecorder(_say_nothing)
     data = (
         (standardize(train.values, *scale), train.segment_genres),
         None if validation is None else (standardize(validation.values, *scale), validation.segment_genres),
     )
     weights = weigh_segments(train, artist_balance=recipe.artist_balance, genre_balance=settings.genre_balance)
-    if isinstance(settings.network, Lda | Logistic):
-        fit_linear(model, settings.network, *data, recorder=recorder, weights=weights)
+    network = settings.networks[0]
+    if isinstance(network, Lda | Logistic):
+        fit_linear(model, network, *data, recorder=recorder, weights=weights)
         return model
     train_epochs(
         model,
@@ -240,13 +249,14 @@ def _train_pretrained(data: TrainingData, *, settings: TrainSettings, report_epo
     recorder = EpochRecorder(report_epoch)
     train, validation = ((subset.values, subset.segment_genres) for subset in (data.train, data.validation))
     model = finetune(train, validation, n_genres=len(data.taxonomy), settings=settings, recorder=recorder)
-    n_dims = data.train.values.shape[2]
+    layout = data.train.layout
     return TrainedModel(
         model=model,
         held_out=model,
-        transform="none",
-        mean=np.zeros(n_dims),
-        std=np.ones(n_dims),
+        transforms=("none",),
+        mean=np.zeros(layout.n_dims),
+        std=np.ones(layout.n_dims),
+        layout=layout,
         history=recorder.history,
         best_epoch=recorder.best_epoch,
         validation_logits=compute_logits(model, data.validation.values),
@@ -262,13 +272,13 @@ def _fit_ood(
     another one by, and distances are measured in units of each network's own spread.
     """
     train, validation = (
-        compute_outputs(trained.held_out, trained.prepare(subset.values))
+        compute_outputs(trained.held_out, trained.prepare(subset.values), layout=trained.layout)
         for subset in (data.train, data.validation)
     )
     statistics = locate_segments(train, data.train, settings=settings)
     rule = fit_ood_rule(validation, data.validation, statistics=statistics, settings=settings)
     if settings.recipe.refit:
-        refitted = compute_outputs(trained.model, trained.prepare(data.train.values))
+        refitted = compute_outputs(trained.model, trained.prepare(data.train.values), layout=trained.layout)
         statistics = locate_segments(refitted, data.train, settings=settings)
     return rule, statistics
 

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from deepsound.config import Lda, Logistic
 from deepsound.errors import ParameterError
 from deepsound.training.epochs import EpochRecorder, Labelled
-from deepsound.training.outputs import compute_logits, compute_outputs
+from deepsound.training.outputs import compute_logits, compute_penultimate
 
 # How far a genre that training has no track of lies below the least likely one: it is never the answer.
 _UNSEEN = 10.0
@@ -51,7 +51,7 @@ def fit_linear(
             f"a linear head needs two genres and more segments than genres to learn from; there are {n_segments} "
             f"segments of {n_present}. Use more tracks, or another architecture with average_with=[]"
         )
-    statistics = compute_outputs(model, train[0]).penultimate
+    statistics = compute_penultimate(model, train[0])
     # In one unit each: shrinkage and penalty would else weigh large numbers less.
     scaler = StandardScaler().fit(statistics)
     scaled = scaler.transform(statistics)

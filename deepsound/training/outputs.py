@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from deepsound.data.layout import Layout
 from deepsound.evaluation.ood import SegmentOutputs
 
 # Values that a network takes at a time: 256 segments of MFCCs, 17 where the network is a whole VGGish.
@@ -14,11 +15,17 @@ def compute_logits(model: keras.Model, standardized: np.ndarray) -> np.ndarray:
     return _in_batches(model, standardized)[0]
 
 
-def compute_outputs(model: keras.Model, standardized: np.ndarray) -> SegmentOutputs:
+def compute_outputs(model: keras.Model, standardized: np.ndarray, *, layout: Layout) -> SegmentOutputs:
     """What out-of-distribution scores are computed from, of inputs as the network takes them."""
     both = keras.Model(model.input, [model.output, model.get_layer("penultimate").output])
     logits, penultimate = _in_batches(both, standardized)
-    return SegmentOutputs(logits=logits, penultimate=penultimate, feature_means=standardized.mean(axis=1))
+    means = layout.average_frames(standardized)
+    return SegmentOutputs(logits=logits, penultimate=penultimate, feature_means=means)
+
+
+def compute_penultimate(model: keras.Model, standardized: np.ndarray) -> np.ndarray:
+    """What the last dense layer sees [shape=(n_segments, n_units)] of inputs as the network takes them."""
+    return _in_batches(keras.Model(model.input, model.get_layer("penultimate").output), standardized)[0]
 
 
 def _in_batches(model: keras.Model, standardized: np.ndarray) -> list[np.ndarray]:

@@ -24,8 +24,8 @@ from deepsound.errors import DeepsoundError
 from deepsound.evaluation.paired import PairedComparison, compare_paired
 from deepsound.evaluation.power import describe_power
 from deepsound.models.bundle import Bundle
+from deepsound.models.compatibility import check_features
 from deepsound.training import registry
-from deepsound.training.comparison import check_feature_of
 from deepsound.training.dataset import Dataset, Subset
 from deepsound.training.held_out import HeldOut
 
@@ -83,7 +83,7 @@ def _hold_against(champion: registry.RegisteredModel, bundle: Bundle, dataset: D
     name = f"version {champion.version}"
     try:
         former = registry.load_bundle(champion.uri)
-        check_feature_of(former, dataset.summary)
+        check_features(former, dataset.summary)
     except DeepsoundError as exc:
         return Promotion(is_promoted=False, reason=f"{name} cannot be compared with, so it stays: {exc}")
     if set(former.taxonomy.genres) != set(dataset.taxonomy.genres):

@@ -30,9 +30,12 @@ class GenreModel:
         Parameters
         ----------
         segments : np.ndarray [shape=(n_segments, n_frames, n_dims), float32]
+            Of several features, (n_segments, 1, n_numbers): those of a segment one after the other, in the order
+            of the model's name.
         """
-        genres = self._head.spec.genres
-        scores = score_rows(self._head, _to_rows(np.asarray(segments, np.float32)), ood_score=self._ood_score)
+        genres, layout = self._head.spec.genres, self._head.spec.layout
+        columns = map(_to_rows, layout.split(np.asarray(segments, np.float32)))
+        scores = score_rows(self._head, *columns, ood_score=self._ood_score)
         probabilities = np.full((len(scores), len(genres)), np.nan)
         is_scored = scores.field("reason").is_null().to_numpy(zero_copy_only=False)
         probabilities[is_scored] = scores.field("probabilities").flatten().to_numpy().reshape(-1, len(genres))

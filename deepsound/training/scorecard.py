@@ -146,10 +146,10 @@ def _provenance(outcome: TrainingOutcome) -> Section:
     extracted_by = without_credentials(dataset.summary.settings)
     facts = {
         "tracks": f"{sizes}; {dataset.n_left_out} left out",
-        "features": f"{settings.feature}, {' x '.join(map(str, outcome.fitted.head.spec.shape))} a segment",
-        "network": hide_credentials(dataset.summary.network_of(settings.feature) or "none"),
+        "features": f"{settings.feature}, {outcome.fitted.head.spec.layout.describe()} a segment",
+        "network": hide_credentials(dataset.summary.network_of(*settings.features) or "none"),
         "data fingerprint": dataset.fingerprint,
-        "feature fingerprint": dataset.summary.fingerprint_of(settings.feature),
+        "feature fingerprint": dataset.summary.fingerprint_of(*settings.features),
         "code fingerprint": compute_code_fingerprint(),
         "run": outcome.run_id,
         "model": f"{model_name(settings.feature)}, the version of this run",

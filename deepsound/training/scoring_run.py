@@ -53,7 +53,7 @@ def draw_scorecard(
             f"run {bundle.run_id or 'outside MLflow'}", url=tracking.url_of_run(bundle.run_id)
         ),
         "input": str(summary["input"]),
-        "feature": f"{bundle.feature}, {' x '.join(map(str, bundle.head.spec.shape))} a segment",
+        "feature": f"{bundle.feature}, {bundle.head.spec.layout.describe()} a segment",
         "feature fingerprint": bundle.feature_fingerprint,
         "labels": "as they are" if label_map is None else f"by the map {label_map['name']} {label_map['version']}",
     }

@@ -119,7 +119,7 @@ def _make_plan(features: str, settings: TrainSettings, report: Callable[[str], N
     if "://" not in features:
         features = str(pathlib.Path(features).absolute())
     data = load_search_data(features, settings=settings)
-    space = open_space(settings, n_frames=data.collection.segments.values.shape[1])
+    space = open_space(settings, n_frames=[n_frames for n_frames, _ in data.collection.segments.layout.shapes])
     # Raises what the folds would raise in every trial.
     divide_folds(data.collection.tracks, n_folds=settings.search.n_folds, split=settings.split, seed=settings.seed)
     asked = to_plain(settings) | {"search": {"n_folds": settings.search.n_folds}}

@@ -13,7 +13,7 @@ from deepsound.evaluation.metrics import CollectionMetrics
 from deepsound.evaluation.render.text import describe_accuracy
 from deepsound.evaluation.report import Report as Figures
 from deepsound.evaluation.slices import SLICE_COLUMNS, find_slices, join_columns
-from deepsound.models.bundle import Bundle
+from deepsound.models.bundle import Bundle, ModelFeature
 from deepsound.models.head import load_head
 from deepsound.settings import to_plain
 from deepsound.training import lineage, mlflow_store, registry, tracking
@@ -82,7 +82,7 @@ def train(features: str, *, settings: TrainSettings, report: Report, promote: bo
     """
     settings = settings.resolved()
     # In the order of what it costs to find out: a typing error, an absent server, the data.
-    read_summary(features).spec_of(settings.feature)
+    read_summary(features).layout_of(*settings.features)
     mlflow_store.open_store()
     champion = registry.find_champion(settings.feature)
     registry.check_may_register(settings.feature)
@@ -238,7 +238,7 @@ def _tags(dataset: Dataset, settings: TrainSettings) -> dict[str, str]:
         "deepsound.feature": settings.feature,
         "deepsound.architecture": settings.architecture,
         "deepsound.data_fingerprint": dataset.fingerprint,
-        "deepsound.feature_fingerprint": dataset.summary.fingerprint_of(settings.feature),
+        "deepsound.feature_fingerprint": dataset.summary.fingerprint_of(*settings.features),
         "deepsound.code_fingerprint": compute_code_fingerprint(),
         "deepsound.network": _network_of(dataset, settings) or "none",
         "deepsound.leaks_allowed": str(bool(dataset.audit.leaks)).lower(),
@@ -248,7 +248,7 @@ def _tags(dataset: Dataset, settings: TrainSettings) -> dict[str, str]:
 
 def _network_of(dataset: Dataset, settings: TrainSettings) -> str | None:
     """Where the pretrained weights behind the model come from, be they in the feature or where training began."""
-    return settings.pretrained or dataset.summary.network_of(settings.feature)
+    return settings.pretrained or dataset.summary.network_of(*settings.features)
 
 
 def _epoch_reporter(settings: TrainSettings, report: Report, curves: LiveCurves) -> EpochReporter:
@@ -281,12 +281,12 @@ def _make_bundle(
     run_id: str,
     folds: CrossValidation | None,
 ) -> Bundle:
+    summary, pretrained = dataset.summary, settings.pretrained
+    known = ((name, summary.fingerprint_of(name), summary.network_of(name)) for name in settings.features)
     return Bundle(
         head=fitted.head,
-        feature=settings.feature,
-        feature_fingerprint=dataset.summary.fingerprint_of(settings.feature),
-        network=_network_of(dataset, settings),
-        extract_settings=dataset.summary.settings,
+        features=tuple(ModelFeature(name=n, fingerprint=f, network=pretrained or own) for n, f, own in known),
+        extract_settings=summary.settings,
         ood=fitted.ood,
         drift=build_drift_reference(features, dataset, feature=settings.feature, confidences=fitted.confidences),
         train_settings=to_plain(settings),

@@ -49,8 +49,8 @@ def load_search_data(features: str, *, settings: TrainSettings) -> SearchData:
         collection=dataset.collect("train", "validation"),
         name=dataset.summary.name_collection(features),
         fingerprint=dataset.fingerprint,
-        feature_fingerprint=dataset.summary.fingerprint_of(settings.feature),
-        network=settings.pretrained or dataset.summary.network_of(settings.feature),
+        feature_fingerprint=dataset.summary.fingerprint_of(*settings.features),
+        network=settings.pretrained or dataset.summary.network_of(*settings.features),
     )
 
 

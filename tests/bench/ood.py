@@ -82,7 +82,7 @@ def _read_kinds(named: str, feature: str) -> dict[str, "Subset"]:  # type: ignor
     from deepsound.training.dataset import Subset
 
     kind, equals, folder = named.rpartition("=")
-    table = read_segments(folder, feature=feature)
+    table = read_segments(folder, names=[feature])
     labels = {row["track_id"]: kind if equals else str(row["genre"]) for row in read_tracks(folder).to_pylist()}
     positions = defaultdict(list)
     for position, track_id in enumerate(table.track_ids):

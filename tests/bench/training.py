@@ -17,9 +17,10 @@ _TARGET = 2.0
 def run() -> Iterator[BenchLine]:
     """CPU seconds of the steps of an epoch, both compiled."""
     from deepsound.config.networks import CNN_FOR_MFCC
-    from deepsound.models.architectures import build_cnn
+    from deepsound.data.layout import Layout
+    from deepsound.models.architectures import build_model
 
-    ours = build_cnn(CNN_FOR_MFCC, shape=_SHAPE, n_genres=_N_GENRES)
+    ours = build_model([CNN_FOR_MFCC], layout=Layout((_SHAPE,)), n_genres=_N_GENRES)
     steps = [_make_epoch(model) for model in (ours, _build_plain_cnn((32, 64, 96)))]
     seconds = measure_alternately(*steps, n_rounds=3, n_in_a_row=2, clock=time.process_time)
     ms = [1000 * s / _N_SEGMENTS for s in seconds]

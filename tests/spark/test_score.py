@@ -26,6 +26,7 @@ from deepsound.evaluation.intervals import wilson_interval
 from deepsound.evaluation.metrics import measure
 from deepsound.evaluation.paired import compare_paired
 from deepsound.evaluation.slices import find_slices
+from deepsound.models.bundle import ModelFeature
 from deepsound.models.own_extraction import name_models, own_settings
 from deepsound.spark import examples, heads, samples
 from deepsound.spark import score as score_module
@@ -623,6 +624,8 @@ def test_a_large_head_travels_as_a_file_and_scores_the_same(
 
 def test_audio_is_scored_with_the_models_settings_but_every_file_of_it(tiny_bundle):
     learned = {"segment_s": 5.0, "duplicates": "drop", "labels": {"from": "parent_dir"}}
-    bundle = dataclasses.replace(tiny_bundle, feature="mfcc", extract_settings=learned)
+    features = tuple(ModelFeature(name=name, fingerprint="f") for name in ("mfcc", "vggish"))
+    bundle = dataclasses.replace(tiny_bundle, features=features, extract_settings=learned)
     own = own_settings(name_models([("b", bundle)]), ScoreSettings(labels=LabelSettings(source="none")))
     assert (own.segment_s, own.duplicates, own.labels.source) == (5.0, "keep", "none")
+    assert own.features == ("mfcc", "vggish")

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
 
+from deepsound.models.bundle import read_bundle
 from deepsound.models.head import load_head
 from deepsound.models.rows import score_rows
 from deepsound.spark import udf
@@ -59,6 +60,31 @@ def test_in_sql(spark, tiny_bundle, rows):
     frame(spark, rows).createOrReplaceTempView("segments_of_a_test")
     found = spark.sql("select i, genre_of(toy) as g from segments_of_a_test").select("i", "g.*").collect()
     check(found, rows, tiny_bundle)
+
+
+@pytest.mark.parametrize("is_arrow", [True, False], ids=["arrow", "pandas, as before Spark 4.1"])
+def test_a_model_of_two_features_takes_two_columns(spark, monkeypatch, is_arrow):
+    if not is_arrow:
+        monkeypatch.setattr(udf, "_arrow_udf", None)
+    bundle = read_bundle(BUNDLE.parent / "v3")
+    rng = np.random.default_rng(4)
+    toy, tune = rng.normal(size=(7, 12)).tolist(), rng.normal(size=(7, 6)).tolist()
+    toy[1], tune[2] = None, None
+    schema = "i int, toy array<float>, tune array<float>"
+    rows = spark.createDataFrame(list(zip(range(7), toy, tune, strict=True)), schema)
+    rows = rows.repartition(3)
+    columns = [pa.array(values, pa.list_(pa.float32())) for values in (toy, tune)]
+    expected = score_rows(load_head(bundle.head), *columns, ood_score=bundle.ood.score).to_pylist()
+    register_udf(spark, "genre_of_two", bundle)
+    rows.createOrReplaceTempView("two_columns")
+    in_sql = spark.sql("select i, genre_of_two(toy, tune) as g from two_columns")
+    for scored in (rows.select("i", genre_udf(bundle)("toy", "tune").alias("g")), in_sql):
+        found = [row["g"] for row in scored.orderBy("i").collect()]
+        assert [row["reason"] for row in found] == [None, "missing", "missing", None, None, None, None]
+        for row, wanted in zip(found, expected, strict=True):
+            assert row["predicted_genre"] == wanted["predicted_genre"]
+            if wanted["probabilities"] is not None:
+                np.testing.assert_allclose(row["probabilities"], wanted["probabilities"], atol=1e-6)
 
 
 def test_several_models_are_several_columns(spark, tiny_bundle, linear_onnx, rows):

@@ -12,6 +12,8 @@ from deepsound.config import (
     CNN_FOR_EMBEDDINGS,
     CNN_FOR_MFCC,
     PROTOCOLS,
+    SUITED_TO_EMBEDDINGS,
+    SUITED_TO_MFCC,
     BenchmarkSettings,
     ExtractSettings,
     LabelSettings,
@@ -98,7 +100,7 @@ def test_paper_is_the_set_up_of_the_original_study():
     assert train.split.by == "track"
     assert len(train.genres) == 10
     for feature in extract.features:
-        assert replace(train, feature=feature).network.kernel_shape == (3, 3)
+        assert replace(train, feature=feature).networks[0].kernel_shape == (3, 3)
 
 
 @pytest.mark.parametrize("section", TYPES)
@@ -207,6 +209,9 @@ def test_refusals(override, message):
             {"architecture": "vggish_finetune", "feature": "vggish_log_mel", "refit": True},
             "'refit' is True; wanted False",
         ),
+        ({"feature": "mfcc+mfcc"}, "several different ones joined with"),
+        ({"feature": "mfcc+"}, "several different ones joined with"),
+        ({"feature": ""}, "several different ones joined with"),
         ({"transform": "sqrt"}, "one of none, logit, auto"),
         ({"schedule": "linear"}, "one of constant, cosine"),
         ({"artist_balance": 1.5}, "artist_balance"),
@@ -220,12 +225,27 @@ def test_train_refusals(values, message):
 
 
 def test_cnn_suits_the_feature_and_what_is_asked_for_wins():
-    mfcc, other = (TrainSettings(feature=name).network for name in ("mfcc", "musicnn"))
-    assert (mfcc, other) == (CNN_FOR_MFCC, CNN_FOR_EMBEDDINGS)
+    mfcc, other = (TrainSettings(feature=name).networks for name in ("mfcc", "musicnn"))
+    assert (mfcc, other) == ((CNN_FOR_MFCC,), (CNN_FOR_EMBEDDINGS,))
     asked = from_plain(TrainSettings, {"feature": "vggish", "cnn": {"kernel_size": 5, "dropout": 0}}, where="x")
-    assert asked.network == replace(CNN_FOR_EMBEDDINGS, kernel_size=(5,), dropout=0.0)
+    assert asked.networks == (replace(CNN_FOR_EMBEDDINGS, kernel_size=(5,), dropout=0.0),)
     assert None not in to_plain(asked.resolved())["cnn"].values()
-    assert asked.resolved().network == asked.network
+    assert asked.resolved().networks == asked.networks
+
+
+@pytest.mark.parametrize("feature", ["musicnn+mfcc", "mfcc+musicnn", " mfcc + musicnn"])
+def test_several_features_are_the_same_in_any_order(feature):
+    settings = from_plain(TrainSettings, {"feature": feature, "cnn": {"dropout": 0.1}}, where="x")
+    assert (settings.feature, settings.features) == ("mfcc+musicnn", ("mfcc", "musicnn"))
+    suited = (replace(CNN_FOR_MFCC, dropout=0.1), replace(CNN_FOR_EMBEDDINGS, dropout=0.1))
+    assert settings.networks == suited == settings.resolved().networks
+    # What suits one and not the other stays open.
+    resolved = settings.resolved().cnn
+    assert (resolved.dropout, resolved.filters, resolved.dense_units) == (0.1, None, None)
+    # One embedding among them is enough for the recipe of embeddings.
+    assert settings.recipe == settings.resolved().recipe == FOR_CNN_ON_EMBEDDINGS
+    (_, lda), (_, again) = settings.members, settings.resolved().members
+    assert lda.networks == again.networks == (SUITED_TO_MFCC["lda"], SUITED_TO_EMBEDDINGS["lda"])
 
 
 def test_the_recipe_suits_architecture_and_feature_and_what_is_asked_for_wins():
@@ -264,7 +284,7 @@ def test_what_is_kept_beside_a_model_leaves_nothing_of_its_architecture_open(arc
         settings = TrainSettings(feature=feature, architecture=architecture)
         resolved = settings.resolved()
         assert None not in flatten(to_plain(getattr(resolved, architecture))).values()
-        assert resolved.network == settings.network
+        assert resolved.networks == settings.networks
         assert from_plain(TrainSettings, to_plain(resolved), where="x") == resolved
 
 

@@ -29,8 +29,9 @@ class DriftReference:
     Attributes
     ----------
     feature : str
+        Its name; the names of several, joined with ``+``.
     features : BinnedQuantities
-        One quantity a dimension of the feature: the track's mean over frames and segments.
+        One quantity a dimension of each feature, called ``mfcc[0]``: the track's mean over frames and segments.
     tracks : BinnedQuantities
         Quantities of a track that are known: of ``TRACK_QUANTITIES``, ``confidence`` (of validation tracks, as a
         network is surer of those it was trained on) and, for mfcc, ``treble_db``.
@@ -93,19 +94,24 @@ def build_reference(
     confidences: np.ndarray,
     containers: Iterable[str | None] = (),
     artists: Sequence[str | None] | None = None,
+    n_dims: Sequence[int] | None = None,
 ) -> DriftReference:
     """Bins from the training tracks.
 
     Parameters
     ----------
-    feature_means : np.ndarray [shape=(n_tracks, n_dims), float]
-        Mean of each track's feature over frames and segments.
+    feature : str
+        A name, or several joined with ``+``.
+    feature_means : np.ndarray [shape=(n_tracks, n_dims of all), float]
+        Means of each track's features over frames and segments.
     columns : mapping of str to np.ndarray [shape=(n_tracks,), float]
         Those of ``TRACK_QUANTITIES`` that are known; NaN where a track's value is not.
     confidences : np.ndarray [shape=(n_validation_tracks,), float]
         Of predictions of tracks that the model was not trained on.
     artists : sequence of (str or None) [length n_tracks], or None
         Of the training tracks.
+    n_dims : sequence of int, or None
+        Dimensions of each of several features; None of a single one.
 
     Raises
     ------
@@ -115,14 +121,16 @@ def build_reference(
     if artists is not None and len(artists) != len(feature_means):
         raise ParameterError(f"{len(artists)} artists of {len(feature_means)} training tracks; wanted one each")
     known = {name: columns[name] for name in TRACK_QUANTITIES if name in columns}
-    if feature == "mfcc" and feature_means.shape[1] == _N_MFCC:
-        known[TREBLE] = compute_treble(feature_means)
+    sizes = feature_means.shape[1:] if n_dims is None else n_dims
+    names = [f"{name}[{dim}]" for name, n in zip(feature.split("+"), sizes, strict=True) for dim in range(n)]
+    of_mfcc = _pick_mfcc(feature_means, names)
+    if of_mfcc.shape[1] == _N_MFCC:
+        known[TREBLE] = compute_treble(of_mfcc)
     known[CONFIDENCE] = confidences
     values = np.full((max(map(len, known.values())), len(known)), np.nan)
     for column, of_tracks in zip(values.T, known.values(), strict=True):
         column[: len(of_tracks)] = of_tracks
     _round_columns(values, tuple(known))
-    names = [f"{feature}[{dim}]" for dim in range(feature_means.shape[1])]
     return DriftReference(
         feature=feature,
         features=fit_bins(feature_means, names=names),
@@ -149,7 +157,7 @@ def count_tracks(
 
     Parameters
     ----------
-    feature_means : np.ndarray [shape=(n_tracks, n_dims), float]
+    feature_means : np.ndarray [shape=(n_tracks, n_dims of all), float]
         As in :func:`build_reference`.
     columns : mapping of str to np.ndarray [shape=(n_tracks,), float]
         ``confidence`` and columns of ``tracks/``; what is not there, or is NaN, is not counted.
@@ -158,7 +166,7 @@ def count_tracks(
         raise ParameterError(f"feature means of shape {feature_means.shape}; wanted (n_tracks, n_dims)")
     known = dict(columns)
     if TREBLE in reference.tracks.names:
-        known[TREBLE] = compute_treble(feature_means)
+        known[TREBLE] = compute_treble(_pick_mfcc(feature_means, reference.features.names))
     values = np.full((len(feature_means), len(reference.tracks.names)), np.nan)
     for column, name in zip(values.T, reference.tracks.names, strict=True):
         if name in known:
@@ -190,6 +198,10 @@ def compute_treble(mfcc_means: np.ndarray) -> np.ndarray:
     treble, middle = (bands_db[:, _bands_between(*range_hz)].mean(axis=1) for range_hz in (_TREBLE_HZ, _MIDDLE_HZ))
     difference: np.ndarray = treble - middle
     return difference
+
+
+def _pick_mfcc(feature_means: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    return feature_means[:, [name.startswith("mfcc[") for name in names]]
 
 
 def _round_columns(values: np.ndarray, names: Sequence[str]) -> None:

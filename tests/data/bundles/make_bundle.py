@@ -1,7 +1,8 @@
 """Freeze a bundle as this version writes it, with the numbers it gives: python tests/data/bundles/make_bundle.py.
 
 Run once per bundle format, with the code of its day; a folder that is there is not written again. The bundle is
-what ``deepsound train`` logs for a made-up feature, so nothing here depends on how bundles are written. Beside it,
+what ``deepsound train`` logs for two made-up features (up to format 2, for one), so nothing here depends on how
+bundles are written. Beside it,
 ``expected.npz`` holds segments and what that day's code said of them.
 """
 
@@ -22,7 +23,7 @@ import pyarrow.parquet as pq
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parents[2]
 GENRES = ("bells", "drums", "flutes")
-SHAPE = (4, 3)
+SHAPES = {"toy": (4, 3), "tune": (3, 2)}
 N_TRACKS_PER_GENRE = 40
 SMALL = ("architecture=cnn", "cnn.filters=[4]", "epochs=15", "learning_rate=0.02", "batch_size=8")
 
@@ -30,9 +31,9 @@ SMALL = ("architecture=cnn", "cnn.filters=[4]", "epochs=15", "learning_rate=0.02
 def write_features(folder: pathlib.Path) -> None:
     """Three genres around three centres, two segments a track, every third track by another artist."""
     rng = np.random.default_rng(11)
-    centres = 0.6 * rng.normal(size=(len(GENRES), *SHAPE))
+    centres = {name: 0.6 * rng.normal(size=(len(GENRES), *shape)) for name, shape in SHAPES.items()}
     tracks, segments = [], []
-    for genre, centre in zip(GENRES, centres, strict=True):
+    for which, genre in enumerate(GENRES):
         for number in range(N_TRACKS_PER_GENRE):
             track_id = f"{genre}/{number:02d}.wav"
             labels = {"genre": genre, "artist": f"{genre} {number // 3}", "split": None}
@@ -43,21 +44,23 @@ def write_features(folder: pathlib.Path) -> None:
                 {"track_id": track_id, "content_sha256": sha256, **labels, "status": "ok", **heard, **kind}
             )
             for index in range(2):
-                values = (centre + rng.normal(size=SHAPE)).astype(np.float32).ravel()
-                segments.append({"track_id": track_id, "segment_index": index, **labels, "toy": values})
+                values = {
+                    name: (centres[name][which] + rng.normal(size=shape)).astype(np.float32).ravel()
+                    for name, shape in SHAPES.items()
+                }
+                segments.append({"track_id": track_id, "segment_index": index, **labels, **values})
     text = pa.string()
     labels_schema = [("genre", text), ("artist", text), ("split", text)]
     numbers = [(name, pa.float64()) for name in ("peak", "rms_dbfs", "duration_s")]
     counts = [(name, pa.int32()) for name in ("n_segments", "sample_rate_hz", "n_channels")]
     texts = [(name, text) for name in ("track_id", "content_sha256", "status", "container")]
     track_schema = pa.schema([*texts, *labels_schema, *numbers, *counts])
-    segment_schema = pa.schema(
-        [("track_id", text), ("segment_index", pa.int32()), *labels_schema, ("toy", pa.list_(pa.float32()))]
-    )
+    keys = [("track_id", text), ("segment_index", pa.int32())]
+    segment_schema = pa.schema([*keys, *labels_schema, *((name, pa.list_(pa.float32())) for name in SHAPES)])
     for name, rows, schema in (("tracks", tracks, track_schema), ("segments", segments, segment_schema)):
         (folder / name).mkdir(parents=True)
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / name / "part-0.parquet")
-    summary = {"fingerprint": "f" * 64, "features": {"toy": {"shape": SHAPE}}}
+    summary = {"fingerprint": "f" * 64, "features": {name: {"shape": shape} for name, shape in SHAPES.items()}}
     (folder / "extract.json").write_text(json.dumps({**summary, "settings": {}, "versions": {}, "counts": {}}))
 
 
@@ -73,15 +76,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         features = pathlib.Path(scratch) / "features"
         write_features(features)
-        settings = [part for setting in ("feature=toy", "seed=1", *SMALL) for part in ("--set", setting)]
+        settings = [
+            part for setting in (f"feature={'+'.join(SHAPES)}", "seed=1", *SMALL) for part in ("--set", setting)
+        ]
         environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{scratch}/mlflow.db"}
         environment["PYTHONPATH"] = str(ROOT)
         command = [sys.executable, "-m", "deepsound.cli", "train", "--features", str(features), *settings]
         subprocess.run(command, cwd=scratch, env=environment, check=True)
         found = list(pathlib.Path(scratch).glob("mlruns/**/artifacts/bundle/bundle.json"))
         shutil.copytree(found[0].parent, target)
-    segments = np.random.default_rng(12).normal(size=(6, *SHAPE)).astype(np.float32)
     head = load_head(read_bundle(target).head)
+    segments = np.random.default_rng(12).normal(size=(6, *head.spec.shape)).astype(np.float32)
     # Format 1 knew the energy alone, under another name.
     ood = {"energy": head.score(segments).energy} if FORMAT_VERSION == 1 else _score_all(head, segments)
     probabilities = head.score(segments).probabilities

@@ -224,14 +224,14 @@ def test_what_is_as_it_should_be_or_older(features):
     )
     (features / "extract.json").write_text(with_value({"shape": [4, 3], "new": [1]}, "features", "toy"))
     assert read_tracks(str(features)).schema.field("track_id").type == pa.string()
-    assert len(read_segments(str(features), feature="toy").track_ids) == 24
-    assert len(read_segments(str(features), feature="toy", track_ids=["t3"]).track_ids) == 2
+    assert len(read_segments(str(features), names=["toy"]).track_ids) == 24
+    assert len(read_segments(str(features), names=["toy"], track_ids=["t3"]).track_ids) == 2
 
 
 def test_a_document_keeps_what_it_does_not_know():
     summary = parse_summary(with_value({"shape": [4, 3], "new": [1]}, "features", "toy"), where="f")
     assert summary.features == {"toy": {"shape": [4, 3], "new": [1]}}
-    assert (summary.shape_of("toy"), summary.fingerprint_of("toy"), summary.network_of("toy")) == (
+    assert (summary.layout_of("toy").shape, summary.fingerprint_of("toy"), summary.network_of("toy")) == (
         *((4, 3), "f" * 64),
         None,
     )
@@ -249,7 +249,7 @@ def test_names_are_names(features, name, monkeypatch):
     monkeypatch.chdir(features.parent)
     for location in (str(folder), f"file://{folder}", name):
         assert read_tracks(location).column_names[0] == "track_id"
-        assert len(read_segments(location, feature="toy").track_ids) == 24
+        assert len(read_segments(location, names=["toy"]).track_ids) == 24
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def rows(values=None):
 
 
 def test_segments_come_in_order(write_features):
-    table = read_segments(str(write_features(rows())), feature="toy")
+    table = read_segments(str(write_features(rows())), names=["toy"])
     assert list(table.track_ids) == ["a", "b", "b"]
     assert table.values.shape == (3, 4, 3)
     assert table.values[1, 0, 1] == 1.0
@@ -35,7 +35,7 @@ def test_by_uri(write_features):
 def test_bad_numbers(write_features, values, message):
     folder = write_features(rows(values))
     with pytest.raises(SchemaMismatchError, match=message):
-        read_segments(str(folder), feature="toy")
+        read_segments(str(folder), names=["toy"])
 
 
 def test_missing_things(write_features, tmp_path):
@@ -43,12 +43,12 @@ def test_missing_things(write_features, tmp_path):
         read_summary(str(tmp_path / "absent"))
     folder = write_features(rows())
     with pytest.raises(UnknownFeatureError, match="declared: toy"):
-        read_segments(str(folder), feature="mfcc")
+        read_segments(str(folder), names=["mfcc"])
     summary = json.loads((folder / "extract.json").read_text())
     summary["features"]["ghost"] = {"shape": [1, 1]}
     (folder / "extract.json").write_text(json.dumps(summary))
     with pytest.raises(SchemaMismatchError, match=r"cannot read .*ghost"):
-        read_segments(str(folder), feature="ghost")
+        read_segments(str(folder), names=["ghost"])
     (folder / "extract.json").write_text("{}")
     with pytest.raises(SchemaMismatchError, match="not what extract writes"):
         read_summary(str(folder))

@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 
 from deepsound.config import (
+    ARCHITECTURES,
     CNN_FOR_EMBEDDINGS,
     CNN_FOR_MFCC,
     SUITED_TO_EMBEDDINGS,
@@ -18,8 +19,9 @@ from deepsound.config import (
     TrainSettings,
     TransformerSettings,
 )
+from deepsound.data.layout import Layout
 from deepsound.errors import BundleError, ConfigError
-from deepsound.models.architectures import build_cnn, build_lstm, build_mlp, build_model
+from deepsound.models.architectures import build_model
 from deepsound.models.export import export_onnx
 from deepsound.models.head import Head, HeadSpec
 
@@ -49,7 +51,7 @@ def build(architecture, shape, seed=0, **asked):
     feature = "mfcc" if shape[1] == 13 else "embedding"
     keras.utils.set_random_seed(seed)
     settings = TrainSettings(feature=feature, architecture=architecture, **asked)
-    model = build_model(settings, shape=shape, n_genres=7)
+    model = build_model(settings.networks, layout=Layout((shape,)), n_genres=7)
     model(3 * np.random.default_rng(1).normal(size=(16, *shape)).astype(np.float32), training=True)
     return model
 
@@ -72,6 +74,38 @@ def test_the_same_numbers_as_onnx_at_any_batch_size(architecture, shape):
         np.testing.assert_allclose(penultimate @ weights + bias, expected, atol=1e-4 * scale, rtol=0)
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_several_features_have_a_branch_each_and_one_graph(architecture):
+    layout, rng = Layout(((31, 13), (5, 20))), np.random.default_rng(0)
+    networks = TrainSettings(feature="mfcc+musicnn", architecture=architecture).networks
+    assert networks == (SUITED_TO_MFCC[architecture], SUITED_TO_EMBEDDINGS[architecture])
+    keras.utils.set_random_seed(0)
+    model = build_model(networks, layout=layout, n_genres=3)
+    parts = [rng.normal(size=(4, *shape)).astype(np.float32) for shape in layout.shapes]
+    values = layout.join(parts)
+    model(3 * values, training=True)
+    session = onnxruntime.InferenceSession(export_onnx(model, probe=values))
+    logits, penultimate = session.run(None, {session.get_inputs()[0].name: values})
+    expected = np.asarray(model(values, training=False))
+    np.testing.assert_allclose(logits, expected, atol=1e-5 * max(1, np.abs(expected).max()), rtol=0)
+    # What the last layer sees of one feature, the other has no part in; only an MLP's hidden layers join them.
+    for changed in range(2):
+        other = [part + (number == changed) for number, part in enumerate(parts)]
+        seen = session.run(None, {session.get_inputs()[0].name: layout.join(other)})[1]
+        is_moved = np.abs(seen - penultimate).max(axis=0) > 1e-5
+        n_of_first = branch_width(networks[0], layout.shapes[0])
+        if architecture == "mlp":
+            assert is_moved.any()
+        else:
+            assert is_moved[:n_of_first].any() == (changed == 0)
+            assert is_moved[n_of_first:].any() == (changed == 1)
+
+
+def branch_width(network, shape):
+    model = build_model([network], layout=Layout((shape,)), n_genres=3)
+    return model.get_layer("penultimate").output.shape[1]
+
+
 def test_export_refuses_another_network(monkeypatch):
     """What keeps a wrong conversion out: here the exporter is given the weights of another seed."""
     model, other = build("mlp", (5, 200)), build("mlp", (5, 200), seed=1)
@@ -90,7 +124,14 @@ def test_a_head_gives_its_penultimate_numbers_and_an_old_one_says_that_it_cannot
     model = build("mlp", (4, 3))
     segments = np.random.default_rng(0).normal(size=(5, 4, 3)).astype(np.float32)
     mean, std = (1.0, 0.0, 2.0), (2.0, 1.0, 3.0)
-    spec = HeadSpec(genres=tuple("abcdefg"), shape=(4, 3), mean=mean, std=std, temperature=1.0)
+    spec = HeadSpec(
+        genres=tuple("abcdefg"),
+        layout=Layout(((4, 3),)),
+        mean=mean,
+        std=std,
+        temperature=1.0,
+        transforms=("none",),
+    )
     head = Head(spec, export_onnx(model, probe=segments))
     before_last = keras.Model(model.input, model.get_layer("penultimate").output)
     expected = before_last((segments - np.float32(mean)) / np.float32(std), training=False)
@@ -118,31 +159,34 @@ def test_the_saved_model_is_the_same_and_holds_no_code(architecture, tmp_path):
 def test_one_step_in_time_is_no_sequence(architecture, feature, n_frames):
     settings = TrainSettings(feature=feature, architecture=architecture)
     with pytest.raises(ConfigError, match=rf"'{architecture}' works on a sequence; .* {n_frames} frames"):
-        build_model(settings, shape=(n_frames, 13), n_genres=3)
-    assert build_model(settings, shape=(n_frames + 1, 13), n_genres=3).output_shape == (None, 3)
+        build_model(settings.networks, layout=Layout(((n_frames, 13),)), n_genres=3)
+    longer = build_model(settings.networks, layout=Layout(((n_frames + 1, 13),)), n_genres=3)
+    assert longer.output_shape == (None, 3)
 
 
 def test_a_kernel_of_0_dims_spans_all_of_them():
-    assert kernels(build_cnn(CNN_FOR_EMBEDDINGS, shape=(10, 128), n_genres=3)) == [(1, 128, 1, 128)]
+    layout = Layout(((10, 128),))
+    assert kernels(build_model([CNN_FOR_EMBEDDINGS], layout=layout, n_genres=3)) == [(1, 128, 1, 128)]
     deep = replace(CNN_FOR_EMBEDDINGS, filters=(8, 16), kernel_size=(2, 0))
-    assert kernels(build_cnn(deep, shape=(10, 128), n_genres=3)) == [(2, 128, 1, 8), (2, 1, 8, 16)]
+    assert kernels(build_model([deep], layout=layout, n_genres=3)) == [(2, 128, 1, 8), (2, 1, 8, 16)]
 
 
 def test_batch_norm_comes_after_pooling_where_there_is_less_to_do():
-    layers = build_cnn(CNN_FOR_MFCC, shape=(431, 13), n_genres=3).layers
+    layers = build_model([CNN_FOR_MFCC], layout=Layout(((431, 13),)), n_genres=3).layers
     norms = [layer.input.shape[1:] for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert norms == [(144, 7, 16), (48, 4, 32), (16, 2, 64)]
 
 
 def test_kernel_depth_and_width_are_settings():
     asked = CnnSettings(kernel_size=(5, 7), filters=(4, 6))
-    model = build_model(TrainSettings(feature="vggish", cnn=asked), shape=(31, 128), n_genres=3)
+    networks = TrainSettings(feature="vggish", cnn=asked).networks
+    model = build_model(networks, layout=Layout(((31, 128),)), n_genres=3)
     assert kernels(model) == [(5, 7, 1, 4), (5, 7, 4, 6)]
 
 
 def test_the_hidden_layer_and_the_dropouts():
     def dense_and_dropout(cnn):
-        layers = build_cnn(cnn, shape=(10, 13), n_genres=3).layers
+        layers = build_model([cnn], layout=Layout(((10, 13),)), n_genres=3).layers
         dense = [layer.units for layer in layers if "dense" in layer.name or layer.name == "logits"]
         return dense, [layer.rate for layer in layers if "dropout" in layer.name]
 
@@ -152,7 +196,7 @@ def test_the_hidden_layer_and_the_dropouts():
 
 def test_when_a_pattern_sounds_does_not_matter_but_where_it_stands_does():
     plain = replace(CNN_FOR_EMBEDDINGS, pool_size=(1,))
-    model = build_cnn(plain, shape=(12, 16), n_genres=3)
+    model = build_model([plain], layout=Layout(((12, 16),)), n_genres=3)
     clip = np.zeros((1, 12, 16), np.float32)
     clip[0, 4, :4] = [1, -2, 3, 1]
     later, elsewhere = np.roll(clip, 3, axis=1), np.roll(clip, 3, axis=2)
@@ -171,7 +215,7 @@ def test_time_may_be_summed_up_by_any_statistic():
     }
     for names in (("mean", "std", "min", "max"), ("max", "mean"), ("std",)):
         mlp = replace(SUITED_TO_MFCC["mlp"], statistics=names, units=())
-        model = build_mlp(mlp, shape=(6, 4), n_genres=2)
+        model = build_model([mlp], layout=Layout(((6, 4),)), n_genres=2)
         penultimate = keras.Model(model.input, model.get_layer("penultimate").output)(segments)
         wanted = np.concatenate([expected[name] for name in names], axis=1)
         # A fresh batch norm divides by sqrt(1 + 0.001).
@@ -183,7 +227,7 @@ def test_a_standard_deviation_of_nothing_has_a_gradient():
     import tensorflow as tf
 
     mlp = replace(SUITED_TO_MFCC["mlp"], statistics=("std",), units=())
-    model = build_mlp(mlp, shape=(5, 3), n_genres=2)
+    model = build_model([mlp], layout=Layout(((5, 3),)), n_genres=2)
     segments = tf.ones((2, 5, 3))
     with tf.GradientTape() as tape:
         tape.watch(segments)
@@ -193,7 +237,7 @@ def test_a_standard_deviation_of_nothing_has_a_gradient():
 
 def test_frames_are_averaged_into_steps_and_the_rest_counts_too():
     lstm = replace(SUITED_TO_EMBEDDINGS["lstm"], frames_per_step=4)
-    model = build_lstm(lstm, shape=(9, 2), n_genres=2)
+    model = build_model([lstm], layout=Layout(((9, 2),)), n_genres=2)
     (pooling,) = (layer for layer in model.layers if layer.name.startswith("average_pooling1d"))
     steps = np.asarray(pooling(np.arange(18, dtype=np.float32).reshape(1, 9, 2)))[0, :, 0]
     # Nine frames in three steps: the three that are short of twelve are taken from both ends, not counted as 0.
@@ -202,7 +246,9 @@ def test_frames_are_averaged_into_steps_and_the_rest_counts_too():
 
 def test_settings_of_each_architecture_change_the_network():
     def count(**asked):
-        return build_model(TrainSettings(feature="x", **asked), shape=(8, 6), n_genres=3).count_params()
+        return build_model(
+            TrainSettings(feature="x", **asked).networks, layout=Layout(((8, 6),)), n_genres=3
+        ).count_params()
 
     # Four gates, each with weights from the input, from itself, and a bias.
     assert (

@@ -22,8 +22,8 @@ FROZEN = pathlib.Path(__file__).resolve().parents[2] / "data" / "bundles"
 
 @pytest.fixture
 def folder(tmp_path):
-    """A copy of the newest frozen bundle, to damage."""
-    return shutil.copytree(FROZEN / f"v{FORMAT_VERSION}", tmp_path / "bundle")
+    """A copy of a frozen bundle, to damage."""
+    return shutil.copytree(FROZEN / "v2", tmp_path / "bundle")
 
 
 def change_manifest(folder, **changed):
@@ -74,6 +74,26 @@ def test_format_2_knows_all_scores_and_where_it_comes_from():
     known = ("rms_dbfs", "peak", "duration_s", "sample_rate_hz", "confidence")
     assert bundle.drift.tracks.names == known
     assert bundle.drift.tracks.counts.sum(axis=1).tolist()[-1] == n_validation
+
+
+def test_format_3_knows_several_features(tmp_path):
+    bundle = read_bundle(FROZEN / "v3")
+    assert (bundle.feature, bundle.columns, bundle.network) == ("toy+tune", ("toy", "tune"), None)
+    assert bundle.head.spec.layout.shapes == ((4, 3), (3, 2))
+    names = (*(f"toy[{i}]" for i in range(3)), *(f"tune[{i}]" for i in range(2)))
+    assert (bundle.drift.feature, bundle.drift.features.names) == ("toy+tune", names)
+    write_bundle(bundle, folder=tmp_path / "again", keras_weights=FROZEN / "v3" / "model.keras")
+    assert read_bundle(tmp_path / "again").features == bundle.features
+    manifest = json.loads((tmp_path / "again" / "bundle.json").read_text())
+    for damaged, said in (
+        ({"features": [manifest["features"][0]] * 2}, "names one twice: toy, toy"),
+        ({"features": manifest["features"][:1]}, "transforms has 2 for 1 features"),
+        ({"features": []}, "features: List should have at least 1 item"),
+    ):
+        change_manifest(tmp_path / "again", **damaged)
+        with pytest.raises(BundleError, match=said):
+            read_bundle(tmp_path / "again")
+        change_manifest(tmp_path / "again", **manifest)
 
 
 @pytest.mark.parametrize("former", ["mahalanobis", "relative_mahalanobis", "max_softmax"])
@@ -149,10 +169,10 @@ def test_damaged_scores_of_home_are_refused(folder, home):
         read_bundle(folder)
 
 
-@pytest.mark.parametrize("version", [3, 0, -1, "2", 1.5, None, [1]])
+@pytest.mark.parametrize("version", [4, 0, -1, "2", 1.5, None, [1]])
 def test_other_formats_are_refused_by_name(folder, version):
     change_manifest(folder, format_version=version)
-    with pytest.raises(BundleError, match="reads formats 1 to 2") as caught:
+    with pytest.raises(BundleError, match="reads formats 1 to 3") as caught:
         read_bundle(folder)
     assert f"bundle format {version!r}" in str(caught.value)
 

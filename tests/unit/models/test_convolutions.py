@@ -8,6 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from deepsound.config import CnnSettings, TrainSettings
+from deepsound.data.layout import Layout
 from deepsound.models.architectures import build_model
 from deepsound.models.convolutions import turn_whole_frame_convolutions
 from deepsound.models.export import export_onnx
@@ -83,7 +84,9 @@ def test_a_head_over_all_dimensions_is_exported_turned(kernel, n_dims):
     keras.utils.set_random_seed(0)
     settings = TrainSettings(feature="vggish", cnn=CnnSettings(kernel_size=kernel, filters=(8,)))
     probe = np.random.default_rng(0).normal(size=(5, 10, 32)).astype(np.float32)
-    exported = onnx.load_from_string(export_onnx(build_model(settings, shape=(10, 32), n_genres=3), probe=probe))
+    exported = onnx.load_from_string(
+        export_onnx(build_model(settings.networks, layout=Layout(((10, 32),)), n_genres=3), probe=probe)
+    )
     (convolution,) = (node for node in exported.graph.node if node.op_type == "Conv")
     kernels = {tensor.name: list(tensor.dims) for tensor in exported.graph.initializer}
     assert kernels[convolution.input[1]][:2] == [8, n_dims]

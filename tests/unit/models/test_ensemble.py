@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from deepsound.config import TrainSettings
+from deepsound.data.layout import Layout
 from deepsound.errors import ParameterError
 from deepsound.models.architectures import build_model
 from deepsound.models.ensemble import average_heads
@@ -14,7 +15,7 @@ def build_members(architecture, n):
     settings, members = TrainSettings(feature="x", architecture=architecture), []
     for seed in range(n):
         keras.utils.set_random_seed(seed)
-        member = build_model(settings, shape=(6, 8), n_genres=3)
+        member = build_model(settings.networks, layout=Layout(((6, 8),)), n_genres=3)
         kernel, bias = member.get_layer("logits").get_weights()
         member.get_layer("logits").set_weights([kernel, bias + seed + np.arange(3) / 3])
         members.append(member)
@@ -28,7 +29,14 @@ def test_one_head_one_file_one_session(architecture, tmp_path):
     segments = np.random.default_rng(0).normal(size=(7, 6, 8)).astype(np.float32)
     expected = np.mean([member(segments, training=False) for member in members], axis=0)
     np.testing.assert_allclose(together(segments, training=False), expected, atol=1e-6)
-    spec = HeadSpec(genres=("a", "b", "c"), shape=(6, 8), mean=(0.0,) * 8, std=(1.0,) * 8, temperature=1.0)
+    spec = HeadSpec(
+        genres=("a", "b", "c"),
+        layout=Layout(((6, 8),)),
+        mean=(0.0,) * 8,
+        std=(1.0,) * 8,
+        temperature=1.0,
+        transforms=("none",),
+    )
     head = Head(spec, export_onnx(together, probe=segments))
     np.testing.assert_allclose(head.compute_logits(segments), expected, atol=1e-5)
     own = [keras.Model(m.input, m.get_layer("penultimate").output)(segments, training=False) for m in members]

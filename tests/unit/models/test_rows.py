@@ -1,11 +1,18 @@
 """Rows of a feature, scored one by one: the head's own numbers, and a reason where there are none."""
 
+import pathlib
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from deepsound.data.layout import Layout
+from deepsound.errors import ParameterError
+from deepsound.models.bundle import read_bundle
 from deepsound.models.head import load_head
 from deepsound.models.rows import MALFORMED, MISSING, NOT_FINITE, read_rows, score_rows
+
+FROZEN = pathlib.Path(__file__).resolve().parents[2] / "data" / "bundles"
 
 
 @pytest.fixture
@@ -45,7 +52,7 @@ def test_a_broken_row_has_a_reason_and_spoils_no_other(head, kind):
 @pytest.mark.parametrize("rows", [[], [None], [None, [1.0]]])
 def test_nothing_to_score(head, rows):
     assert [row["predicted_genre"] for row in score(head, rows)] == [None] * len(rows)
-    features, is_whole = read_rows(pa.array(rows, pa.list_(pa.float32())), shape=(4, 3))
+    features, is_whole = read_rows(pa.array(rows, pa.list_(pa.float32())), layout=Layout(((4, 3),)))
     assert features.shape == (len(rows), 4, 3)
     assert is_whole.tolist() == [False] * len(rows)
 
@@ -57,6 +64,23 @@ def test_numbers_too_large_for_the_feature_are_not_finite(head):
 
 def test_rows_are_not_copied():
     rows = pa.array(np.arange(24, dtype=np.float32).reshape(2, 12).tolist(), pa.list_(pa.float32()))
-    features, _ = read_rows(rows, shape=(4, 3))
+    features, _ = read_rows(rows, layout=Layout(((4, 3),)))
     assert features.base is not None
     np.testing.assert_array_equal(features.ravel(), np.arange(24))
+
+
+def test_rows_of_several_features_are_scored_together_and_the_first_reason_is_told():
+    bundle = read_bundle(FROZEN / "v3")
+    head, rng = load_head(bundle.head), np.random.default_rng(2)
+    toy, tune = rng.normal(size=(5, 12)).astype(np.float32), rng.normal(size=(5, 6)).astype(np.float32)
+    expected = head.score(np.concatenate([toy, tune], axis=1)[:, np.newaxis]).probabilities
+    lists = [[*toy[:3].tolist(), None, toy[4].tolist()], [*tune.tolist()]]
+    lists[0][1] = lists[0][1][:-1]
+    lists[1][2] = [*lists[1][2][:-1], float("nan")]
+    columns = [pa.array(rows, pa.list_(pa.float32())) for rows in lists]
+    found = score_rows(head, *columns, ood_score="energy").to_pylist()
+    assert [row["reason"] for row in found] == [None, MALFORMED, NOT_FINITE, MISSING, None]
+    for i in (0, 4):
+        np.testing.assert_allclose(found[i]["probabilities"], expected[i], atol=1e-6)
+    with pytest.raises(ParameterError, match="1 columns for a model of 2 features; wanted one each"):
+        score_rows(head, columns[0], ood_score="energy")

@@ -38,7 +38,7 @@ def test_auto_takes_logit_for_probabilities_only():
 
 
 def test_a_head_transforms_before_it_standardises_and_its_bundle_keeps_that(tiny_bundle, head_weights, tmp_path):
-    spec = dataclasses.replace(tiny_bundle.head.spec, transform="logit")
+    spec = dataclasses.replace(tiny_bundle.head.spec, transforms=("logit",))
     bundle = dataclasses.replace(tiny_bundle, head=PackedHead(spec, tiny_bundle.head.onnx_bytes))
     features = np.random.default_rng(0).uniform(0.01, 0.99, size=(5, 4, 3)).astype(np.float32)
     expected = ((scipy.special.logit(features) - [0, 1, -1]) / [1, 2, 0.5]).reshape(5, -1) @ head_weights
@@ -47,6 +47,7 @@ def test_a_head_transforms_before_it_standardises_and_its_bundle_keeps_that(tiny
     write_bundle(bundle, folder=tmp_path / "bundle", keras_weights=tmp_path / "w.keras")
     assert read_bundle(tmp_path / "bundle").head == bundle.head
     manifest = json.loads((tmp_path / "bundle" / "bundle.json").read_text())
-    del manifest["standardization"]["transform"]
+    manifest |= {"format_version": 2, "feature": manifest.pop("features")[0]}
+    del manifest["standardization"]["transforms"]
     (tmp_path / "bundle" / "bundle.json").write_text(json.dumps(manifest))
-    assert read_bundle(tmp_path / "bundle").head.spec.transform == "none"
+    assert read_bundle(tmp_path / "bundle").head.spec.transforms == ("none",)

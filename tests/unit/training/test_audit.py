@@ -112,8 +112,8 @@ def test_a_track_that_is_listed_twice(write_features):
 
 def test_segments_of_some_tracks(write_features):
     features = str(write_features(make_rows()))
-    some = read_segments(features, feature="toy", track_ids=["t03", "t07", "absent"])
+    some = read_segments(features, names=["toy"], track_ids=["t03", "t07", "absent"])
     assert list(some.track_ids) == ["t03"] * 3 + ["t07"] * 3
-    everything = read_segments(features, feature="toy")
+    everything = read_segments(features, names=["toy"])
     np.testing.assert_array_equal(some.values[:3], everything.values[9:12])
-    assert len(read_segments(features, feature="toy", track_ids=[]).values) == 0
+    assert len(read_segments(features, names=["toy"], track_ids=[]).values) == 0

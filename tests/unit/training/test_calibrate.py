@@ -6,6 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from deepsound.config import OOD_SCORES, OodSettings, TrainSettings
+from deepsound.data.layout import Layout
 from deepsound.errors import ConfigError
 from deepsound.evaluation.ood import SegmentOutputs, compute_energy, fit_threshold, pack_statistics
 from deepsound.models.head import HeadSpec, PackedHead, load_head
@@ -63,7 +64,14 @@ def calibrate(weights, *, temperature=2.0, **settings):
     settings = TrainSettings(**settings)
     statistics = locate_segments(give(TRAIN, weights), TRAIN, settings=settings)
     rule = fit_ood_rule(give(VALIDATION, weights), VALIDATION, statistics=statistics, settings=settings)
-    spec = HeadSpec(genres=("a", "b", "c"), shape=SHAPE, mean=(0.0,) * 4, std=(1.0,) * 4, temperature=temperature)
+    spec = HeadSpec(
+        genres=("a", "b", "c"),
+        layout=Layout((SHAPE,)),
+        mean=(0.0,) * 4,
+        std=(1.0,) * 4,
+        temperature=temperature,
+        transforms=("none",),
+    )
     return rule, load_head(PackedHead(spec, make_onnx(weights), pack_statistics(statistics)))
 
 

@@ -11,6 +11,7 @@ from deepsound.errors import ComparisonError, FingerprintMismatchError, UnknownF
 from deepsound.evaluation.paired import compare_paired
 from deepsound.evaluation.predictions import make_predictions
 from deepsound.evaluation.units import number_units
+from deepsound.models.bundle import ModelFeature
 from deepsound.training.comparison import compare_models
 from deepsound.training.held_out import learned_by
 
@@ -135,8 +136,12 @@ def test_other_genres_are_reduced_to_the_common_ones(make_bundle, write_features
     ("changes", "error", "words"),
     [
         ({"genres": ("ska", "polka", "noise")}, ComparisonError, "fewer than two genres in common"),
-        ({"feature_fingerprint": "0" * 64}, FingerprintMismatchError, "other settings or another definition"),
-        ({"feature": "mfcc"}, UnknownFeatureError, "declare no 'mfcc'"),
+        (
+            {"features": (ModelFeature(name="toy", fingerprint="0" * 64),)},
+            FingerprintMismatchError,
+            "other settings or another definition",
+        ),
+        ({"features": (ModelFeature(name="mfcc", fingerprint="f"),)}, UnknownFeatureError, "declare no 'mfcc'"),
         ({"splits": {f"t{i:02}": "train" for i in range(60)}}, ComparisonError, "has learned from all of them"),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 import scipy.special
 
 from deepsound.config import MlpSettings, TrainSettings
+from deepsound.data.layout import Layout
 from deepsound.models.head import Head
 from deepsound.taxonomy import Taxonomy
 from deepsound.training.dataset import Subset, join_subsets
@@ -56,6 +57,16 @@ def fit(data, settings=SETTINGS):
 DATA = Data(train=make_subset(36, [0, 1, 2], seed=0), validation=make_subset(12, [0, 1, 2], seed=1))
 
 
+def add_feature(subset):
+    """The same tracks with a second feature beside the first."""
+    layout = Layout((SHAPE, (2, 2)))
+    more = np.random.default_rng(len(subset.values)).normal(5, 3, size=(len(subset.values), 2, 2))
+    return replace(subset, values=layout.join([subset.values, more.astype(np.float32)]), layout=layout)
+
+
+BOTH = Data(train=add_feature(DATA.train), validation=add_feature(DATA.validation))
+
+
 def judge(head, subset):
     track_ids = [f"t{i}" for i in range(len(subset.genre_indices))]
     return predict_tracks(head, subset, track_ids=track_ids).evaluate().metrics
@@ -96,22 +107,39 @@ def test_several_seeds_are_one_head_of_networks_that_differ():
     assert min(gaps) > 0.01
 
 
-def test_a_network_and_a_linear_head_are_one_with_each_at_its_own_temperature():
-    settings = replace(SETTINGS, average_with=("lda",), epochs=5)
-    together, reported = fit(DATA, settings)
+@pytest.mark.parametrize(("data", "architecture"), [(DATA, "mlp"), (BOTH, "cnn")], ids=["one", "two features"])
+def test_a_network_and_a_linear_head_are_one_with_each_at_its_own_temperature(data, architecture):
+    settings = replace(SETTINGS, architecture=architecture, average_with=("lda",), refit=False, epochs=5)
+    if data is BOTH:
+        settings = replace(settings, feature="toy+tune")
+    together, reported = fit(data, settings)
     assert len(reported) == 5
-    values = DATA.train.values
+    values = data.train.values
     expected = 0
-    for architecture in ("mlp", "lda"):
-        alone, _ = fit(DATA, replace(settings, architecture=architecture, average_with=()))
+    for name in (architecture, "lda"):
+        alone, _ = fit(data, replace(settings, architecture=name, average_with=()))
         head = Head(alone.head.spec, alone.head.onnx_bytes)
         expected = expected + head.compute_logits(values) / alone.head.spec.temperature / 2
     head = Head(together.head.spec, together.head.onnx_bytes)
     np.testing.assert_allclose(head.compute_logits(values), expected, atol=1e-3)
-    refitted, _ = fit(DATA, replace(settings, refit=True))
+    refitted, _ = fit(data, replace(settings, refit=True))
     assert refitted.head.spec == together.head.spec
     again = Head(refitted.head.spec, refitted.head.onnx_bytes).compute_logits(values)
     assert np.abs(again - head.compute_logits(values)).max() > 0.01
+
+
+def test_each_dimension_of_each_feature_is_standardised_by_its_own_numbers():
+    fitted, _ = fit(BOTH, replace(SETTINGS, feature="toy+tune", architecture="lda"))
+    spec = fitted.head.spec
+    parts = [part.reshape(-1, part.shape[2]) for part in BOTH.train.layout.split(BOTH.train.values)]
+    np.testing.assert_allclose(spec.mean, np.concatenate([part.mean(axis=0) for part in parts]), atol=1e-4)
+    np.testing.assert_allclose(spec.std, np.concatenate([part.std(axis=0) for part in parts]), atol=1e-4)
+    scaled = [(part - part.mean(axis=0)) / part.std(axis=0) for part in parts]
+    flat = np.concatenate([part.reshape(len(BOTH.train.values), -1) for part in scaled], axis=1)
+    logits = np.asarray(fitted.model(flat[:, None].astype(np.float32), training=False))
+    head = Head(spec, fitted.head.onnx_bytes)
+    np.testing.assert_allclose(head.compute_logits(BOTH.train.values), logits, atol=1e-3)
+    assert judge(head, BOTH.validation).accuracy > 0.9
 
 
 def test_a_refit_learns_from_validation_tracks_and_judges_them_by_who_had_not():
@@ -215,7 +243,7 @@ def test_the_transform_is_learned_behind_and_kept_in_the_head():
     data = Data(train=squash(DATA.train), validation=squash(DATA.validation))
     fitted, _ = fit(data, replace(SETTINGS, transform="auto", epochs=5))
     spec = fitted.head.spec
-    assert spec.transform == "logit"
+    assert spec.transforms == ("logit",)
     clipped = np.clip(DATA.train.values, *scipy.special.logit([1e-4, 1 - 1e-4]))
     np.testing.assert_allclose(spec.mean, clipped.reshape(-1, 3).mean(axis=0), atol=1e-3)
     head = Head(spec, fitted.head.onnx_bytes)

@@ -1,5 +1,7 @@
 """Linear heads against scikit-learn's own classifiers on the same statistics."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from deepsound.config import LdaSettings, LogisticSettings, TrainSettings
+from deepsound.data.layout import Layout
 from deepsound.errors import ParameterError
 from deepsound.models.architectures import build_model
 from deepsound.training.epochs import EpochRecorder
@@ -42,10 +45,10 @@ def statistics_of(values):
 
 def fit(architecture, train, validation=None, *, n_genres=4, weights=None):
     settings = SETTINGS[architecture]
-    model = build_model(settings, shape=SHAPE, n_genres=n_genres)
+    model = build_model(settings.networks, layout=Layout((SHAPE,)), n_genres=n_genres)
     recorder = EpochRecorder(lambda *_: None)
     weights = np.ones(len(train[1])) if weights is None else weights
-    fit_linear(model, settings.network, train, validation, recorder=recorder, weights=weights)
+    fit_linear(model, settings.networks[0], train, validation, recorder=recorder, weights=weights)
     return model, recorder
 
 
@@ -68,6 +71,37 @@ def test_the_probabilities_of_scikit_learn(architecture, genres):
         probabilities[:, genres], expected.predict_proba(statistics_of(other[0])), atol=2e-3
     )
     assert (expected.predict(statistics_of(other[0])) == other[1]).mean() > 0.5
+
+
+@pytest.mark.parametrize("architecture", SETTINGS)
+def test_the_statistics_of_several_features_are_joined(architecture):
+    genres, shape = [0, 1, 2, 3], (2, 3)
+    layout = Layout((SHAPE, shape))
+
+    def make_both(seed):
+        values, truth = make_data(genres, seed=seed)
+        return [
+            values,
+            np.random.default_rng(seed + 5).normal(size=(len(truth), *shape)).astype(np.float32),
+        ], truth
+
+    (train, truth), (other, _) = make_both(0), make_both(1)
+    network = SETTINGS[architecture].networks[0]
+    model = build_model([network, replace(network, statistics=("min",))], layout=layout, n_genres=4)
+    fit_linear(
+        model,
+        network,
+        (layout.join(train), truth),
+        None,
+        recorder=EpochRecorder(lambda *_: None),
+        weights=np.ones(len(truth)),
+    )
+    statistics, of_other = (
+        np.concatenate([statistics_of(first), second.min(axis=1)], axis=1) for first, second in (train, other)
+    )
+    expected = make_pipeline(StandardScaler(), ESTIMATORS[architecture]()).fit(statistics, truth)
+    found = scipy.special.softmax(np.asarray(model(layout.join(other))), axis=1)
+    np.testing.assert_allclose(found, expected.predict_proba(of_other), atol=2e-3)
 
 
 @pytest.mark.parametrize("architecture", SETTINGS)

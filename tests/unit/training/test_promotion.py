@@ -9,6 +9,7 @@ import pytest
 from deepsound.config import TrainSettings
 from deepsound.errors import TrackingError
 from deepsound.evaluation.predictions import make_predictions
+from deepsound.models.bundle import ModelFeature
 from deepsound.training import promotion
 from deepsound.training.dataset import load_dataset
 from deepsound.training.promotion import decide_promotion
@@ -146,7 +147,10 @@ def test_a_collection_that_has_moved_is_known_again_by_content(decide, good, dat
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"feature_fingerprint": "0" * 64}, "cannot be compared with, so it stays: the model was trained on toy"),
+        (
+            {"features": (ModelFeature(name="toy", fingerprint="0" * 64),)},
+            "cannot be compared with, so it stays: the model was trained on toy",
+        ),
         ({"genres": ("high", "low", "polka")}, "knows other genres (high, low, polka), so it stays"),
         ({"splits": {"elsewhere": "test"}}, "another collection, without a track in common, so it stays"),
         ({"splits": {f"t{i:02}": "train" for i in range(N_TRACKS)}}, "there is no track to compare on"),

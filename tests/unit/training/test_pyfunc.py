@@ -6,12 +6,13 @@ import mlflow
 import numpy as np
 import pytest
 
-from deepsound.models.bundle import write_bundle
+from deepsound.models.bundle import read_bundle, write_bundle
 from deepsound.models.head import load_head
 from deepsound.models.rows import NOT_FINITE
 from deepsound.training import mlflow_store, pyfunc_model, registry
 
-LOGGED_BEFORE = pathlib.Path(__file__).parents[2] / "data" / "bundles" / "logged_pyfunc.py"
+BUNDLES = pathlib.Path(__file__).parents[2] / "data" / "bundles"
+LOGGED_BEFORE = BUNDLES / "logged_pyfunc.py"
 GENRES = ["high", "low", "noise"]
 SEGMENTS = np.random.default_rng(0).normal(size=(4, 4, 3)).astype(np.float32)
 
@@ -76,6 +77,20 @@ def test_a_segment_that_is_not_finite_is_a_row_with_a_reason(tiny_bundle, value)
     check(table, tiny_bundle, rows=[0, 2, 3])
     assert table["reason"].tolist() == [None, NOT_FINITE, None, None]
     assert table.drop(columns="reason").iloc[1].isna().all()
+
+
+def test_several_features_are_one_array_and_any_of_them_may_not_be_finite():
+    bundle = read_bundle(BUNDLES / "v3")
+    toy, tune = (np.random.default_rng(n).normal(size=(3, n)).astype(np.float32) for n in (12, 6))
+    segments = np.concatenate([toy, tune], axis=1)[:, np.newaxis]
+    (tensor,) = pyfunc_model.signature_of(bundle).inputs.inputs
+    assert tensor.shape == (-1, *segments.shape[1:])
+    expected = load_head(bundle.head).score(segments).probabilities
+    segments[1, 0, 15] = np.nan
+    table = pyfunc_model.GenreModel(bundle).predict(segments)
+    assert table["reason"].tolist() == [None, NOT_FINITE, None]
+    names = [f"p_{genre}" for genre in bundle.taxonomy.genres]
+    np.testing.assert_allclose(table[names].iloc[[0, 2]], expected[[0, 2]], atol=1e-6)
 
 
 def test_nothing_to_predict(tiny_bundle):
