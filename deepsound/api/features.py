@@ -106,6 +106,21 @@ class Features:
         genres = np.array(dataset.taxonomy.genres, object)[part.genre_indices]
         return part.values, genres[part.track_indices], groups[part.track_indices]
 
+    def array(self, feature: str, *, track_id: str) -> np.ndarray:
+        """A feature of one track [shape=(n_segments, n_frames, n_dims), float32], in the order of its segments.
+
+        Raises
+        ------
+        UnknownFeatureError
+            The folder does not hold the feature.
+        InputError
+            There is no such track, or it gave no features.
+        """
+        values = read_segments(self.path, names=[feature], track_ids=[track_id]).values
+        if not len(values):
+            raise InputError(f"{self.path} has no segments of a track {track_id!r}")
+        return values
+
     def audio(self, track_id: str) -> tuple[np.ndarray, int]:
         """The waveform of a track as its file has it: mono (n_samples,) float32, and its rate in Hz.
 

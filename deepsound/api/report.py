@@ -3,18 +3,20 @@
 import pathlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.dataset
 
-from deepsound.errors import SchemaMismatchError
+from deepsound.errors import InputError, SchemaMismatchError
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
     from deepsound.evaluation.report import Report as Figures
+
+Curve = TypeVar("Curve")
 
 
 @dataclass(frozen=True, repr=False)
@@ -66,6 +68,33 @@ class Report:
 
         return draw_confusion(self.figures.metrics, title=self.title)
 
+    def calibration(self) -> "Figure":
+        """Confidence against the share of right tracks, with intervals, as a matplotlib figure.
+
+        Raises
+        ------
+        InputError
+            No track has a genre that the model knows.
+        """
+        from deepsound.evaluation.render.figures import draw_reliability
+
+        return draw_reliability({self.title: _known(self.figures.reliability)})
+
+    def coverage(self) -> "Figure":
+        """Accuracy of the surest tracks against how many these are, as a matplotlib figure.
+
+        Raises
+        ------
+        InputError
+            No track has a genre that the model knows.
+        """
+        from deepsound.evaluation.coverage import COVERAGES
+        from deepsound.evaluation.render.figures import draw_coverage
+
+        figure = draw_coverage(_known(self.figures.coverage), dots=COVERAGES)
+        figure.axes[0].set_title(self.title)
+        return figure
+
     def per_genre(self) -> "pd.DataFrame":
         """Precision, recall and F1 of every genre, a row each."""
         import pandas as pd
@@ -90,6 +119,20 @@ class Report:
             f'<iframe title="{title}" srcdoc="{page}" '
             'style="width:100%;height:640px;border:0" sandbox="allow-scripts"></iframe>'
         )
+
+
+def _known(curve: Curve | None) -> Curve:
+    if curve is None:
+        raise InputError("no track has a genre that the model knows, so it is not known which are right")
+    return curve
+
+
+def _typed(table: pa.Table) -> pa.Table:
+    """With the types of the contract where pandas knows none: of a column of nothing but None."""
+    from deepsound.evaluation.predictions import PREDICTION_SCHEMA
+
+    known = {field.name: field for field in PREDICTION_SCHEMA}
+    return table.cast(pa.schema([known.get(f.name, f) if pa.types.is_null(f.type) else f for f in table.schema]))
 
 
 def evaluate(predictions: "pa.Table | pd.DataFrame | str | pathlib.Path", *, genres: Sequence[str]) -> Report:
@@ -118,5 +161,5 @@ def evaluate(predictions: "pa.Table | pd.DataFrame | str | pathlib.Path", *, gen
     elif isinstance(predictions, pa.Table):
         table = predictions
     else:
-        table = pa.Table.from_pandas(predictions, preserve_index=False)
+        table = _typed(pa.Table.from_pandas(predictions, preserve_index=False))
     return Report(evaluate_table(table, genres=tuple(genres)))

@@ -57,6 +57,15 @@ def test_subsets_are_those_of_a_training(extracted, model):
         extracted.matrices("mfcc", subset="tests")
 
 
+def test_array_of_a_track_is_its_rows(extracted):
+    track_id = extracted.tracks().query("status == 'ok'")["track_id"].iloc[1]
+    rows = pq.read_table(f"{extracted.path}/segments").to_pandas().query("track_id == @track_id")
+    expected = np.stack(rows.sort_values("segment_index")["mfcc"].to_list()).reshape(-1, 44, 13)
+    np.testing.assert_array_equal(extracted.array("mfcc", track_id=track_id), expected)
+    with pytest.raises(InputError, match="no segments of a track 'nobody'"):
+        extracted.array("mfcc", track_id="nobody")
+
+
 def test_audio_of_a_track_is_its_file(extracted, music):
     track = extracted.tracks().query("status == 'ok'").iloc[0]
     waveform, rate_hz = extracted.audio(track["track_id"])
@@ -140,6 +149,21 @@ def test_scores_are_what_the_folder_holds(scores, model):
     assert ds.evaluate(predictions, genres=model.genres).accuracy == told["accuracy"]
     with pytest.raises(ParameterError, match="wanted one of mfcc"):
         scores.predictions("vggish")
+
+
+def test_curves_of_a_report_are_its_predictions(scores, model):
+    table = scores.predictions().query("error_code.isnull() and not genre.isnull()")
+    is_right = (table["genre"] == table["predicted_genre"]).mean()
+    (curve,) = [line for line in scores.report.coverage().axes[0].lines if line.get_linestyle() == "-"]
+    assert curve.get_xdata()[-1] == 1
+    assert curve.get_ydata()[-1] == pytest.approx(is_right)
+    calibration = scores.report.calibration().axes[0]
+    assert calibration.get_title() == scores.report.coverage().axes[0].get_title() == model.uri
+    assert calibration.get_xlabel() == "confidence"
+    unlabelled = ds.evaluate(table.assign(genre=None), genres=model.genres)
+    for draw in (unlabelled.calibration, unlabelled.coverage):
+        with pytest.raises(InputError, match="no track has a genre that the model knows"):
+            draw()
 
 
 def test_two_models_are_compared(extracted, model):

@@ -2,8 +2,11 @@
 
 import json
 import pathlib
+import sys
+import types
 
 import matplotlib
+import mlflow
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -25,27 +28,45 @@ def run_cells(path):
     return namespace
 
 
+def play(data, *, rate):
+    """In the place of ``IPython.display.Audio``, which comes with jupyterlab."""
+    assert data.ndim == 1
+    assert 8000 <= rate <= 48000
+
+
+def show(figure):
+    """In the place of ``IPython.display.display``."""
+    assert figure.axes
+
+
 @pytest.fixture
 def place(tmp_path, monkeypatch, network_cache):  # noqa: ARG001
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DEEPSOUND_WORK", str(tmp_path / "work"))
-    monkeypatch.setenv("DEEPSOUND_TRACKS_PER_GENRE", "9")
+    monkeypatch.setenv("DEEPSOUND_TRACKS_PER_GENRE", "12")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     matplotlib.use("agg")
+    monkeypatch.setitem(sys.modules, "IPython.display", types.SimpleNamespace(Audio=play, display=show))
     return tmp_path
 
 
 @pytest.mark.usefixtures("spark")
 def test_notebooks_run_one_after_the_other(place):
-    extracted, trained, evaluated = (run_cells(path) for path in NOTEBOOKS)
-    assert list(extracted["datasets"]) == ["mfcc", "musicnn"]
-    assert extracted["datasets"]["musicnn"].train.values.shape[1:] == (5, 200)
-    assert extracted["vggish_log_mel"].shape == (960, 64)
-    assert set(trained["runs"]) == {"mfcc", "musicnn"}
-    assert trained["runs"]["musicnn"].data.metrics["test/accuracy"] > 0.2  # ten genres, three artists of each
-    assert set(evaluated["scored"]) == {(c, n) for c in ("test", "ood") for n in ("mfcc", "musicnn")}
-    assert evaluated["scored"]["ood", "musicnn"].n_labelled == 50
-    assert (place / "work" / "scores" / "musicnn-ood" / "metrics.json").is_file()
+    extracted, trained, evaluated, asked = (run_cells(path) for path in NOTEBOOKS)
+    assert set(extracted["matrices"]) == {(f, s) for f in ("mfcc", "musicnn") for s in extracted["subsets"]}
+    assert extracted["matrices"]["musicnn", "train"][0].shape[1:] == (5, 200)
+    assert extracted["log_mel"].shape[1] == 64
+    for model in (*trained["models"].values(), trained["found"]):
+        metrics = mlflow.get_run(model.training.run_id).data.metrics
+        assert metrics["test/accuracy"] == pytest.approx(model.report.accuracy)
+    assert trained["models"]["musicnn"].report.accuracy > 0.2  # ten genres, four artists of each
+    assert set(evaluated["reports"]) == {(n, w) for n in ("mfcc", "musicnn") for w in ("in", "out")}
+    assert evaluated["reports"]["musicnn", "out"].to_dict()["n_labelled"] == 50
+    assert len(evaluated["collections"]["out"].failed()) == 3
+    assert asked["by_genre"]["n_tracks"].sum() == 50
+    assert len(asked["parts"]) == 3
+    assert asked["segments"]["duration_s"].sum() >= 30
+    assert (place / "work" / "scores" / "metrics.json").is_file()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
