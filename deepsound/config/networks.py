@@ -133,7 +133,7 @@ class Mlp:
 
 # The original study's baseline, with fewer weights.
 CNN_FOR_MFCC = Cnn(
-    filters=(16, 32, 64), kernel_size=(3, 3), pool_size=(3, 2), dense_units=64, dropout=0.4, input_dropout=0.0
+    filters=(32, 64, 96), kernel_size=(3, 3), pool_size=(3, 2), dense_units=64, dropout=0.4, input_dropout=0.0
 )
 # Neighbouring dimensions of an embedding have nothing to do with each other, so a kernel spans all of them; and
 # the embedding has done the work already, so that little is put on top of it.

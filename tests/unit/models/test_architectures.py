@@ -174,7 +174,7 @@ def test_a_kernel_of_0_dims_spans_all_of_them():
 def test_batch_norm_comes_after_pooling_where_there_is_less_to_do():
     layers = build_model([CNN_FOR_MFCC], layout=Layout(((431, 13),)), n_genres=3).layers
     norms = [layer.input.shape[1:] for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
-    assert norms == [(144, 7, 16), (48, 4, 32), (16, 2, 64)]
+    assert norms == [(144, 7, 32), (48, 4, 64), (16, 2, 96)]
 
 
 def test_kernel_depth_and_width_are_settings():
