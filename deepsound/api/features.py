@@ -148,6 +148,11 @@ class Features:
         return decoded.waveform, decoded.format.sample_rate_hz
 
 
+def path_of(features: Features | str | pathlib.Path) -> str:
+    """A FEATURES folder, or a path that is given as it is."""
+    return features.path if isinstance(features, Features) else str(features)
+
+
 @takes_settings(ExtractSettings)
 def extract(
     music: str | pathlib.Path,

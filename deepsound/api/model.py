@@ -3,6 +3,7 @@
 import io
 import pathlib
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -191,6 +192,9 @@ class Model:
         return self._networks[settings.network]
 
 
+ModelLike = Model | str | pathlib.Path
+
+
 def _opened(audio: "str | pathlib.Path | bytes | np.ndarray", *, sample_rate_hz: int | None) -> BinaryIO:
     if isinstance(audio, bytes):
         return io.BytesIO(audio)
@@ -225,9 +229,16 @@ def load(model: str | pathlib.Path) -> Model:
     BundleError, TrackingError
         There is no such model, with those that there are; or it is damaged.
     """
+    return load_all([model])[0]
+
+
+def load_all(models: Sequence[ModelLike]) -> list[Model]:
+    """Several, once it is known that all are there, which takes no import of MLflow."""
     from deepsound.training.known_models import check_model
 
-    check_model(str(model))
+    for model in models:
+        if not isinstance(model, Model):
+            check_model(str(model))
     from deepsound.training.registry import load_bundle
 
-    return Model(load_bundle(str(model)), uri=str(model))
+    return [one if isinstance(one, Model) else Model(load_bundle(str(one)), uri=str(one)) for one in models]

@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset
 
-from deepsound.api.features import Features
-from deepsound.api.model import Model, load
+from deepsound.api.features import Features, path_of
+from deepsound.api.model import Model, ModelLike, load_all
 from deepsound.api.report import Report
 from deepsound.api.settings import resolve_settings, takes_settings
 from deepsound.config import ExtractSettings, ScoreSettings
@@ -18,7 +18,6 @@ from deepsound.console import say
 from deepsound.data.early import check_input, check_label_csv, check_label_map
 from deepsound.data.store import read_summary
 from deepsound.errors import InputError, ParameterError, TooManyFailuresError
-from deepsound.training.known_models import check_model
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from deepsound.networks.engine import NetworkFile
     from deepsound.spark.score_result import ModelPair, ModelScores, ScoreResult
     from deepsound.training.comparison import ModelComparison
-
-ModelLike = Model | str | pathlib.Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +114,9 @@ def score(
     """
     resolved = resolve_settings(ScoreSettings, settings, section="score", config=config)
     models = [model] if isinstance(model, Model | str | pathlib.Path) else list(model)
-    path = collection.path if isinstance(collection, Features) else str(collection)
-    scores = score_resolved(path, models, str(output), settings=resolved, spark=spark, progress=progress)
+    scores = score_resolved(
+        path_of(collection), models, str(output), settings=resolved, spark=spark, progress=progress
+    )
     check_failures(scores, resolved)
     return scores
 
@@ -139,12 +137,12 @@ def score_resolved(
     check_label_csv(settings.labels.csv)
     check_label_map(settings.labels.map)
     # A look-up first: a model that is not there leaves no store behind.
-    loaded = _load_all(models)
+    loaded = load_all(models)
     from deepsound.models.own_extraction import name_models
     from deepsound.spark.score import score as run
     from deepsound.spark.session import open_session
-    from deepsound.training.mlflow_store import describe_address, open_store
-    from deepsound.training.scoring_run import draw_scorecard, log_scoring
+    from deepsound.training.mlflow_store import open_store
+    from deepsound.training.scoring_run import draw_scorecard
 
     pages: dict[str, str] = {}
 
@@ -170,22 +168,29 @@ def score_resolved(
             draw=draw,
             report=progress,
         )
-    run_ids = {}
-    for scores in result.models:
-        run_ids[scores.model.name] = log_scoring(
-            scores.report,
-            summary=scores.summary,
-            per_genre=scores.per_genre,
-            examples=scores.examples,
-            bundle=scores.model.bundle,
-            scorecard=pages[scores.model.name],
-        )
-        progress(f"logged as MLflow run {run_ids[scores.model.name]}; {describe_address()}")
+    run_ids = {scores.model.name: _log(scores, pages[scores.model.name], progress) for scores in result.models}
     reports = {
         scores.model.name: Report(scores.report, title=scores.model.uri, page=pages[scores.model.name])
         for scores in result.models
     }
     return Scores(path=output, reports=reports, run_ids=run_ids, result=result)
+
+
+def _log(scores: "ModelScores", page: str, progress: Callable[[str], None]) -> str:
+    """Log what a model made of the collection; the id of the run."""
+    from deepsound.training.mlflow_store import describe_address
+    from deepsound.training.scoring_run import log_scoring
+
+    run_id = log_scoring(
+        scores.report,
+        summary=scores.summary,
+        per_genre=scores.per_genre,
+        examples=scores.examples,
+        bundle=scores.model.bundle,
+        scorecard=page,
+    )
+    progress(f"logged as MLflow run {run_id}; {describe_address()}")
+    return run_id
 
 
 def check_failures(scores: Scores, settings: ScoreSettings) -> None:
@@ -197,14 +202,6 @@ def check_failures(scores: Scores, settings: ScoreSettings) -> None:
                 f"{report.n_failed} of {report.n_tracks} tracks could not be scored by {one.model.uri}; "
                 f"max_failure_fraction is {settings.max_failure_fraction:g}. Everything is written"
             )
-
-
-def _load_all(models: Sequence[ModelLike]) -> list[Model]:
-    """All of them, once it is known that all are there."""
-    for model in models:
-        if not isinstance(model, Model):
-            check_model(str(model))
-    return [model if isinstance(model, Model) else load(model) for model in models]
 
 
 def _prepare(extraction: ExtractSettings) -> "tuple[NetworkFile, ...]":
@@ -230,9 +227,9 @@ def compare(
     """
     if subset not in ("test", "all"):
         raise ParameterError(f"the subset is {subset!r}; wanted test or all")
-    path = features.path if isinstance(features, Features) else str(features)
+    path = path_of(features)
     read_summary(path)
-    first, second = _load_all([model_a, model_b])
+    first, second = load_all([model_a, model_b])
     from deepsound.training.comparison import compare_models
 
     return compare_models(first.bundle, second.bundle, features=path, names=(first.uri, second.uri), subset=subset)

@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from deepsound.api.features import Features
+from deepsound.api.features import Features, path_of
 from deepsound.api.model import Model
 from deepsound.api.settings import resolve_settings, takes_settings
 from deepsound.config import TrainSettings
@@ -39,7 +39,7 @@ def train(
         See its classes: the data, the settings or the store do not allow it.
     """
     resolved = resolve_settings(TrainSettings, settings, section="train", config=config)
-    return train_resolved(_path_of(features), resolved, promote=promote, progress=progress)
+    return train_resolved(path_of(features), resolved, promote=promote, progress=progress)
 
 
 def train_resolved(
@@ -55,7 +55,6 @@ def train_resolved(
         check_model(settings.split.like)
 
     with muted_native_logs():
-        from deepsound.training.registry import load_bundle
         from deepsound.training.train import train as run
         from deepsound.training.trial_runs import link_search
     search_run_id = None
@@ -64,7 +63,7 @@ def train_resolved(
     result = run(features, settings=settings, report=progress, promote=promote)
     if search_run_id is not None:
         link_search(search_run_id, train_run_id=result.run_id)
-    return Model(load_bundle(result.model.uri), uri=result.model.uri, training=result)
+    return Model(result.bundle, uri=result.model.uri, training=result)
 
 
 def _search(features: str, settings: TrainSettings, progress: Callable[[str], None]) -> tuple[TrainSettings, str]:
@@ -81,7 +80,3 @@ def _search(features: str, settings: TrainSettings, progress: Callable[[str], No
     with open_session("deepsound search") as spark:
         outcome = search(features, settings=settings, report=progress, on_spark=SparkTrials(spark))
     return outcome.settings, outcome.run_id
-
-
-def _path_of(features: "Features | str | pathlib.Path") -> str:
-    return features.path if isinstance(features, Features) else str(features)

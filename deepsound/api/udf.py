@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from deepsound.api.model import Model
+from deepsound.api.model import Model, load
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, SparkSession
@@ -56,10 +56,6 @@ def register_udf(spark: "SparkSession", name: str, model: "Model | Bundle | str 
 
 
 def _load(model: "Model | Bundle | str | pathlib.Path") -> "Bundle":
-    if isinstance(model, Model):
-        return model.bundle
-    if not isinstance(model, str | pathlib.Path):
-        return model
-    from deepsound.training.registry import load_bundle
-
-    return load_bundle(str(model))
+    if isinstance(model, str | pathlib.Path):
+        model = load(model)
+    return model.bundle if isinstance(model, Model) else model

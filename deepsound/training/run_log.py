@@ -15,6 +15,7 @@ from deepsound.training.mlflow_manners import short_patience
 from deepsound.training.scorecard import TrainingOutcome, build_scorecard
 
 DESCRIPTION = "mlflow.note.content"
+SCORECARD = "scorecard.html"
 
 
 class LiveCurves:
@@ -110,7 +111,7 @@ def build_record(outcome: TrainingOutcome, *, described: str, curves: LiveCurves
             "predictions.parquet": to_parquet(judged.to_table()),
             "pictures/confusion_matrix.png": save_figure(confusion, kind="png"),
             "pictures/learning_curves.png": save_figure(learning, kind="png"),
-            "scorecard.html": build_scorecard(outcome).encode(),
+            SCORECARD: build_scorecard(outcome).encode(),
         },
         summary=summary,
         version_tags={

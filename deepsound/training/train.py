@@ -36,8 +36,8 @@ from deepsound.training.predictions import predict_tracks
 from deepsound.training.promotion import Promotion, decide_promotion
 from deepsound.training.provenance import compute_code_fingerprint
 from deepsound.training.registry import RegisteredModel
-from deepsound.training.run_log import LiveCurves, build_record
-from deepsound.training.scorecard import TrainingOutcome, build_scorecard
+from deepsound.training.run_log import SCORECARD, LiveCurves, build_record
+from deepsound.training.scorecard import TrainingOutcome
 
 Report = Callable[[str], None]
 
@@ -52,6 +52,7 @@ class TrainResult:
 
     run_id: str
     model: RegisteredModel
+    bundle: Bundle
     headline: CollectionMetrics
     report: Figures
     page: str
@@ -114,16 +115,17 @@ def train(features: str, *, settings: TrainSettings, report: Report, promote: bo
             decide=functools.partial(decide, champion=champion),
             report=report,
         )
-        model, outcome = _publish(outcome, curves, champion=champion, decide=decide, report=report)
+        model, outcome, page = _publish(outcome, curves, champion=champion, decide=decide, report=report)
     for line in _describe_outcome(outcome):
         report(line)
     report(f"{model.name} version {model.version} {outcome.promotion.describe()}")
     return TrainResult(
         run_id=run_id,
         model=model,
+        bundle=outcome.bundle,
         headline=outcome.headline,
         report=(outcome.predictions if outcome.folds is None else outcome.folds).evaluate(),
-        page=build_scorecard(outcome),
+        page=page,
         test=outcome.test,
         n_epochs=len(outcome.fitted.history),
         folds=outcome.folds,
@@ -183,8 +185,8 @@ def _publish(
     champion: RegisteredModel | None,
     decide: Callable[..., Promotion],
     report: Report,
-) -> tuple[RegisteredModel, TrainingOutcome]:
-    """Log what the run came to, register its model, and promote it, if that is what was decided.
+) -> tuple[RegisteredModel, TrainingOutcome, str]:
+    """Log what the run came to, register its model, and promote it, if that is what was decided; with its page.
 
     Another training of the same name may have put a champion there meanwhile; then it is decided again.
     """
@@ -200,7 +202,7 @@ def _publish(
             write_record(folder, outcome, record, former=champion)
             log_finished(folder)
         describe_version(folder, model, outcome.promotion)
-    return model, outcome
+    return model, outcome, record.files[SCORECARD].decode()
 
 
 def _describe_outcome(outcome: TrainingOutcome) -> list[str]:
