@@ -1,7 +1,6 @@
 """``benchmark``: features and heads under several ways of dividing the same tracks, as one table."""
 
 import argparse
-import os
 from collections.abc import Sequence
 
 from deepsound.commands.options import add_settings_options, new_parser, path
@@ -51,7 +50,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         check_input(folder, what="a FEATURES folder")
         for feature in settings.features:
             check_features(folder, feature=feature)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with muted_native_logs():
         from deepsound.evaluation.render.benchmark import format_benchmark
         from deepsound.training.benchmark import run_benchmark

@@ -1,6 +1,6 @@
 """``deepsound benchmark``: every feature with every head under every protocol, each cell computed once."""
 
-import os
+import contextlib
 import pathlib
 import time
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ from deepsound.training.benchmark_cells import (
     predict_cell,
     read_feature,
 )
-from deepsound.training.held_file import hold
+from deepsound.training.held_file import holding
 
 Report = Callable[[str], None]
 # Names that mean the same as those of a training, where there is such a one.
@@ -80,17 +80,15 @@ def run_benchmark(
     folder = pathlib.Path(output)
     plan = _make_plan(features, foreign, settings, folder, report)
     mlflow_store.open_store()
-    try:
-        plan.store.folder.mkdir(parents=True, exist_ok=True)
-        descriptor = hold(plan.store.folder, wait=False)
-    except BlockingIOError as exc:
-        raise OutputError(f"another benchmark is writing to {folder}; wait, or name another folder") from exc
-    except OSError as exc:
-        raise OutputError(f"cannot write to {folder}: {first_line(exc)}") from exc
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            plan.store.folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(holding(plan.store.folder, wait=False))
+        except BlockingIOError as exc:
+            raise OutputError(f"another benchmark is writing to {folder}; wait, or name another folder") from exc
+        except OSError as exc:
+            raise OutputError(f"cannot write to {folder}: {first_line(exc)}") from exc
         return _run(plan, folder)
-    finally:
-        os.close(descriptor)
 
 
 def _make_plan(
