@@ -7,7 +7,7 @@ EXECUTOR_ENV := build/deepsound-executor.tar.gz
 RUN    = PATH="$(CURDIR)/$(BIN):$$PATH" JAVA_HOME="$$($(BIN)/deepsound java-home)"
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo executor-env test soak screenshots bench lint format ui docs architecture clean
+.PHONY: help install demo executor-env test soak screenshots bench lint format ui docs architecture release clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -70,5 +70,15 @@ docs: $(STAMP) architecture  ## build the documentation: build/site/index.html
 architecture: $(STAMP)  ## draw the packages and what they import: docs/architecture.svg
 	@$(BIN)/python tools/draw_architecture.py
 
-clean:  ## remove what demo and tests wrote (not .venv, not mlflow.db)
-	rm -rf demo build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+# Tools of their own, so that the environment in which everything is tested stays as it is.
+release:  ## build and check source distribution and wheel: dist/
+	@$(PYTHON) -m venv build/release-tools
+	@build/release-tools/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt build twine
+	@rm -rf dist
+	@PIP_CONSTRAINT='$(CURDIR)/constraints.txt' build/release-tools/bin/python -m build --outdir dist . >build/release.log 2>&1 \
+	  || { cat build/release.log; exit 1; }
+	@build/release-tools/bin/twine check --strict dist/*
+	@build/release-tools/bin/python tools/check_release.py dist
+
+clean:  ## remove what demo, tests and release wrote (not .venv, not mlflow.db)
+	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

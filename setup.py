@@ -8,6 +8,14 @@ from setuptools import find_packages, setup
 ROOT = pathlib.Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "deepsound" / "__init__.py").read_text())[1]
 
+
+def description():
+    """The README as a package index can show it: without links to what lies beside it, and without its picture."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"^!\[[^]]*\]\(docs/[^)]*\)\n\n(\(.*\)\n\n)?", "", text, flags=re.MULTILINE)
+    return re.sub(r"\[([^]]+)\]\((?!https://)[^)]+\)", r"\1", text)
+
+
 # What a Spark executor needs: no TensorFlow, no MLflow, no librosa.
 EXECUTOR = [
     "numpy>=1.26",
@@ -66,8 +74,30 @@ setup(
     name="deepsound",
     version=VERSION,
     description="Music collections to features, honest genre models and scored collections on Apache Spark",
-    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description=description(),
     long_description_content_type="text/markdown",
+    author="deepsound maintainers",
+    license_expression="Apache-2.0",
+    license_files=["LICENSE", "NOTICE"],
+    keywords=[
+        *("music information retrieval", "music genre recognition", "audio features", "embeddings"),
+        *("out-of-distribution detection", "evaluation", "Apache Spark", "MLflow"),
+    ],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Multimedia :: Sound/Audio :: Analysis",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Information Analysis",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.11,<3.14",  # TensorFlow has no wheel for 3.14
     # What people read and change, and what spark-submit runs, is a part of the package, too: deepsound/shipped.py.
     packages=[*find_packages(include=["deepsound", "deepsound.*"]), "deepsound.conf", "deepsound.jobs"],

@@ -24,7 +24,7 @@ from collections.abc import Sequence
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 _VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-_SOURCE = ("deepsound", "conf", "jobs", "setup.py", "pyproject.toml", "README.md")
+_SOURCE = ("deepsound", "conf", "jobs", "setup.py", "pyproject.toml", "README.md", "LICENSE", "NOTICE")
 # Parts of the standard library that no worker imports; EXTERNALLY-MANAGED is Debian's, against pip.
 _LEFT_OUT = (
     *("site-packages", "dist-packages", "test", "tests", "idlelib", "tkinter", "turtledemo", "lib2to3"),
