@@ -106,7 +106,7 @@ setup(
         "deepsound": ["py.typed", "data/*.csv", "evaluation/render/html/templates/*", "spark/log4j2.properties"],
         "deepsound.conf": ["*.yaml", "*/*.yaml", "*/*.conf"],
     },
-    install_requires=EXECUTOR,
+    install_requires=[*EXECUTOR, "argcomplete>=3.1"],  # tab completion
     extras_require={
         "spark": SPARK,
         "train": TRAIN,

@@ -1,7 +1,9 @@
+# PYTHON_ARGCOMPLETE_OK
 """The ``deepsound`` command: the same jobs on a local Spark, the sample collection, the demo."""
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -43,6 +45,10 @@ def build_parser() -> argparse.ArgumentParser:
 @reports_errors
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
+    if "_ARGCOMPLETE" in os.environ:
+        from deepsound.commands.completion import complete
+
+        complete(build_parser(), _COMMANDS)
     args = build_parser().parse_args(argv)
     command = importlib.import_module(f"deepsound.commands.{args.command.replace('-', '_')}")
     return int(command.main(args.arguments))

@@ -43,7 +43,8 @@ def add_settings_options(parser: argparse.ArgumentParser, *, settings: type, exa
     parser.add_argument(
         "--config", type=path, metavar="FILE", help="YAML settings, or a name of 'deepsound conf', as gtzan"
     )
-    parser.add_argument(
+    plain = flatten(to_plain(settings()))
+    override = parser.add_argument(
         "--set",
         dest="overrides",
         metavar="KEY=VALUE",
@@ -51,7 +52,8 @@ def add_settings_options(parser: argparse.ArgumentParser, *, settings: type, exa
         default=[],
         help=f"override one setting, for example {example}; may be given several times",
     )
-    words = [f"{key}={to_yaml(value)}" for key, value in flatten(to_plain(settings())).items()]
+    override.completer = lambda **_: [f"{key}=" for key in plain]  # type: ignore[attr-defined]  # as argcomplete asks
+    words = [f"{key}={to_yaml(value)}" for key, value in plain.items()]
     lines = textwrap.wrap(" ".join(words), _WIDTH, break_long_words=False, break_on_hyphens=False)
     parser.epilog = "\n".join([str(parser.epilog), "", "settings and their defaults:", *(f"  {x}" for x in lines)])
 
