@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from deepsound.commands.options import add_settings_options, new_parser, path
-from deepsound.commands.running import reports_errors
+from deepsound.commands.running import check_extras, reports_errors
 from deepsound.config import BenchmarkSettings
 from deepsound.console import say, show
 from deepsound.data.early import check_features, check_input, check_split_lists
@@ -44,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table."""
     args = build_parser().parse_args(argv)
+    check_extras("train")
     settings = read_settings(BenchmarkSettings, section="benchmark", path=args.config, overrides=args.overrides)
     check_split_lists(settings.train.split_lists)
     for folder in filter(None, (args.features, args.foreign)):

@@ -61,13 +61,15 @@ def check_extras(*extras: str) -> None:
     MissingExtraError
         Naming all that are missing.
     """
-    missing = {extra: name for name, extra in _EXTRA_OF.items() if extra in extras and not find_spec(name)}
+    # Of those of one extra, the first is named.
+    wanted = reversed([(name, extra) for name, extra in _EXTRA_OF.items() if extra in extras])
+    missing = {extra: name for name, extra in wanted if not find_spec(name)}
     if missing:
-        raise MissingExtraError(_describe_missing(missing))
+        raise MissingExtraError(_describe_missing(dict(sorted(missing.items()))))
 
 
 def _describe_missing(missing: Mapping[str, str]) -> str:
-    return f"{' and '.join(missing.values())} not installed: pip install 'deepsound[{','.join(sorted(missing))}]'"
+    return f"{' and '.join(missing.values())} not installed: pip install 'deepsound[{','.join(missing)}]'"
 
 
 def write_json(document: Mapping[str, Any], path: str) -> None:
