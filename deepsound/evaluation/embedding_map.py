@@ -1,9 +1,6 @@
 """Vectors in two dimensions, so that what is alike lies near to each other: PCA, then t-SNE."""
 
 import numpy as np
-import sklearn.decomposition
-import sklearn.manifold
-import threadpoolctl
 
 MAX_POINTS = 1500
 # Training segments among them at most.
@@ -31,6 +28,11 @@ def map_vectors(vectors: np.ndarray, *, seed: int = 0) -> np.ndarray | None:
     """
     if len(vectors) < _FEWEST or np.ptp(vectors, axis=0).max() < 1e-6:
         return None
+    # Not at the top: executors import this module, and have none of these.
+    import sklearn.decomposition
+    import sklearn.manifold
+    import threadpoolctl
+
     n_components = min(_MAX_COMPONENTS, *vectors.shape)
     reduced = sklearn.decomposition.PCA(n_components, random_state=seed).fit_transform(vectors.astype(np.float64))
     tsne = sklearn.manifold.TSNE(

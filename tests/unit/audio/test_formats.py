@@ -60,7 +60,7 @@ def check_tone(content, *, container, sample_rate_hz, n_channels, tolerance, sla
         *(("matroska", codec, "matroska", 48000, "stereo", {}) for codec in ("tta", "alac", "ac3", "libmp3lame")),
         # What libsndfile refuses of its own containers.
         *(("wav", codec, "wav", 44100, "stereo", {}) for codec in ("adpcm_yamaha", "flac", "ac3", "wmav2")),
-        *((name, codec, name, 44100, "stereo", {}) for name, codec in (("caf", "alac"), ("w64", "wmav2"))),
+        *((name, codec, name, 44100, "stereo", {}) for name, codec in (("caf", "alac"), ("w64", "ac3"))),
         ("mov", "pcm_s16le", "mp4", 48000, "stereo", {}),
         *(("wv", "wavpack", "wv", rate_hz, "stereo", {}) for rate_hz in (8000, 44100, 192000)),
         ("wv", "wavpack", "wv", 44100, "hexadecagonal", {}),
