@@ -17,7 +17,7 @@ import pytest
 # How long an example takes is the machine's matter, which may have other things to do.
 hypothesis.settings.register_profile("deepsound", deadline=None)
 hypothesis.settings.load_profile("deepsound")
-pytest_plugins = ["tests.tiny_vggish"]
+pytest_plugins = ["tests.example", "tests.tiny_vggish"]
 
 GENRES = ("high", "low", "noise")
 SHAPE = (4, 3)

@@ -24,8 +24,10 @@ def child_command(module: str, *arguments: str) -> list[str]:
 def child_environment() -> dict[str, str]:
     """The environment of this process, with all that it can import: Spark ships packages by sys.path alone."""
     # Unless deepsound itself lies there.
-    is_our_own = _is_here(str(_PACKAGE_ROOT))
-    folders = [folder or str(_PACKAGE_ROOT) for folder in sys.path if is_our_own or not _is_here(folder)]
+    is_our_own = is_working_directory(str(_PACKAGE_ROOT))
+    folders = [
+        folder or str(_PACKAGE_ROOT) for folder in sys.path if is_our_own or not is_working_directory(folder)
+    ]
     return {**os.environ, **SAFE_PATH, "PYTHONPATH": os.pathsep.join(folders)}
 
 
@@ -49,7 +51,7 @@ def named_folders(python_path: str) -> str:
     return os.pathsep.join(filter(None, python_path.split(os.pathsep)))
 
 
-def _is_here(folder: str) -> bool:
+def is_working_directory(folder: str) -> bool:
     """Whether an entry of sys.path is the working directory; one that is gone is nowhere."""
     try:
         return pathlib.Path(folder).samefile(".")

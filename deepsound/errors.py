@@ -43,6 +43,12 @@ class UnknownFeatureError(ConfigError):
     code = "unknown_feature"
 
 
+class PluginError(DeepsoundError):
+    """A feature, head, source or label map of another package cannot be used."""
+
+    code = "plugin"
+
+
 class NetworkUnavailableError(DeepsoundError):
     """The weights of a pretrained network cannot be had from where they were asked for."""
 

@@ -85,6 +85,8 @@ def to_plain(settings: Any) -> dict[str, Any]:
         value = getattr(settings, field.name)
         if dataclasses.is_dataclass(value):
             value = to_plain(value)
+        elif isinstance(value, Mapping):
+            value = dict(value)
         elif isinstance(value, tuple):
             value = list(value)
         plain[_key_of(field)] = value
@@ -208,6 +210,10 @@ def _convert(value: Any, hint: Any, *, where: str, key: str) -> Any:
             return None
         choices = [choice for choice in hint.__args__ if choice is not type(None)]
         hint = str if isinstance(value, str) and str in choices else choices[0]
+    if typing.get_origin(hint) is Mapping:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where}: '{key}' is {value!r:.200}; wanted a section of settings")
+        return dict(value)
     if typing.get_origin(hint) is tuple:
         item_hint = typing.get_args(hint)[0]
         items = _split_list(value, item_hint) if isinstance(value, str | int | float) else value

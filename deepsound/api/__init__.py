@@ -5,6 +5,7 @@ Each function is lazy: the engine that it needs (Spark, TensorFlow, MLflow) is l
 
 from deepsound.api.features import Features, extract
 from deepsound.api.model import Model, Prediction, load
+from deepsound.api.plugins import register_architecture, register_feature, register_label_map, register_source
 from deepsound.api.report import Report, evaluate
 from deepsound.api.scores import Scores, compare, score
 from deepsound.api.training import train
@@ -21,6 +22,10 @@ __all__ = [
     "extract",
     "genre_udf",
     "load",
+    "register_architecture",
+    "register_feature",
+    "register_label_map",
+    "register_source",
     "register_udf",
     "score",
     "train",

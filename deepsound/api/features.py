@@ -16,6 +16,7 @@ from deepsound.data.early import check_input, check_label_csv
 from deepsound.data.store import read_known_tracks, read_segments, read_summary, read_tracks
 from deepsound.errors import InputError, ParameterError, first_line
 from deepsound.features.registry import check_feature_names
+from deepsound.sources.readers import find_reader
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -213,6 +214,8 @@ def extract_resolved(
     if watch_s is not None and not watch_s > 0:
         raise ParameterError(f"to look every {watch_s:g} s is no watch; wanted seconds above 0")
     check_feature_names(settings.features)
+    if settings.source.reader is not None:
+        find_reader(settings.source.reader).load()
     check_input(music, what=_WANTED)
     check_label_csv(settings.labels.csv)
     # Spark is imported only once the settings are right: a typing error should not cost its start.

@@ -139,12 +139,12 @@ class Model:
         ParameterError
             An array without its rate, or of another shape.
         """
-        from deepsound.features.registry import load_extractors
+        from deepsound.features.registry import find_features, load_extractors
         from deepsound.features.track import extract_track
         from deepsound.models.head import load_head
 
         settings = self._extract_settings(network)
-        extractors = load_extractors(settings.features, networks=self._prepare(settings))
+        extractors = load_extractors(find_features(settings.features), networks=self._prepare(settings))
         with _opened(audio, sample_rate_hz=sample_rate_hz) as file:
             outcome = extract_track(file, extractors=extractors, settings=settings)
         if outcome.failure is not None:

@@ -15,7 +15,7 @@ from argcomplete.completers import FilesCompleter
 
 from deepsound.commands.options import local_path, path
 from deepsound.errors import DeepsoundError
-from deepsound.features.registry import FEATURE_NAMES
+from deepsound.features.registry import FEATURES
 from deepsound.shipped import conf_files, settings_files
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _completer_of(action: argparse.Action) -> Callable[..., Iterable[str]]:
     if str(action.metavar).startswith("MODEL"):
         return _list_models
     if action.metavar == "NAME":
-        return lambda **_: conf_files() if action.dest == "name" else FEATURE_NAMES
+        return lambda **_: conf_files() if action.dest == "name" else FEATURES.own_names()
     return _list_files if action.type in (path, local_path) else lambda **_: ()
 
 

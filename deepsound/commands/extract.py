@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from deepsound.commands.options import add_settings_options, new_parser, path
 from deepsound.commands.running import check_extras, reports_errors, say_next
 from deepsound.config import ExtractSettings
-from deepsound.features.registry import FEATURE_NAMES
+from deepsound.features.registry import FEATURES
 from deepsound.settings import read_settings
 
 
@@ -35,7 +35,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--features",
         nargs="+",
         metavar="NAME",
-        help="the features to compute (default mfcc); short for --set features=...: " + ", ".join(FEATURE_NAMES),
+        help="the features to compute (default mfcc); short for --set features=...: "
+        + ", ".join(FEATURES.own_names()),
     )
     parser.add_argument("--retry-failed", action="store_true", help="try the tracks again that failed before")
     parser.add_argument("--prune", action="store_true", help="remove the rows of files that are no longer there")

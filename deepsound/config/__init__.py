@@ -7,6 +7,7 @@ read from YAML and ``--set`` is :mod:`deepsound.settings`.
 from deepsound.config.benchmark import PROTOCOLS, BenchmarkSettings
 from deepsound.config.extract import DEFAULT_VGGISH, NORMALIZATIONS, ExtractSettings, SourceSettings
 from deepsound.config.finetune import VGGISH_BLOCKS, FinetuneSettings
+from deepsound.config.heads import HEADS, Head
 from deepsound.config.labels import LABEL_SOURCES, LabelSettings
 from deepsound.config.linear import Lda, LdaSettings, Logistic, LogisticSettings
 from deepsound.config.networks import (
@@ -38,6 +39,7 @@ __all__ = [
     "CNN_FOR_EMBEDDINGS",
     "CNN_FOR_MFCC",
     "DEFAULT_VGGISH",
+    "HEADS",
     "LABEL_SOURCES",
     "NORMALIZATIONS",
     "OOD_SCORES",
@@ -51,6 +53,7 @@ __all__ = [
     "CnnSettings",
     "ExtractSettings",
     "FinetuneSettings",
+    "Head",
     "LabelSettings",
     "Lda",
     "LdaSettings",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from deepsound.config.check import check_setting
-from deepsound.config.networks import ARCHITECTURES
+from deepsound.config.heads import check_architecture
 from deepsound.config.train import TrainSettings
 
 PROTOCOLS = ("segments", "tracks", "artists", "split")
@@ -25,13 +25,14 @@ class BenchmarkSettings:
     train: TrainSettings = field(default_factory=TrainSettings)
 
     def __post_init__(self) -> None:
-        for name, known in (
-            ("architectures", (*ARCHITECTURES, "vggish_finetune")),
-            ("protocols", PROTOCOLS),
-        ):
+        for architecture in self.architectures:
+            check_architecture(architecture, key="architectures")
+        is_known = set(self.protocols) <= set(PROTOCOLS)
+        check_setting(is_known, "protocols", self.protocols, f"one or more of {', '.join(PROTOCOLS)}")
+        for name in ("architectures", "protocols"):
             values = getattr(self, name)
-            is_list = bool(values) and len(set(values)) == len(values) and set(values) <= set(known)
-            check_setting(is_list, name, values, f"one or more of {', '.join(known)}, each once")
+            is_list = bool(values) and len(set(values)) == len(values)
+            check_setting(is_list, name, values, "one or more of them, each once")
         check_setting(len(set(self.features)) == len(self.features), "features", self.features, "each once")
         check_setting(self.n_folds >= 2, "n_folds", self.n_folds, "at least 2")
         check_setting(self.seed >= 0, "seed", self.seed, "a whole number from 0")

@@ -12,10 +12,14 @@ NORMALIZATIONS = ("peak", "rms", "none")
 
 @dataclass(frozen=True, kw_only=True)
 class SourceSettings:
-    """Which columns of a Parquet table of audio to take; None for the only one, and the first one of labels."""
+    """Which columns of a Parquet table of audio to take; None for the only one, and the first one of labels.
+
+    ``reader`` names a source of another package; without it a source is told by what lies there.
+    """
 
     audio: str | None = None
     label: str | None = None
+    reader: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

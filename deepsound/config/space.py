@@ -117,18 +117,19 @@ def open_space(settings: TrainSettings, *, n_frames: Sequence[int]) -> Space:
         If nothing is left to search, or if what is kept rules out every value of another setting.
     """
     spaces = SPACES_FOR_MFCC if settings.feature == "mfcc" else SPACES_FOR_EMBEDDINGS
+    varied = spaces[settings.architecture] if settings.has_section else _space_of_own(settings)
     suited = flatten(to_plain(settings.resolved()))
     asked, defaults = (flatten(to_plain(s)) for s in (settings, TrainSettings()))
     kept = {key for key, value in asked.items() if value != defaults.get(key)}
     space = {
         key: _only_possible(dimension, key=key, settings=settings, n_frames=n_frames)
-        for key, dimension in spaces[settings.architecture].items()
+        for key, dimension in varied.items()
         if key not in kept and suited[key] is not None
     }
     if not space:
         raise ConfigError(
             f"search.n_trials is {settings.search.n_trials}, but every setting that a search varies for "
-            f"{settings.architecture} is set: {', '.join(spaces[settings.architecture])}"
+            f"{settings.architecture} is set: {', '.join(varied)}"
         )
     return space
 
@@ -155,6 +156,12 @@ def suited_values(settings: TrainSettings, space: Space) -> dict[str, Any]:
     """What the space's settings are without a search: a point of it to start from."""
     resolved = flatten(to_plain(settings.resolved()))
     return {key: resolved[key] for key in space}
+
+
+def _space_of_own(settings: TrainSettings) -> Space:
+    """Of a head without a section of its own: what its ``search_space`` says, and how it learns."""
+    own: Space = getattr(settings.networks[0], "search_space", {})
+    return {**{f"head.{name}": dimension for name, dimension in own.items()}, **_LEARNING}
 
 
 def _only_possible(

@@ -1,10 +1,12 @@
 """Settings of ``jobs/train.py``."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from deepsound.config.check import check_setting
 from deepsound.config.finetune import FINETUNED_FEATURE, FinetuneSettings
+from deepsound.config.heads import FINETUNING, Head, check_architecture, make_head
 from deepsound.config.linear import LdaSettings, LogisticSettings
 from deepsound.config.networks import (
     ARCHITECTURES,
@@ -21,6 +23,7 @@ from deepsound.config.recipe import FOR_CNN_ON_EMBEDDINGS, LINEAR, PLAIN, Recipe
 from deepsound.config.report import ReportSettings
 from deepsound.config.search import SearchSettings
 from deepsound.config.split import SPLIT_NAMES, SplitSettings
+from deepsound.settings import to_plain
 
 TRANSFORMS = ("none", "logit", "auto")
 _OF_EPOCHS = ("epochs", "patience", "batch_size", "learning_rate", "schedule", "n_seeds")
@@ -59,6 +62,8 @@ class TrainSettings:
     lda: LdaSettings = field(default_factory=LdaSettings)
     logistic: LogisticSettings = field(default_factory=LogisticSettings)
     finetune: FinetuneSettings = field(default_factory=FinetuneSettings)
+    # Of an architecture without a section of its own: one of another package.
+    head: Mapping[str, Any] = field(default_factory=dict, hash=False)
     # Of each number, before standardisation; auto: logit for a feature of probabilities.
     transform: str = "auto"
     epochs: int = 60
@@ -86,10 +91,10 @@ class TrainSettings:
         wanted = f"nothing, as {'split.like' if self.split.like else 'split.files'} is set too"
         check_setting(is_once, "split_files", self.split_files, wanted)
         self._put_features_in_order()
-        known = (*ARCHITECTURES, "vggish_finetune")
-        wanted = f"one of {', '.join(known)}"
-        check_setting(self.architecture in known, "architecture", self.architecture, wanted)
-        if self.architecture == "vggish_finetune":
+        check_architecture(self.architecture, key="architecture")
+        if not self.has_section:
+            make_head(self.architecture, self.head)  # raises for what it cannot have
+        if self.architecture == FINETUNING:
             wanted = f"{FINETUNED_FEATURE}, which the architecture vggish_finetune works on"
             check_setting(self.feature == FINETUNED_FEATURE, "feature", self.feature, wanted)
             without = asdict(PLAIN) | {"transform": "auto", "genre_balance": 0.0}
@@ -114,6 +119,11 @@ class TrainSettings:
         _ = self.recipe  # raises for what no training can have
 
     @property
+    def has_section(self) -> bool:
+        """Whether the architecture's settings stand in a section of its name, and not in ``head``."""
+        return self.architecture in (*ARCHITECTURES, FINETUNING)
+
+    @property
     def split_lists(self) -> dict[str, str]:
         """Split to the path of its list; empty where no lists are given."""
         return dict(zip(SPLIT_NAMES, self.split_files, strict=False)) or self.split.files.named()
@@ -131,8 +141,10 @@ class TrainSettings:
         return tuple(self.feature.split("+"))
 
     @property
-    def networks(self) -> tuple[Network, ...]:
+    def networks(self) -> tuple[Network | Head, ...]:
         """For each feature, what is asked of ``architecture``, over what suits the feature."""
+        if not self.has_section:
+            return (make_head(self.architecture, self.head),) * len(self.features)
         asked = getattr(self, self.architecture)
         suited = (SUITED_TO_MFCC if name == "mfcc" else SUITED_TO_EMBEDDINGS for name in self.features)
         return tuple(asked.over(networks[self.architecture]) for networks in suited)
@@ -168,14 +180,15 @@ class TrainSettings:
     @property
     def pretrained(self) -> str | None:
         """Where the network that training starts from comes from; None for an architecture that starts anew."""
-        return self.finetune.network if self.architecture == "vggish_finetune" else None
+        return self.finetune.network if self.architecture == FINETUNING else None
 
     @property
     def idle(self) -> tuple[str, ...]:
         """Names of settings, and of sections of them, that decide nothing: those of other architectures first."""
         names = [name for name in (*ARCHITECTURES, "finetune") if name not in self.architectures]
+        names += ["head"] if self.has_section else []
         if self.pretrained:
-            names = [*ARCHITECTURES, *_NOT_OF_FINETUNING]
+            names = [*ARCHITECTURES, "head", *_NOT_OF_FINETUNING]
         if self.architecture in LINEAR:
             names += _OF_EPOCHS
         return (*names, *(() if self.search.n_trials else ("search",)))
@@ -191,10 +204,13 @@ class TrainSettings:
         """
         if self.pretrained:
             return self
-        sections = {name: self._resolve_section(name) for name in self.architectures}
+        sections = {name: self._resolve_section(name) for name in self.architectures if name in ARCHITECTURES}
+        if not self.has_section:
+            sections["head"] = to_plain(self.networks[0])
         return replace(self, **asdict(self.recipe), **sections)
 
     def _resolve_section(self, architecture: str) -> Any:
-        first, *others = map(asdict, replace(self, architecture=architecture).networks)
+        networks: tuple[Any, ...] = replace(self, architecture=architecture).networks
+        first, *others = map(asdict, networks)
         common = {name: value for name, value in first.items() if all(o[name] == value for o in others)}
         return type(getattr(self, architecture))(**common)

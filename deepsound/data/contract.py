@@ -50,6 +50,7 @@ class _Feature(_Part):
     shape: SegmentShape
     fingerprint: _Text = ""
     network: str | None = None
+    package: str | None = None
 
 
 class _Counts(_Part):
@@ -97,6 +98,11 @@ class FeatureSummary:
         """Where the features' networks came from; None for features that have none."""
         networks = (self.spec_of(feature).get("network") for feature in features)
         return ", ".join(dict.fromkeys(str(network) for network in networks if network is not None)) or None
+
+    def package_of(self, feature: str) -> str | None:
+        """Name and version of the package that a feature came with; None for deepsound's own."""
+        package: str | None = self.spec_of(feature).get("package")
+        return package
 
     def spec_of(self, feature: str) -> dict[str, Any]:
         """What the folder declares of a feature.

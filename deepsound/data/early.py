@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 
 from deepsound.errors import InputError, LabelError, LabelMapError, SplitError
-from deepsound.label_maps import builtin_label_maps, missing_label_map
+from deepsound.label_maps import find_label_map, missing_label_map
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
@@ -32,8 +32,8 @@ def check_label_csv(path: str | None) -> None:
 
 
 def check_label_map(name: str | None) -> None:
-    """Refuse a label map that is neither built in nor a file that is there. Raises LabelMapError."""
-    if name is not None and name not in builtin_label_maps() and is_missing(name):
+    """Refuse a label map that has no name and is no file that is there. Raises LabelMapError, PluginError."""
+    if name is not None and find_label_map(name) is None and is_missing(name):
         raise LabelMapError(missing_label_map(name))
 
 

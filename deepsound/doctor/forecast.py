@@ -25,7 +25,7 @@ from deepsound.config import ExtractSettings, SourceSettings
 from deepsound.console import to_plain_number
 from deepsound.doctor.check import OK, WARN, Check
 from deepsound.errors import EngineError
-from deepsound.features.registry import load_extractors
+from deepsound.features.registry import find_features, load_extractors
 from deepsound.features.track import extract_track
 from deepsound.networks.engine import NetworkFile
 from deepsound.spark.hadoop import HadoopPath
@@ -163,11 +163,11 @@ def run_trial(
 
 def _measure_worker(spark: SparkSession, pilot: Pilot, *, settings: ExtractSettings, networks: Networks) -> int:
     """The most memory, in bytes, of a Python worker that has extracted the pilot's largest files."""
-    shipped = ship_networks(spark, networks)
+    shipped, features = ship_networks(spark, networks), find_features(settings.features)
 
     def extract(opened: BinaryIO) -> int:
         here, n_threads = shipped.on_this_machine(), shipped.n_threads
-        extractors = load_extractors(settings.features, networks=here, n_threads=n_threads)
+        extractors = load_extractors(features, networks=here, n_threads=n_threads)
         extract_track(opened, extractors=extractors, settings=settings)
         # In kilobytes, but on macOS.
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

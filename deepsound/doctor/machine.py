@@ -15,7 +15,7 @@ import numpy as np
 import deepsound
 from deepsound.config import ExtractSettings
 from deepsound.doctor.check import FAIL, OK, WARN, Check
-from deepsound.features.registry import load_extractors
+from deepsound.features.registry import find_features, load_extractors
 from deepsound.features.track import extract_track
 
 # The distributions that setup.py lists under EXECUTOR.
@@ -120,6 +120,6 @@ def try_decoding(container: str) -> None:
         return
     file = io.BytesIO()
     soundfile.write(file, 0.5 * np.sin(np.arange(26460) / 8), 22050, format=container.upper())
-    outcome = extract_track(file, extractors=load_extractors(("mfcc",)), settings=ExtractSettings())
+    outcome = extract_track(file, extractors=load_extractors(find_features(["mfcc"])), settings=ExtractSettings())
     if outcome.failure:
         raise ValueError(outcome.failure.error_detail)

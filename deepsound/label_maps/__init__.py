@@ -26,10 +26,18 @@ from deepsound.label_maps.outcome import (
     combine_outcomes,
     count_outcomes,
 )
-from deepsound.label_maps.read import builtin_label_maps, missing_label_map, parse_label_map, read_label_map
+from deepsound.label_maps.read import (
+    LABEL_MAPS,
+    builtin_label_maps,
+    find_label_map,
+    missing_label_map,
+    parse_label_map,
+    read_label_map,
+)
 
 __all__ = [
     "AMBIGUOUS",
+    "LABEL_MAPS",
     "MAPPED",
     "OUTCOMES",
     "UNLABELLED",
@@ -43,6 +51,7 @@ __all__ = [
     "combine_outcomes",
     "count_outcomes",
     "describe_spellings",
+    "find_label_map",
     "group_spellings",
     "make_identity_map",
     "map_labels",

@@ -23,10 +23,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from deepsound.documents import parse_yaml
-from deepsound.errors import LabelMapError
+from deepsound.errors import LabelMapError, PluginError
 from deepsound.label_maps.label_map import LabelMap
 from deepsound.label_maps.names import normalize_label
 from deepsound.label_maps.outcome import AMBIGUOUS, MAPPED, OUTCOMES, UNMAPPED, LabelOutcome
+from deepsound.plugins import Registry
 from deepsound.shipped import shipped_folder
 
 _KEYS = ("name", "version", "source", "targets", "map")
@@ -38,16 +39,37 @@ def builtin_label_maps() -> dict[str, pathlib.Path]:
     return {path.stem: path for path in sorted((shipped_folder("conf") / "taxonomy").glob("*.yaml"))}
 
 
+LABEL_MAPS = Registry("label map", group="deepsound.label_maps", taken=builtin_label_maps)
+
+
+def find_label_map(name: str) -> pathlib.Path | None:
+    """The file of a map that has a name (``fma``), built in or of another package; None for any other.
+
+    Raises
+    ------
+    PluginError
+        The map of a package is not the path of a file.
+    """
+    plugin = LABEL_MAPS.find(name)
+    if plugin is None:
+        return builtin_label_maps().get(name)
+    path = plugin.load()
+    if not isinstance(path, str | pathlib.Path):
+        raise PluginError(f"{plugin}, is a {type(path).__name__}; wanted the path of a YAML file")
+    return pathlib.Path(path)
+
+
 def read_label_map(name: str) -> LabelMap:
-    """A built-in map by its name (``fma``), or any by the path of its file.
+    """A map by its name, or any by the path of its file.
 
     Raises
     ------
     LabelMapError
         No such map, or the file cannot be read or is none.
+    PluginError
+        The map of a package is not the path of a file.
     """
-    builtin = builtin_label_maps()
-    path = builtin.get(name, pathlib.Path(name))
+    path = find_label_map(name) or pathlib.Path(name)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as exc:
@@ -59,7 +81,7 @@ def read_label_map(name: str) -> LabelMap:
 
 def missing_label_map(name: str) -> str:
     """What to say where there is no map of that name."""
-    return f"there is no label map {name}; wanted {', '.join(builtin_label_maps())}, or the path of a YAML file"
+    return f"there is no label map {name}; wanted {', '.join(LABEL_MAPS.names())}, or the path of a YAML file"
 
 
 def parse_label_map(text: str, *, where: str) -> LabelMap:

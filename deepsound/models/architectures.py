@@ -11,9 +11,9 @@ from typing import Any
 
 import keras
 
-from deepsound.config import Cnn, Lda, Logistic, Lstm, Mlp, Network, Transformer, check_n_steps
+from deepsound.config import Cnn, Head, Lda, Logistic, Lstm, Mlp, Network, Transformer, check_n_steps
 from deepsound.data.layout import Layout
-from deepsound.errors import ParameterError
+from deepsound.errors import ParameterError, PluginError, first_line
 
 # Keras' 0.99 needs some 500 steps until the running averages are right; a small collection has a dozen an epoch,
 # and until then the validation loss that stops the training would be meaningless.
@@ -22,12 +22,12 @@ _BATCH_NORM_MOMENTUM = 0.9
 _VARIANCE_FLOOR = 1e-6
 
 
-def build_model(networks: Sequence[Network], *, layout: Layout, n_genres: int) -> keras.Model:
+def build_model(networks: Sequence[Network | Head], *, layout: Layout, n_genres: int) -> keras.Model:
     """An untrained head.
 
     Parameters
     ----------
-    networks : sequence of Network
+    networks : sequence of Network or Head
         One a feature, all of one architecture. Each feature has a branch of its own, whose ends are joined before
         the last layer; those of an MLP are joined before its hidden layers, which are as the last network says.
     layout : Layout
@@ -40,8 +40,8 @@ def build_model(networks: Sequence[Network], *, layout: Layout, n_genres: int) -
 
     Raises
     ------
-    ParameterError
-        If nobody builds that architecture.
+    PluginError
+        If a head of another package cannot be built.
     ConfigError
         If it cannot do anything with such a shape.
     """
@@ -69,7 +69,7 @@ def _split_parts(inputs: Any, layout: Layout) -> list[Any]:
     ]
 
 
-def _build_branch(network: Network, x: Any) -> Any:
+def _build_branch(network: Network | Head, x: Any) -> Any:
     """One feature, (batch, n_frames, n_dims), to numbers (batch, n_units)."""
     match network:
         case Cnn():
@@ -87,7 +87,21 @@ def _build_branch(network: Network, x: Any) -> Any:
         case Lda() | Logistic():
             # Of a single frame, mean, min and max are that frame; deepsound.training.linear sets the last layer.
             return _compute_statistics(x, network.statistics)
-    raise ParameterError(f"nobody builds {network!r}")
+    return _build_own(network, x)
+
+
+def _build_own(head: Head, x: Any) -> Any:
+    """What a head of another package makes of one feature."""
+    try:
+        built = head.build(x)
+        rank = len(built.shape)
+    except Exception as exc:  # whatever a stranger's code does
+        raise PluginError(
+            f"the head {head!r:.200} cannot be built: {type(exc).__name__}: {first_line(exc)}"
+        ) from exc
+    if rank != 2:
+        raise PluginError(f"the head {head!r:.200} makes {built.shape}; wanted (batch, n_units)")
+    return built
 
 
 def _build_cnn(settings: Cnn, x: Any) -> Any:

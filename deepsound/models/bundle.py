@@ -53,11 +53,12 @@ _FOLDS = "out_of_fold.parquet"
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFeature:
-    """A feature that a model takes: its column, what its definition must hash to, where its weights came from."""
+    """A feature that a model takes: its column, the hash of its definition, where weights and code came from."""
 
     name: str
     fingerprint: str
     network: str | None = None
+    package: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

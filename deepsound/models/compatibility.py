@@ -1,11 +1,21 @@
-"""Whether features are what a model was trained on."""
+"""The features that a model is trained on, and whether others are the same."""
 
 import json
 from collections.abc import Mapping
 
 from deepsound.data.contract import FeatureSummary
 from deepsound.errors import FingerprintMismatchError
-from deepsound.models.bundle import Bundle
+from deepsound.models.bundle import Bundle, ModelFeature
+
+
+def take_feature(summary: FeatureSummary, name: str, *, network: str | None) -> ModelFeature:
+    """A declared feature as one of a model, which may have a ``network`` of its own to run on it."""
+    return ModelFeature(
+        name=name,
+        fingerprint=summary.fingerprint_of(name),
+        network=network or summary.network_of(name),
+        package=summary.package_of(name),
+    )
 
 
 def check_features(bundle: Bundle, summary: FeatureSummary, *, where: str = "the features") -> None:

@@ -35,6 +35,7 @@ class FeaturePart(_Part):
     shape: SegmentShape
     fingerprint: Text
     network: Text | None = None
+    package: Text | None = None
 
 
 class StandardizationPart(_Part):

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from deepsound.config import ExtractSettings, ScoreSettings
-from deepsound.errors import ConfigError
+from deepsound.errors import ConfigError, UnknownFeatureError
+from deepsound.features.registry import FEATURES
 from deepsound.models.bundle import Bundle
 from deepsound.settings import flatten, from_plain, to_plain
 
@@ -38,7 +39,11 @@ def own_settings(models: Sequence[NamedModel], settings: ScoreSettings) -> Extra
     ------
     ConfigError
         The models' features were extracted with different settings, so that no one extraction serves all.
+    UnknownFeatureError
+        A feature of a package that is not here.
     """
+    for model in models:
+        _check_features_are_known(model)
     first = models[0]
     for other in models[1:]:
         _check_same_settings(first, other)
@@ -51,6 +56,15 @@ def own_settings(models: Sequence[NamedModel], settings: ScoreSettings) -> Extra
     if (settings.network or network) is not None:
         own["network"] = settings.network or network
     return from_plain(ExtractSettings, own, where="the model's settings")
+
+
+def _check_features_are_known(model: NamedModel) -> None:
+    for feature in model.bundle.features:
+        if feature.package is not None and FEATURES.find(feature.name) is None:
+            raise UnknownFeatureError(
+                f"{model.uri} was trained on '{feature.name}', a feature of the package {feature.package}, which "
+                "is not installed here: install it, or give features that lie there already"
+            )
 
 
 def _check_same_settings(a: NamedModel, b: NamedModel) -> None:

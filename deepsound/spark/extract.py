@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from deepsound.config import ExtractSettings
 from deepsound.errors import LabelError
 from deepsound.features.fingerprint import declare_features, fingerprint_of
-from deepsound.features.registry import check_segment_length, load_extractors
+from deepsound.features.registry import check_segment_length, find_features, load_extractors
 from deepsound.networks.engine import NetworkFile
 from deepsound.settings import to_plain
 from deepsound.spark.extract_job import ExtractJob, Report, RerunPolicy
@@ -92,8 +92,8 @@ def _open_output(
     report: Report,
 ) -> OutputFolder:
     check_is_classic(spark, work="an extraction")
-    check_source(spark, input_path)
-    extractors = load_extractors(settings.features, networks=networks)
+    check_source(spark, input_path, settings.source)
+    extractors = load_extractors(find_features(settings.features), networks=networks)
     check_segment_length(extractors, settings=settings)
     declared = declare_features(extractors, settings=settings)
     extraction = Extraction(

@@ -18,6 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from deepsound.config import ExtractSettings
 from deepsound.data.shard_limits import ShardLimits, cut_into_shards
+from deepsound.features.registry import find_features
 from deepsound.networks.engine import NetworkFile
 from deepsound.spark.changes import leave_out_copies, update_tracks
 from deepsound.spark.contents import SourceFile, map_files
@@ -161,6 +162,7 @@ class ExtractJob:
         self._output.mark_labelled()
         writer = OutcomeWriter(
             settings=self._settings,
+            features=find_features(self._settings.features),
             networks=ship_networks(self._spark, self._networks),
             fingerprint=self._output.extraction.fingerprint,
             progress=ExtractProgress(self._spark.sparkContext),

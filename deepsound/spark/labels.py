@@ -8,7 +8,7 @@ from deepsound.config import LabelSettings
 from deepsound.errors import LabelMapError
 from deepsound.label_maps import (
     LabelMap,
-    builtin_label_maps,
+    find_label_map,
     missing_label_map,
     parse_label_map,
     read_label_map,
@@ -18,7 +18,7 @@ from deepsound.taxonomy import Taxonomy
 
 
 def load_label_map(spark: SparkSession, settings: LabelSettings, *, taxonomy: Taxonomy) -> LabelMap | None:
-    """The map that ``labels.map`` names: a built-in one, or a file on any file system that Spark reaches.
+    """The map that ``labels.map`` names: by its name, or a file on any file system that Spark reaches.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def load_label_map(spark: SparkSession, settings: LabelSettings, *, taxonomy: Ta
     """
     if settings.map is None:
         return None
-    if settings.map in builtin_label_maps():
+    if find_label_map(settings.map) is not None:
         label_map = read_label_map(settings.map)
     else:
         file = HadoopPath(spark, settings.map)

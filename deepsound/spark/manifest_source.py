@@ -13,9 +13,11 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from deepsound.data.labels import LABEL_NAMES
 from deepsound.data.listing import LeftOut
 from deepsound.errors import InputError
+from deepsound.plugins import Plugin
 from deepsound.sources.manifest import find_manifest_columns, native_path, resolve
+from deepsound.sources.readers import ROW_SCHEMA, read_rows
 from deepsound.spark.hadoop import HadoopPath
-from deepsound.spark.listing import LISTING_SCHEMA, Source, stage_listing
+from deepsound.spark.listing import LISTING_SCHEMA, Source, stage_listing, write_rows
 from deepsound.spark.tables import as_pattern, quoted, read_table, table_errors
 
 
@@ -31,9 +33,28 @@ def list_manifest(spark: SparkSession, file: HadoopPath, *, scratch: HadoopPath)
     InputError
         It cannot be read, has no column of paths, or two different rows for one track.
     """
-    where, folder = file.uri, file.parent
-    with table_errors(f"cannot read {where}", kind=InputError):
+    with table_errors(f"cannot read {file.uri}", kind=InputError):
         table = _read(spark, file)
+    return _list_rows(table, file, folder=file.parent, scratch=scratch)
+
+
+def list_with_reader(spark: SparkSession, place: HadoopPath, reader: Plugin, *, scratch: HadoopPath) -> Source:
+    """The tracks that a source of another package reads, on the driver, from a file or a folder.
+
+    Raises
+    ------
+    PluginError
+        It fails, or gives something else than rows of a manifest.
+    InputError
+        Two different rows are of one track.
+    """
+    path = str(place.local_path) if place.is_on_this_machine else place.uri
+    table = write_rows(spark, read_rows(reader, path), ROW_SCHEMA, scratch.child("read.parquet"))
+    return _list_rows(table, place, folder=place if place.is_folder() else place.parent, scratch=scratch)
+
+
+def _list_rows(table: DataFrame, file: HadoopPath, *, folder: HadoopPath | None, scratch: HadoopPath) -> Source:
+    where = file.uri
     columns = find_manifest_columns(table.columns, where=where)
     wanted = {name: getattr(columns, name) for name in ("path", *LABEL_NAMES, "size_bytes", "modified_ms")}
     rows = table.select(*(_plain(column, name) for name, column in wanted.items())).where(

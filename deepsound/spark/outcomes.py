@@ -17,6 +17,7 @@ from deepsound.features.track import (
     failed_track,
     unread_track,
 )
+from deepsound.plugins import Plugin
 from deepsound.spark.contents import SourceFile
 from deepsound.spark.networks import ShippedNetworks
 from deepsound.spark.progress import ExtractProgress
@@ -33,6 +34,7 @@ class OutcomeWriter:
     """
 
     settings: ExtractSettings
+    features: tuple[Plugin, ...]
     networks: ShippedNetworks
     fingerprint: str
     progress: ExtractProgress
@@ -74,7 +76,7 @@ class OutcomeWriter:
             content.seek(0)
         # Both are kept by the process: extractors are built, and networks read, once.
         extractors = load_extractors(
-            settings.features, networks=self.networks.on_this_machine(), n_threads=self.networks.n_threads
+            self.features, networks=self.networks.on_this_machine(), n_threads=self.networks.n_threads
         )
         return extract_track(content, extractors=extractors, settings=settings, ends_process=True)
 

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from deepsound.config import ExtractSettings, ScoreSettings
 from deepsound.errors import InputError, SchemaMismatchError
 from deepsound.features.fingerprint import declare_features
-from deepsound.features.registry import load_extractors
+from deepsound.features.registry import find_features, load_extractors
 from deepsound.models.bundle import Bundle
 from deepsound.models.compatibility import check_features, check_fingerprints
 from deepsound.models.own_extraction import NamedModel, own_settings
@@ -66,7 +66,7 @@ def _extract(
 ) -> None:
     extract_settings = own_settings(models, settings)
     networks = prepare(extract_settings)
-    extractors = load_extractors(extract_settings.features, networks=networks)
+    extractors = load_extractors(find_features(extract_settings.features), networks=networks)
     declared = declare_features(extractors, settings=extract_settings)
     for model in models:
         found = {name: declared[name]["fingerprint"] for name in model.bundle.columns}

@@ -13,7 +13,8 @@ from deepsound.evaluation.metrics import CollectionMetrics
 from deepsound.evaluation.render.text import describe_accuracy
 from deepsound.evaluation.report import Report as Figures
 from deepsound.evaluation.slices import SLICE_COLUMNS, find_slices, join_columns
-from deepsound.models.bundle import Bundle, ModelFeature
+from deepsound.models.bundle import Bundle
+from deepsound.models.compatibility import take_feature
 from deepsound.models.head import load_head
 from deepsound.settings import to_plain
 from deepsound.training import lineage, mlflow_store, registry, tracking
@@ -284,10 +285,9 @@ def _make_bundle(
     folds: CrossValidation | None,
 ) -> Bundle:
     summary, pretrained = dataset.summary, settings.pretrained
-    known = ((name, summary.fingerprint_of(name), summary.network_of(name)) for name in settings.features)
     return Bundle(
         head=fitted.head,
-        features=tuple(ModelFeature(name=n, fingerprint=f, network=pretrained or own) for n, f, own in known),
+        features=tuple(take_feature(summary, name, network=pretrained) for name in settings.features),
         extract_settings=summary.settings,
         ood=fitted.ood,
         drift=build_drift_reference(features, dataset, feature=settings.feature, confidences=fitted.confidences),

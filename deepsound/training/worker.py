@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from deepsound.config import TrainSettings
+from deepsound.config import HEADS, TrainSettings
 from deepsound.errors import first_line
 from deepsound.settings import from_plain
 from deepsound.training.trials import FoldEvaluator
@@ -35,6 +35,8 @@ def serve(messages: Iterator[dict[str, Any]], output: TextIO) -> None:
             raise _StoppedError
 
     start = next(messages)
+    for name, address in start["heads"].items():
+        HEADS.register(name, address)
     evaluate = FoldEvaluator(
         features=start["features"],
         settings=from_plain(TrainSettings, start["settings"], where="a search"),

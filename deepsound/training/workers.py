@@ -12,7 +12,7 @@ from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
 from deepsound.children import child_command, child_environment
-from deepsound.config import TrainSettings
+from deepsound.config import HEADS, TrainSettings
 from deepsound.errors import SearchError
 from deepsound.settings import to_plain
 from deepsound.training.trials import FoldReporter
@@ -36,6 +36,7 @@ class WorkerPool:
     def __init__(self, features: str, *, settings: TrainSettings, n_workers: int) -> None:
         self._start = {
             "features": features,
+            "heads": HEADS.registered,
             "settings": to_plain(settings),
             "n_threads": max(1, (os.cpu_count() or 1) // n_workers),
         }

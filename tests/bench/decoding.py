@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from deepsound.config import ExtractSettings
-from deepsound.features.registry import load_extractors
+from deepsound.features.registry import find_features, load_extractors
 from deepsound.features.track import extract_track
 from deepsound.networks.prepare import prepare_networks
 from tests.bench.measure import BenchLine, measure_alternately
@@ -83,7 +83,7 @@ def _measure_containers(clips: dict[str, pathlib.Path]) -> Iterator[BenchLine]:
 def _extraction(path: pathlib.Path, feature: str) -> Callable[[], None]:
     settings = ExtractSettings(features=(feature,), network="random:0")
     networks = prepare_networks(settings.features, network=settings.network, report=lambda _: None)
-    extractors = load_extractors(settings.features, networks=networks)
+    extractors = load_extractors(find_features(settings.features), networks=networks)
 
     def extract() -> None:
         with path.open("rb") as file:

@@ -16,12 +16,13 @@ _SEGMENT_S = 10.0
 _BARE_LOOP = f"""
 import pathlib, sys
 from deepsound.config import ExtractSettings
-from deepsound.features.registry import load_extractors
+from deepsound.features.registry import find_features, load_extractors
 from deepsound.features.track import extract_track
 from deepsound.networks.prepare import prepare_networks
 settings = ExtractSettings(features=("vggish",), network="{_NETWORK}", segment_s={_SEGMENT_S})
 extractors = load_extractors(
-    settings.features, networks=prepare_networks(settings.features, network=settings.network, report=print)
+    find_features(settings.features),
+    networks=prepare_networks(settings.features, network=settings.network, report=print),
 )
 for path in sorted(pathlib.Path(sys.argv[1]).rglob("*.wav")):
     with path.open("rb") as file:

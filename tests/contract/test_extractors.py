@@ -7,12 +7,12 @@ import pytest
 
 from deepsound.config import ExtractSettings
 from deepsound.errors import ConfigError, ParameterError
-from deepsound.features.registry import FEATURE_NAMES, check_segment_length, load_extractors
+from deepsound.features.registry import FEATURES, check_segment_length, find_features, load_extractors
 
 
-@pytest.fixture(params=FEATURE_NAMES)
+@pytest.fixture(params=FEATURES.own_names())
 def extractor(request, networks):
-    return load_extractors((request.param,), networks=networks)[0]
+    return load_extractors(find_features([request.param]), networks=networks)[0]
 
 
 @pytest.fixture

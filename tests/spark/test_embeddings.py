@@ -10,7 +10,7 @@ import pytest
 from deepsound.config import ExtractSettings
 from deepsound.errors import ConfigError, ParameterError
 from deepsound.features.fingerprint import declare_features
-from deepsound.features.registry import load_extractors
+from deepsound.features.registry import find_features, load_extractors
 from deepsound.features.track import extract_track
 from deepsound.spark.extract import extract
 
@@ -30,7 +30,7 @@ def test_rows_equal_the_pure_function(features, music, networks):
     assert failed == []
     rows = pq.read_table(features / "segments").to_pylist()
     assert len(rows) == 24
-    extractors = load_extractors(FEATURES, networks=networks)
+    extractors = load_extractors(find_features(FEATURES), networks=networks)
     for row in rows[::7]:
         with (music / row["track_id"]).open("rb") as file:
             outcome = extract_track(file, extractors=extractors, settings=SETTINGS)
@@ -51,7 +51,7 @@ def test_summary_tells_of_the_networks(features, networks):
 def test_fingerprint_depends_on_the_weights_not_on_their_place(features, networks):
     def fingerprint(**changes):
         changed = tuple(replace(network, **changes) for network in networks)
-        extractors = load_extractors(FEATURES, networks=changed)
+        extractors = load_extractors(find_features(FEATURES), networks=changed)
         return {
             name: spec["fingerprint"] for name, spec in declare_features(extractors, settings=SETTINGS).items()
         }

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from deepsound.config import ExtractSettings, LabelSettings
 from deepsound.errors import InputError, LabelError, OutputError, TooManyFailuresError, UnknownFeatureError
-from deepsound.features.registry import load_extractors
+from deepsound.features.registry import find_features, load_extractors
 from deepsound.features.track import extract_track
 from deepsound.spark import extract as extract_module
 from deepsound.spark import extract_job
@@ -87,7 +87,7 @@ def test_each_failure_says_what_and_where(features):
 
 
 def test_rows_equal_the_pure_function(features, messy):
-    extractors = load_extractors(("mfcc",))
+    extractors = load_extractors(find_features(["mfcc"]))
     segments = pq.read_table(features / "segments").to_pylist()
     assert len(segments) == 9
     for row in segments:

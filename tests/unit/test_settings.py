@@ -75,7 +75,7 @@ def test_a_file_with_nothing_but_train_is_one_of_a_benchmarks_settings(tmp_path)
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"architectures": ["svm"]}, "one or more of"),
+        ({"architectures": ["svm"]}, "'architectures' is 'svm'; wanted one of cnn, "),
         ({"architectures": []}, "one or more of"),
         ({"protocols": ["tracks", "tracks"]}, "each once"),
         ({"features": ["mfcc", "mfcc"]}, "each once"),

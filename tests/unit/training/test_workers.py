@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from deepsound.config import TrainSettings
+from deepsound.config import HEADS, TrainSettings
 from deepsound.errors import SearchError
 from deepsound.settings import to_plain
 from deepsound.training import worker as worker_module
@@ -50,12 +50,32 @@ def pool(tmp_path, monkeypatch):
         yield pool
 
 
-def judge(pool, seed=0):
+def judge(pool, seed=0, **settings):
     folds = []
-    pool(TrainSettings(feature="toy", seed=seed), lambda number, accuracy: folds.append((number, accuracy)))
+    pool(
+        TrainSettings(feature="toy", seed=seed, **settings),
+        lambda number, accuracy: folds.append((number, accuracy)),
+    )
     assert [number for number, _ in folds] == [0, 1, 2]
     (pid,) = {pid for _, pid in folds}
     return pid
+
+
+@pytest.mark.usefixtures("forgotten_plugins")
+def test_a_head_that_this_process_registered_is_known_there(pool, tmp_path, monkeypatch):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "own_heads.py").write_text(
+        "from dataclasses import dataclass\n"
+        "@dataclass(frozen=True)\n"
+        "class Own:\n"
+        "    def build(self, x): return x\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    HEADS.register("own", "own_heads:Own")
+    with WorkerPool("features", settings=SETTINGS, n_workers=1) as later:
+        assert judge(later, architecture="own")
+    with pytest.raises(SearchError, match="ended with exit code 1"):
+        judge(pool, architecture="own")
 
 
 def is_running(pid):
@@ -169,7 +189,7 @@ def test_a_worker_ends_with_the_process_that_it_works_for(tmp_path):
     (tmp_path / "pretending.py").write_text(PRETENDING)
     parent = f"""
 import sys, threading
-from deepsound.config import TrainSettings
+from deepsound.config import HEADS, TrainSettings
 from deepsound.training import workers
 workers._COMMAND = (sys.executable, {str(tmp_path / "pretending.py")!r})
 pool = workers.WorkerPool("features", settings=TrainSettings(feature="toy", seed=5), n_workers=1)
@@ -204,7 +224,7 @@ def test_what_is_said(monkeypatch):
     monkeypatch.setattr(worker_module, "FoldEvaluator", Evaluator)
     trials = [to_plain(TrainSettings(seed=seed)) for seed in (7, 8, 9)]
     messages = [
-        {"features": "f", "settings": to_plain(SETTINGS), "n_threads": 2},
+        {"features": "f", "heads": {}, "settings": to_plain(SETTINGS), "n_threads": 2},
         *({"settings": trials[0]}, {"go_on": True}, {"go_on": True}),
         *({"settings": trials[1]}, {"go_on": False}),
         *({"settings": trials[2]}, {"go_on": True}, {"go_on": True}),
