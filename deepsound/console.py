@@ -42,6 +42,11 @@ def is_verbose() -> bool:
     return _loudness is Loudness.VERBOSE
 
 
+def is_quiet() -> bool:
+    """Whether nothing is to be said but errors."""
+    return _loudness is Loudness.QUIET
+
+
 def to_printable(text: str) -> str:
     r"""Text that stays on its line and moves nothing else on a terminal.
 
@@ -66,7 +71,7 @@ def show(lines: str | Iterable[str]) -> None:
 
 def say(line: str) -> None:
     """A line of progress, on standard error: standard output is for results. Nothing where all is to be quiet."""
-    if _loudness is not Loudness.QUIET:
+    if not is_quiet():
         complain(line)
 
 

