@@ -21,6 +21,8 @@ from deepsound.sources.readers import find_reader
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from deepsound.networks.engine import NetworkFile
+
 _WANTED = "a folder with audio files, a manifest, a Parquet table of audio or tar shards"
 
 
@@ -200,6 +202,21 @@ def extract(
     )
 
 
+def check_extraction(music: str, *, settings: ExtractSettings) -> "tuple[NetworkFile, ...]":
+    """Refuse what is wrong before Spark is imported: a typing error should not cost its start.
+
+    Gives the networks of the features, fetched where they are not there yet.
+    """
+    check_feature_names(settings.features)
+    if settings.source.reader is not None:
+        find_reader(settings.source.reader).load()
+    check_input(music, what=_WANTED)
+    check_label_csv(settings.labels.csv)
+    from deepsound.api.networks import prepare_networks
+
+    return prepare_networks(settings.features, network=settings.network)
+
+
 def extract_resolved(
     music: str,
     output: str,
@@ -213,18 +230,11 @@ def extract_resolved(
     """The same of settings that were read already; ``policy`` are retry_failed, prune and overwrite."""
     if watch_s is not None and not watch_s > 0:
         raise ParameterError(f"to look every {watch_s:g} s is no watch; wanted seconds above 0")
-    check_feature_names(settings.features)
-    if settings.source.reader is not None:
-        find_reader(settings.source.reader).load()
-    check_input(music, what=_WANTED)
-    check_label_csv(settings.labels.csv)
-    # Spark is imported only once the settings are right: a typing error should not cost its start.
-    from deepsound.api.networks import prepare_networks
+    networks = check_extraction(music, settings=settings)
     from deepsound.spark.extract import ExtractResult, RerunPolicy, watch
     from deepsound.spark.extract import extract as run_once
     from deepsound.spark.session import open_session
 
-    networks = prepare_networks(settings.features, network=settings.network)
     run: Callable[..., ExtractResult | None] = run_once
     if watch_s is not None:
         run = functools.partial(watch, every_s=watch_s)

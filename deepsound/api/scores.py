@@ -22,6 +22,7 @@ from deepsound.errors import InputError, ParameterError, TooManyFailuresError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from deepsound.models.own_extraction import NamedModel
     from deepsound.networks.engine import NetworkFile
     from deepsound.spark.score_result import ModelPair, ModelScores, ScoreResult
     from deepsound.training.comparison import ModelComparison
@@ -131,14 +132,7 @@ def score_resolved(
     progress: Callable[[str], None],
 ) -> Scores:
     """The same of settings that were read already; too many failures are for :func:`check_failures` to tell."""
-    if not models:
-        raise ParameterError("there is no model to score with")
-    check_input(source, what="a FEATURES folder or a source of audio")
-    check_label_csv(settings.labels.csv)
-    check_label_map(settings.labels.map)
-    # A look-up first: a model that is not there leaves no store behind.
-    loaded = load_all(models)
-    from deepsound.models.own_extraction import name_models
+    named = check_scoring(source, models, settings=settings)
     from deepsound.spark.score import score as run
     from deepsound.spark.session import open_session
     from deepsound.training.mlflow_store import open_store
@@ -162,9 +156,9 @@ def score_resolved(
             session,
             source,
             output,
-            models=name_models([(model.uri, model.bundle) for model in loaded]),
+            models=named,
             settings=settings,
-            prepare=_prepare,
+            prepare=prepare_own,
             draw=draw,
             report=progress,
         )
@@ -174,6 +168,21 @@ def score_resolved(
         for scores in result.models
     }
     return Scores(path=output, reports=reports, run_ids=run_ids, result=result)
+
+
+def check_scoring(
+    source: str, models: Sequence[ModelLike], *, settings: ScoreSettings
+) -> "tuple[NamedModel, ...]":
+    """The models, once what is wrong was refused before Spark is imported, and has left no store behind."""
+    if not models:
+        raise ParameterError("there is no model to score with")
+    check_input(source, what="a FEATURES folder or a source of audio")
+    check_label_csv(settings.labels.csv)
+    check_label_map(settings.labels.map)
+    loaded = load_all(models)
+    from deepsound.models.own_extraction import name_models
+
+    return name_models([(model.uri, model.bundle) for model in loaded])
 
 
 def _log(scores: "ModelScores", page: str, progress: Callable[[str], None]) -> str:
@@ -204,7 +213,8 @@ def check_failures(scores: Scores, settings: ScoreSettings) -> None:
             )
 
 
-def _prepare(extraction: ExtractSettings) -> "tuple[NetworkFile, ...]":
+def prepare_own(extraction: ExtractSettings) -> "tuple[NetworkFile, ...]":
+    """The networks that the models' own extraction needs."""
     from deepsound.api.networks import prepare_networks
 
     return prepare_networks(extraction.features, network=extraction.network)

@@ -46,14 +46,7 @@ def train_resolved(
     features: str, settings: TrainSettings, *, promote: bool, progress: Callable[[str], None]
 ) -> Model:
     """The same of settings that were read already, after a search for them where one is asked for."""
-    from deepsound.data.early import check_features, check_split_lists
-    from deepsound.training.known_models import check_model
-
-    check_features(features, feature=settings.feature)
-    check_split_lists(settings.split_lists)
-    if settings.split.like is not None:
-        check_model(settings.split.like)
-
+    check_training(features, settings=settings)
     with muted_native_logs():
         from deepsound.training.train import train as run
         from deepsound.training.trial_runs import link_search
@@ -64,6 +57,17 @@ def train_resolved(
     if search_run_id is not None:
         link_search(search_run_id, train_run_id=result.run_id)
     return Model(result.bundle, uri=result.model.uri, training=result)
+
+
+def check_training(features: str, *, settings: TrainSettings) -> None:
+    """Refuse what is wrong before TensorFlow and MLflow are imported."""
+    from deepsound.data.early import check_features, check_split_lists
+    from deepsound.training.known_models import check_model
+
+    check_features(features, feature=settings.feature)
+    check_split_lists(settings.split_lists)
+    if settings.split.like is not None:
+        check_model(settings.split.like)
 
 
 def _search(features: str, settings: TrainSettings, progress: Callable[[str], None]) -> tuple[TrainSettings, str]:

@@ -3,9 +3,10 @@
 import argparse
 from collections.abc import Sequence
 
-from deepsound.commands.options import add_settings_options, new_parser, path
+from deepsound.commands.options import add_dry_run, add_settings_options, new_parser, path
 from deepsound.commands.running import check_extras, reports_errors, say_next
 from deepsound.config import ExtractSettings
+from deepsound.console import say, show
 from deepsound.features.registry import FEATURES
 from deepsound.settings import read_settings
 
@@ -43,7 +44,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--overwrite", action="store_true", help="remove what an extraction of other settings wrote there"
     )
-    parser.add_argument(
+    once = parser.add_mutually_exclusive_group()
+    add_dry_run(once)
+    once.add_argument(
         "--watch",
         nargs="?",
         type=float,
@@ -62,9 +65,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_extras("spark")
     overrides = [*args.overrides, *([f"features=[{','.join(args.features)}]"] if args.features else [])]
     settings = read_settings(ExtractSettings, section="extract", path=args.config, overrides=overrides)
+    policy = {name: getattr(args, name) for name in ("retry_failed", "prune", "overwrite")}
+    if args.dry_run:
+        from deepsound.api.dry_run import plan_extraction
+
+        for line in plan_extraction(args.input, args.output, settings=settings, progress=say, **policy):
+            show([line])
+        return 0
     from deepsound.api.features import extract_resolved
 
-    policy = {name: getattr(args, name) for name in ("retry_failed", "prune", "overwrite")}
     extract_resolved(args.input, args.output, settings=settings, watch_s=args.watch, **policy)
     say_next("deepsound", "train", "--features", args.output, "--set", f"feature={settings.features[-1]}")
     return 0

@@ -58,6 +58,11 @@ def add_settings_options(parser: argparse.ArgumentParser, *, settings: type, exa
     parser.epilog = "\n".join([str(parser.epilog), "", "settings and their defaults:", *(f"  {x}" for x in lines)])
 
 
+def add_dry_run(parser: argparse._ActionsContainer) -> None:
+    """``--dry-run``."""
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done; nothing is written")
+
+
 def path(text: str) -> str:
     """The type of an argument that is a path or a URI: a home (``~``) that the shell has left is put in."""
     return os.path.expanduser(text)  # noqa: PTH111  pathlib makes one slash of a URI's two

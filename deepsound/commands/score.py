@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from deepsound.commands.options import add_settings_options, new_parser, path
+from deepsound.commands.options import add_dry_run, add_settings_options, new_parser, path
 from deepsound.commands.running import check_extras, reports_errors
 from deepsound.config import ScoreSettings
 from deepsound.console import say, show
@@ -45,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--segments", action="store_true", help="write the scores of every segment, too: which genre when"
     )
+    add_dry_run(parser)
     add_settings_options(parser, settings=ScoreSettings, example="--set subset=test")
     return parser
 
@@ -56,6 +57,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_extras("spark", "train")
     overrides = [*args.overrides, *(["segments=true"] if args.segments else [])]
     settings = read_settings(ScoreSettings, section="score", path=args.config, overrides=overrides)
+    if args.dry_run:
+        from deepsound.api.dry_run import plan_scoring
+
+        show(plan_scoring(args.input, args.models, args.output, settings=settings, progress=say))
+        return 0
     from deepsound.api.scores import check_failures, score_resolved
 
     scores = score_resolved(args.input, args.models, args.output, settings=settings, progress=say)

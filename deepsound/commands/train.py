@@ -5,10 +5,11 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from deepsound.commands.options import add_settings_options, new_parser, path
+from deepsound.commands.options import add_dry_run, add_settings_options, new_parser, path
 from deepsound.commands.running import check_extras, reports_errors, say_next, write_json
 from deepsound.config import TrainSettings
 from deepsound.console import say, show
+from deepsound.errors import ParameterError
 from deepsound.native_logs import muted_native_logs
 from deepsound.settings import read_settings
 
@@ -40,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="make the model the champion even where it is not shown to be better than the present one",
     )
+    add_dry_run(parser)
     parser.add_argument(
         "--output",
         type=path,
@@ -56,6 +58,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     check_extras("train")
     settings = read_settings(TrainSettings, section="train", path=args.config, overrides=args.overrides)
+    if args.dry_run:
+        if args.features is None:
+            raise ParameterError("--dry-run is for a training; --resume-upload trains nothing")
+        from deepsound.api.dry_run import plan_training
+
+        for line in plan_training(args.features, settings, progress=say):
+            show([line])
+        return 0
     if args.resume_upload is not None:
         with muted_native_logs():
             from deepsound.training.finished_run import resume_upload

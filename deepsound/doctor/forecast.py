@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from deepsound.children import child_command, child_environment
 from deepsound.config import ExtractSettings, SourceSettings
@@ -92,10 +92,12 @@ def draw_pilot(spark: SparkSession, input_path: str, *, max_bytes: int, seed: in
     with tempfile.TemporaryDirectory(prefix="deepsound-doctor-") as scratch:
         source = open_source(spark, input_path, SourceSettings(), scratch=HadoopPath(spark, scratch))
         source.check_not_empty()
-        usable = source.rows.where(
-            f"problem is null and container is null and size_bytes between 1 and {max_bytes}"
-        )
-        rows = usable.select("path", "size_bytes", "native").collect()
+        return choose_pilot(source.rows, n_files=source.n_files, max_bytes=max_bytes, seed=seed)
+
+
+def choose_pilot(rows: DataFrame, *, n_files: int, max_bytes: int, seed: int) -> Pilot:
+    """The pilot of so many rows of a listing."""
+    usable = rows.where(f"problem is null and container is null and size_bytes between 1 and {max_bytes}")
     files = [
         AudioFile(
             ending=row["path"].rpartition(".")[2].lower(),
@@ -103,9 +105,9 @@ def draw_pilot(spark: SparkSession, input_path: str, *, max_bytes: int, seed: in
             path=row["path"],
             native=None if row["native"] is None else bytes(row["native"]),
         )
-        for row in rows
+        for row in usable.select("path", "size_bytes", "native").collect()
     ]
-    return Pilot(files=choose_files(files, seed=seed), decodable=files, n_files=source.n_files)
+    return Pilot(files=choose_files(files, seed=seed), decodable=files, n_files=n_files)
 
 
 def choose_files(files: Sequence[AudioFile], *, seed: int) -> list[AudioFile]:

@@ -13,6 +13,7 @@ from deepsound.features.registry import check_segment_length, find_features, loa
 from deepsound.networks.engine import NetworkFile
 from deepsound.settings import to_plain
 from deepsound.spark.extract_job import ExtractJob, Report, RerunPolicy
+from deepsound.spark.hadoop import HadoopPath
 from deepsound.spark.listing import Source
 from deepsound.spark.output import Extraction, OutputFolder, open_output
 from deepsound.spark.session import check_is_classic
@@ -58,13 +59,13 @@ def extract(
         From the settings.
     """
     policy = policy or RerunPolicy()
-    output = _open_output(spark, input_path, output_path, settings, networks, policy, report)
+    output = open_extraction(spark, input_path, output_path, settings, networks, policy, report)
     try:
         # With overwrite, what is there is removed only after all of the input has been found right.
         source, remarks = load_source(spark, input_path, settings, output)
         source.check_not_empty()
     except BaseException:
-        _abandon(output)
+        leave_as_found(output)
         raise
     if policy.overwrite:
         output.clear()
@@ -82,7 +83,7 @@ def load_source(
     return label_tracks(spark, source, settings.labels, scratch=output.staging)
 
 
-def _open_output(
+def open_extraction(
     spark: SparkSession,
     input_path: str,
     output_path: str,
@@ -90,7 +91,13 @@ def _open_output(
     networks: tuple[NetworkFile, ...],
     policy: RerunPolicy,
     report: Report,
+    *,
+    scratch: HadoopPath | None = None,
 ) -> OutputFolder:
+    """The output of an extraction, once source, settings and what lies there are known to allow it.
+
+    Nothing is written; errors are those of :func:`extract`.
+    """
     check_is_classic(spark, work="an extraction")
     check_source(spark, input_path, settings.source)
     extractors = load_extractors(find_features(settings.features), networks=networks)
@@ -105,6 +112,7 @@ def _open_output(
         input_path=input_path,
         extraction=extraction,
         overwrite=policy.overwrite,
+        scratch=scratch,
         report=report,
     )
 
@@ -133,7 +141,7 @@ def watch(
         Of the last look that found something to do.
     """
     policy = policy or RerunPolicy()
-    output = _open_output(spark, input_path, output_path, settings, networks, policy, report)
+    output = open_extraction(spark, input_path, output_path, settings, networks, policy, report)
     job = ExtractJob(spark, output, settings=settings, networks=networks, policy=policy, report=report)
     result, refusal, is_first = None, "", True
     try:
@@ -162,10 +170,10 @@ def watch(
         report("stopped watching")
         return result
     finally:
-        _abandon(output)
+        leave_as_found(output)
 
 
-def _abandon(output: OutputFolder) -> None:
+def leave_as_found(output: OutputFolder) -> None:
     """Leave no listing behind; where what ended the work has ended the way to the storage, too, it stays."""
     with contextlib.suppress(Exception):
         output.abandon()

@@ -123,6 +123,12 @@ class ExtractJob:
         plan = self._plan(source)
         return bool(plan.count(*self._worked_on)) or self._has_copies(source)
 
+    def outlook(self, source: Source) -> tuple[DataFrame, list[str]]:
+        """The tracks that :meth:`run` would extract, and lines for people about all that it would do."""
+        plan = self._plan(source)
+        lines = plan.describe(has_copies=self._has_copies(source), prunes=self._policy.prune)
+        return plan.rows.where(plan.rows["state"].isin(*TO_EXTRACT)), list(lines)
+
     @property
     def _worked_on(self) -> tuple[str, ...]:
         """States of tracks with which something is to be done; those that are gone stay unless pruned."""

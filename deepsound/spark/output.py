@@ -56,9 +56,11 @@ class OutputFolder:
         Where the labels of all rows are from: this run's ``labels.from``, or None until it has seen to that.
     was_cut_off : bool
         Whether a run before this one, when it began, had not come to its end.
+    staging : HadoopPath
+        Where this run, and no other, puts what is not finished yet.
     """
 
-    def __init__(self, path: HadoopPath, extraction: Extraction) -> None:
+    def __init__(self, path: HadoopPath, extraction: Extraction, *, scratch: HadoopPath | None = None) -> None:
         self.path = path
         self.extraction = extraction
         self._was_there = path.exists()
@@ -67,11 +69,7 @@ class OutputFolder:
         self.labels_from = extraction.label_source if _are_labelled(path, extraction) else None
         self.was_cut_off = False
         self._lease = Lease(path, STATE, work="extraction")
-
-    @property
-    def staging(self) -> HadoopPath:
-        """Where this run, and no other, puts what is not finished yet."""
-        return self.path.child(STAGING).child(self._lease.token)
+        self.staging = scratch or path.child(STAGING).child(self._lease.token)
 
     def clear(self) -> None:
         """Remove an extraction. Cut off here, it has not finished, and is still of its old fingerprint."""
@@ -137,6 +135,7 @@ def open_output(
     input_path: str,
     extraction: Extraction,
     overwrite: bool,
+    scratch: HadoopPath | None,
     report: Callable[[str], None],
 ) -> OutputFolder:
     """A folder to write features to: new, empty, or an earlier extraction of the same definition.
@@ -145,6 +144,8 @@ def open_output(
     ----------
     overwrite : bool
         Whether an earlier extraction may be of another definition, as it is going to make way.
+    scratch : HadoopPath, optional
+        For what is not finished; without it, a folder below the output.
     report : callable
         Gets the settings side by side, a line each, where they differ.
 
@@ -163,7 +164,7 @@ def open_output(
         if not overwrite:
             _check_same(path, output_path, extraction, report)
             _check_rows(spark, path, output_path, extraction)
-    return OutputFolder(path, extraction)
+    return OutputFolder(path, extraction, scratch=scratch)
 
 
 def _check_same(path: HadoopPath, output_path: str, extraction: Extraction, report: Callable[[str], None]) -> None:

@@ -38,32 +38,45 @@ def open_input(
     InputError, SchemaMismatchError, FingerprintMismatchError, ConfigError
         They cannot be had, or are not what the models were trained on.
     """
-    folder = HadoopPath(spark, input_path)
-    if not folder.exists():
-        raise InputError(f"the input {input_path} does not exist; wanted a FEATURES folder or a folder of audio")
-    if is_features_folder(spark, input_path):
-        frames = read_features(spark, input_path)
-    elif folder.is_folder() and {"segments", "tracks"} <= set(folder.names()):
-        raise InputError(f"{input_path} has no extract.json: its extraction did not finish; run it again")
-    else:
+    if is_audio(spark, input_path):
         report(f"{input_path} holds no extract.json: reading it as audio")
-        _extract(spark, input_path, features_path, models, settings=settings, prepare=prepare, report=report)
-        frames = read_features(spark, features_path)
+        own, networks = own_extraction(models, settings, prepare)
+        # Whether too many failed is judged once, by the score job, over the same tracks.
+        extract(spark, input_path, features_path, settings=own, networks=networks, report=report)
+        input_path = features_path
+    return open_features(spark, input_path, models=models)
+
+
+def open_features(spark: SparkSession, path: str, *, models: Sequence[NamedModel]) -> FeatureFrames:
+    """Features that lie there already, with the errors of :func:`open_input`."""
+    frames = read_features(spark, path)
     for model in models:
         _check_compatible(frames, model.bundle)
     return frames
 
 
-def _extract(
-    spark: SparkSession,
-    input_path: str,
-    features_path: str,
-    models: Sequence[NamedModel],
-    *,
-    settings: ScoreSettings,
-    prepare: NetworkPreparer,
-    report: Callable[[str], None],
-) -> None:
+def is_audio(spark: SparkSession, input_path: str) -> bool:
+    """Whether an input is audio, not features. Raises InputError where it is neither."""
+    folder = HadoopPath(spark, input_path)
+    if not folder.exists():
+        raise InputError(f"the input {input_path} does not exist; wanted a FEATURES folder or a folder of audio")
+    if is_features_folder(spark, input_path):
+        return False
+    if folder.is_folder() and {"segments", "tracks"} <= set(folder.names()):
+        raise InputError(f"{input_path} has no extract.json: its extraction did not finish; run it again")
+    return True
+
+
+def own_extraction(
+    models: Sequence[NamedModel], settings: ScoreSettings, prepare: NetworkPreparer
+) -> tuple[ExtractSettings, tuple[NetworkFile, ...]]:
+    """How audio is extracted for models, with the networks for it.
+
+    Raises
+    ------
+    ConfigError, FingerprintMismatchError
+        No one extraction serves all models, or this version does not compute features as theirs were.
+    """
     extract_settings = own_settings(models, settings)
     networks = prepare(extract_settings)
     extractors = load_extractors(find_features(extract_settings.features), networks=networks)
@@ -71,8 +84,7 @@ def _extract(
     for model in models:
         found = {name: declared[name]["fingerprint"] for name in model.bundle.columns}
         check_fingerprints(model.bundle, found, where="this version of deepsound")
-    # Whether too many failed is judged once, by the score job, over the same tracks.
-    extract(spark, input_path, features_path, settings=extract_settings, networks=networks, report=report)
+    return extract_settings, networks
 
 
 def _check_compatible(frames: FeatureFrames, bundle: Bundle) -> None:

@@ -92,6 +92,10 @@ class ScoresFolder:
             return [self.results]
         return [Staged(self._results.child(_MODELS).child(name), self._spark) for name in names]
 
+    def has_results(self) -> bool:
+        """Whether a scoring has finished here."""
+        return any(self.path.child(name).exists() for name in (_SUMMARY, _COMPARISON))
+
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
         """Say that this run is at work here, for the length of the block; behind it, move its results into place.

@@ -89,7 +89,7 @@ def train(features: str, *, settings: TrainSettings, report: Report, promote: bo
     champion = registry.find_champion(settings.feature)
     registry.check_may_register(settings.feature)
     dataset = load_dataset(features, settings=settings, report=report)
-    report(_describe_data(dataset, settings))
+    report(describe_data(dataset, settings))
     plan = plan_folds(dataset, settings=settings, report=report)
     dataset = dataset.with_leaks(plan.leaks)
     if settings.pretrained:
@@ -191,7 +191,7 @@ def _publish(
 
     Another training of the same name may have put a champion there meanwhile; then it is decided again.
     """
-    described = _describe_data(outcome.dataset, outcome.settings)
+    described = describe_data(outcome.dataset, outcome.settings)
     with kept_until_logged(outcome.run_id, report=report) as folder:
         record = build_record(outcome, described=described, curves=curves)
         write_finished(folder, outcome, record, outcome.bundle, former=champion)
@@ -215,7 +215,8 @@ def _describe_outcome(outcome: TrainingOutcome) -> list[str]:
     return [*lines, *outcome.slices.describe(), outcome.bundle.ood.describe()]
 
 
-def _describe_data(dataset: Dataset, settings: TrainSettings) -> str:
+def describe_data(dataset: Dataset, settings: TrainSettings) -> str:
+    """Genres, sizes of the splits and how far these can be trusted, in one line."""
     sizes = ", ".join(f"{len(getattr(dataset, name).genre_indices)} {name}" for name in SPLIT_NAMES)
     left_out = f"; {dataset.n_left_out} tracks without a usable label left out" if dataset.n_left_out else ""
     leaks = f"; {len(dataset.audit.leaks)} LEAKS allowed" if dataset.audit.leaks else ""
