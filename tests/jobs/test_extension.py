@@ -14,7 +14,7 @@ import scipy.signal
 import soundfile
 
 import deepsound as ds
-from deepsound.errors import UnknownFeatureError
+from deepsound.errors import PluginError, UnknownFeatureError
 from tests.example import ROOT as EXAMPLE
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "howto" / "extend.md"
@@ -119,3 +119,21 @@ def test_a_model_whose_package_is_missing_names_it(model, music):
 @pytest.mark.usefixtures("example")
 def test_a_model_whose_package_is_there_predicts(model, music):
     assert model.predict(music / "low" / "low.00000.wav").genre == "low"
+
+
+@pytest.mark.usefixtures("spark", "example")
+def test_workers_that_lack_the_package_say_so(music, tmp_path):
+    """The driver has it; the workers of a session that began before do not."""
+    with pytest.raises(
+        PluginError, match=r"feature 'chroma', deepsound_radio.*cannot be imported: ModuleNotFound"
+    ) as refusal:
+        ds.extract(music, tmp_path / "features", features=["chroma"], segment_s=1.0)
+    assert "\n" not in str(refusal.value)
+    assert "Spark's workers" in str(refusal.value)
+
+
+@pytest.mark.usefixtures("forgotten_plugins")
+def test_a_source_that_fails_is_told_before_spark_works(job, music, tmp_path, capsys):
+    output = ["--output", str(tmp_path / "features"), "--set", "source.reader=m3u"]
+    assert job("extract")(["--input", str(music), *output]) == 2
+    assert "'source.reader' is 'm3u'; known: none" in capsys.readouterr().err
