@@ -7,7 +7,7 @@ EXECUTOR_ENV := build/deepsound-executor.tar.gz
 RUN    = PATH="$(CURDIR)/$(BIN):$$PATH" JAVA_HOME="$$($(BIN)/deepsound java-home)"
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo executor-env test soak oldest screenshots bench lint format ui docs architecture release clean
+.PHONY: help install demo executor-env test soak oldest screenshots bench lint format ui docs architecture notebooks release clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -77,6 +77,10 @@ docs: $(STAMP) architecture  ## build the documentation: build/site/index.html
 
 architecture: $(STAMP)  ## draw the packages and what they import: docs/architecture.svg
 	@$(BIN)/python tools/draw_architecture.py
+
+notebooks: $(STAMP)  ## run the notebooks, keep what they show; or make notebooks MUSIC=dir [FOREIGN=dir]: in build/notebooks
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[notebooks]'
+	@$(RUN) $(BIN)/python tools/run_notebooks.py $(if $(MUSIC),--music '$(MUSIC)') $(if $(FOREIGN),--foreign '$(FOREIGN)')
 
 # Tools of their own, so that the environment in which everything is tested stays as it is.
 release:  ## build and check source distribution and wheel: dist/

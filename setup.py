@@ -68,7 +68,7 @@ DEV = [
     "import-linter>=2",
     "codespell>=2.3",
 ]
-NOTEBOOKS = ["jupyterlab>=4"]
+NOTEBOOKS = ["jupyterlab>=4", "nbclient>=0.10", "nbformat>=5.10"]
 DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.26"]
 # An S3 store on this machine, fsspec's way to it, and a browser to look at pages with (Debian's chromium-driver).
 SOAK = ["moto>=5", "s3fs>=2024.2", "selenium>=4.20"]
