@@ -74,7 +74,7 @@ def save_figure(figure: Figure, *, kind: str) -> bytes:
     """Content of a file of this kind, ``png`` or ``svg``; a letter that the font lacks is a box and no warning."""
     content = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        warnings.filterwarnings("ignore", message="Glyph .* missing from (current )?font")
         figure.savefig(content, format=kind)
     return content.getvalue()
 
