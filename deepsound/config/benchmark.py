@@ -42,10 +42,7 @@ class BenchmarkSettings:
     def of_cells(self, features: Sequence[str]) -> list[TrainSettings]:
         """The training of each feature with each architecture.
 
-        Raises
-        ------
-        ConfigError
-            An architecture does not go with a feature.
+        Raises ConfigError if an architecture does not go with a feature.
         """
         return [
             replace(self.train, feature=feature, architecture=architecture, seed=self.seed)

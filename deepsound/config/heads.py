@@ -39,12 +39,8 @@ def check_architecture(name: str, *, key: str) -> None:
 def make_head(name: str, values: Mapping[str, Any]) -> Head:
     """The head of a name with these settings over its defaults.
 
-    Raises
-    ------
-    ConfigError
-        Settings that it does not know.
-    PluginError
-        The head of another package cannot be imported, or is none.
+    Raises ConfigError: settings that it does not know; PluginError: the head of another package cannot be
+    imported, or is none.
     """
     plugin = HEADS.find(name)
     if plugin is None:

@@ -9,13 +9,7 @@ STATISTICS = ("mean", "std", "min", "max")
 
 
 def check_statistics(statistics: tuple[str, ...], section: str) -> None:
-    """Raise unless these are one or more different statistics.
-
-    Raises
-    ------
-    ConfigError
-        They are not.
-    """
+    """Raise unless these are one or more different statistics. Raises ConfigError if not."""
     is_known = set(statistics) <= set(STATISTICS) and len(set(statistics)) == len(statistics) > 0
     check_setting(is_known, f"{section}.statistics", statistics, f"one or more of {', '.join(STATISTICS)}")
 

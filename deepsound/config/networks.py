@@ -256,10 +256,7 @@ class MlpSettings:
 def check_n_steps(network: Lstm | Transformer, *, n_frames: int, name: str) -> int:
     """How many steps in time a feature of ``n_frames`` gives an architecture called ``name``.
 
-    Raises
-    ------
-    ConfigError
-        If there is only one: nothing follows on anything.
+    Raises ConfigError if there is only one: nothing follows on anything.
     """
     n_steps = -(-n_frames // network.frames_per_step)
     if n_steps < 2:

@@ -25,6 +25,9 @@ _VARIANCE_FLOOR = 1e-6
 def build_model(networks: Sequence[Network | Head], *, layout: Layout, n_genres: int) -> keras.Model:
     """An untrained head.
 
+    Raises PluginError if a head of another package cannot be built; ConfigError if it cannot do anything with such
+    a shape.
+
     Parameters
     ----------
     networks : sequence of Network or Head
@@ -37,13 +40,6 @@ def build_model(networks: Sequence[Network | Head], *, layout: Layout, n_genres:
     -------
     keras.Model
         (batch, *layout.shape) float32 to (batch, n_genres) logits.
-
-    Raises
-    ------
-    PluginError
-        If a head of another package cannot be built.
-    ConfigError
-        If it cannot do anything with such a shape.
     """
     inputs = keras.Input(layout.shape, name="features")
     parts = zip(networks, _split_parts(inputs, layout), strict=True)

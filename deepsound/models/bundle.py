@@ -122,13 +122,7 @@ class Bundle:
         return ", ".join(dict.fromkeys(feature.network for feature in self.features if feature.network)) or None
 
     def tracks_in(self, subset: str) -> list[str]:
-        """track_ids that the model's split put into ``subset``.
-
-        Raises
-        ------
-        SplitError
-            If there are none.
-        """
+        """track_ids that the model's split put into ``subset``. Raises SplitError if there are none."""
         rows = self.split.filter(pc.equal(self.split["split"], subset))
         if not rows.num_rows:
             raise SplitError(f"the model's split holds no {subset} track")
@@ -165,11 +159,8 @@ def write_bundle(bundle: Bundle, *, folder: pathlib.Path, keras_weights: pathlib
 def read_bundle(folder: pathlib.Path) -> Bundle:
     """Read and check a bundle folder.
 
-    Raises
-    ------
-    BundleError
-        No bundle there, damaged, with a number that cannot be, without a taxonomy, or of a newer format than this
-        version knows.
+    Raises BundleError: no bundle there, damaged, with a number that cannot be, without a taxonomy, or of a newer
+    format than this version knows.
     """
     manifest = _read_manifest(folder)
     version = manifest.get("format_version") if isinstance(manifest, dict) else None

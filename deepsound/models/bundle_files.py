@@ -33,12 +33,8 @@ _MAX_TABLE_BYTES = 8 << 30
 def read_file(folder: pathlib.Path, name: str) -> bytes:
     """What a file of a bundle holds.
 
-    Raises
-    ------
-    BundleError
-        It is no file of that folder (a pipe, a device, a link that leads elsewhere), or too large.
-    OSError
-        It is not there or cannot be read.
+    Raises BundleError: it is no file of that folder (a pipe, a device, a link that leads elsewhere), or too large;
+    OSError: it is not there or cannot be read.
     """
     path = (folder / name).resolve(strict=True)
     if not path.is_file() or not path.is_relative_to(folder.resolve()):
@@ -51,10 +47,7 @@ def read_file(folder: pathlib.Path, name: str) -> bytes:
 def read_checked(folder: pathlib.Path, name: str, *, sha256: Mapping[str, str]) -> bytes:
     """As :func:`read_file`, of a file that is as the manifest says.
 
-    Raises
-    ------
-    BundleError
-        It is another, or the manifest says nothing of it.
+    Raises BundleError if it is another, or the manifest does not name it.
     """
     if name not in sha256:
         raise BundleError(f"files_sha256 does not name {name}")
@@ -74,12 +67,8 @@ def to_parquet(table: pa.Table) -> bytes:
 def parse_split(content: bytes) -> pa.Table:
     """The table of tracks.
 
-    Raises
-    ------
-    BundleError
-        It has other columns, other splits, or claims more rows than it has room for.
-    pa.ArrowException, OSError
-        It is no Parquet.
+    Raises BundleError: it has other columns, other splits, or claims more rows than it has room for;
+    pa.ArrowException or OSError: it is no Parquet.
     """
     file = _open_table(content, name="split.parquet")
     schema = file.schema_arrow
@@ -102,13 +91,8 @@ def parse_split(content: bytes) -> pa.Table:
 def parse_out_of_fold(content: bytes, *, genres: Sequence[str]) -> pa.Table:
     """The predictions of a cross-validation, by models of these genres.
 
-    Raises
-    ------
-    BundleError
-        It has other columns, a track twice, genres that the model does not know, numbers that are no
-        probabilities, or claims more rows than it has room for.
-    pa.ArrowException, OSError
-        It is no Parquet.
+    Raises BundleError: it has other columns, a track twice, genres that the model does not know, numbers that are
+    no probabilities, or claims more rows than it has room for; pa.ArrowException or OSError: it is no Parquet.
     """
     file = _open_table(content, name="out_of_fold.parquet")
     if not file.schema_arrow.equals(_OUT_OF_FOLD):

@@ -15,6 +15,8 @@ def average_heads(members: Sequence[keras.Model], *, temperatures: Sequence[floa
     has no meaning in logarithms of probabilities: it would be 0 for every segment. What the last dense layer sees
     is what those of all members see, one after the other; so this head has the form of any other.
 
+    Raises ParameterError if there is none.
+
     Parameters
     ----------
     members : sequence of keras.Model
@@ -22,11 +24,6 @@ def average_heads(members: Sequence[keras.Model], *, temperatures: Sequence[floa
     temperatures : sequence of float, optional
         Of each member; 1 without. Members of different kinds need them: the one with the larger logits would else
         decide alone. A single member is returned as it is.
-
-    Raises
-    ------
-    ParameterError
-        If there is none.
     """
     if not members:
         raise ParameterError("an average needs at least one head")

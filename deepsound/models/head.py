@@ -80,6 +80,9 @@ class SegmentScores:
 class Head:
     """A head ready to run on the CPU.
 
+    Raises BundleError if that is no ONNX model, one that reads other files, or one that does not fit ``spec``, or
+    the statistics do not fit it.
+
     Parameters
     ----------
     onnx : bytes or pathlib.Path
@@ -87,12 +90,6 @@ class Head:
     ood_bytes : bytes or None
         From :func:`~deepsound.evaluation.ood.pack_statistics`; without them there are only the scores of the
         logits.
-
-    Raises
-    ------
-    BundleError
-        If that is no ONNX model, one that reads other files, or one that does not fit ``spec``, or the statistics
-        do not fit it.
     """
 
     def __init__(
@@ -134,6 +131,8 @@ class Head:
     def compute_logits(self, features: np.ndarray) -> np.ndarray:
         """Logits of segments, from raw (not yet standardised) features.
 
+        Raises ParameterError if the features are of another shape.
+
         Parameters
         ----------
         features : np.ndarray [shape=(n_segments, *spec.shape), float32]
@@ -141,11 +140,6 @@ class Head:
         Returns
         -------
         np.ndarray [shape=(n_segments, n_genres), float32]
-
-        Raises
-        ------
-        ParameterError
-            If the features are of another shape.
         """
         logits, _ = self._run(features, self._logits_name)
         return logits
@@ -153,12 +147,8 @@ class Head:
     def compute_penultimate(self, features: np.ndarray) -> np.ndarray:
         """What the last dense layer sees of segments: (n_segments, n_units) float32, for distances between them.
 
-        Raises
-        ------
-        ParameterError
-            If the features are of another shape.
-        BundleError
-            If the head was exported before heads had this output.
+        Raises ParameterError if the features are of another shape; BundleError if the head was exported before
+        heads had this output.
         """
         if not self._has_penultimate:
             raise BundleError("this head gives no penultimate numbers: it is of an older bundle; train it again")
@@ -168,17 +158,14 @@ class Head:
     def score(self, features: np.ndarray, *, ood_scores: Sequence[str] = ("energy",)) -> SegmentScores:
         """Probabilities and out-of-distribution scores of segments, from one run of the network.
 
+        Raises ParameterError if the features are of another shape, or a score cannot be computed.
+
         Parameters
         ----------
         features : np.ndarray
             As :meth:`compute_logits` wants them.
         ood_scores : sequence of str
             Of :attr:`ood_scores`.
-
-        Raises
-        ------
-        ParameterError
-            If the features are of another shape, or a score cannot be computed.
         """
         names = [self._logits_name, OUTPUT_NAMES[1]] if self._has_penultimate else [self._logits_name]
         logits, *penultimate, feature_means = self._run(features, *names)

@@ -108,13 +108,7 @@ class DriftDocument(_Part):
 
 
 def parse_manifest(plain: dict[str, Any], *, version: int) -> Manifest:
-    """The manifest of a bundle of a known format.
-
-    Raises
-    ------
-    BundleError
-        Naming the first thing that is wrong.
-    """
+    """The manifest of a bundle of a known format. Raises BundleError that names the first thing wrong."""
     if version == 1:
         rule = plain.get("ood")
         if isinstance(rule, dict):
@@ -134,13 +128,7 @@ def _with_several_features(plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_drift(content: bytes) -> dict[str, Any]:
-    """What ``drift.json`` holds, in plain values.
-
-    Raises
-    ------
-    BundleError
-        Naming the first thing that is wrong.
-    """
+    """What ``drift.json`` holds, in plain values. Raises BundleError that names the first thing wrong."""
     try:
         document = parse_json(content)
     except ValueError as exc:

@@ -35,12 +35,8 @@ def name_models(bundles: Sequence[tuple[str, Bundle]]) -> tuple[NamedModel, ...]
 def own_settings(models: Sequence[NamedModel], settings: ScoreSettings) -> ExtractSettings:
     """How the models' own features were extracted, for new audio with labels and a network of its own.
 
-    Raises
-    ------
-    ConfigError
-        The models' features were extracted with different settings, so that no one extraction serves all.
-    UnknownFeatureError
-        A feature of a package that is not here.
+    Raises ConfigError: the models' features were extracted with different settings, so that no one extraction
+    serves all; UnknownFeatureError: a feature of a package that is not here.
     """
     for model in models:
         _check_features_are_known(model)

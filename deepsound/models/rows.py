@@ -27,6 +27,8 @@ SCORE_TYPE = pa.struct(
 def score_rows(head: Head, *columns: pa.Array, ood_score: str) -> pa.StructArray:
     """Scores of rows, each by itself.
 
+    Raises ParameterError if there is not one column a feature.
+
     Parameters
     ----------
     *columns : pa.Array [list<float>, row-major (n_frames, n_dims)]
@@ -40,11 +42,6 @@ def score_rows(head: Head, *columns: pa.Array, ood_score: str) -> pa.StructArray
         All but the reason is null where there is no score. The reason is ``missing`` where a feature is
         null, ``malformed`` where it holds another number of numbers than the model wants, ``not_finite`` where one
         of them, or of the scores, is NaN, infinite or null.
-
-    Raises
-    ------
-    ParameterError
-        If there is not one column a feature.
     """
     features, is_whole = read_rows(*columns, layout=head.spec.layout)
     scores = head.score(features, ood_scores=[ood_score])
@@ -80,6 +77,8 @@ def _reasons(columns: Sequence[pa.Array], *, is_whole: np.ndarray, has_none: np.
 def read_rows(*columns: pa.Array, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
     """The columns of features as one array.
 
+    Raises ParameterError if there is not one column a feature.
+
     Parameters
     ----------
     *columns : pa.Array [list<float>, row-major, of the shapes of ``layout``]
@@ -91,11 +90,6 @@ def read_rows(*columns: pa.Array, layout: Layout) -> tuple[np.ndarray, np.ndarra
         float32 infinite.
     is_whole : np.ndarray [shape=(n_rows,), bool]
         Rows that hold as many numbers as the shapes ask for; what is not whole is 0.
-
-    Raises
-    ------
-    ParameterError
-        If there is not one column a feature.
     """
     if len(columns) != len(layout.shapes):
         raise ParameterError(

@@ -51,10 +51,7 @@ def audit_split(
 def refuse_leaks(leaks: Sequence[Leak], *, is_allowed: bool, report: Callable[[str], None]) -> None:
     """Tell every leak, one a line, and refuse them unless they are allowed.
 
-    Raises
-    ------
-    LeakageError
-        With the first ones; see :func:`~deepsound.evaluation.leakage.check_leaks`.
+    Raises LeakageError: with the first ones; see :func:`~deepsound.evaluation.leakage.check_leaks`.
     """
     for leak in leaks:
         report(f"leak: {describe_leak(leak)}")

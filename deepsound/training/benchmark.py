@@ -62,6 +62,9 @@ def run_benchmark(
 ) -> Benchmark:
     """Fill the table; what was computed before, of the same data and settings, is read.
 
+    Raises DeepsoundError as :func:`~deepsound.training.dataset.load_dataset`; the MLflow store cannot be reached;
+    the output cannot be written to, or another benchmark is writing to it.
+
     Parameters
     ----------
     features, foreign : str
@@ -70,12 +73,6 @@ def run_benchmark(
         A folder, for ``benchmark.html``, ``.csv``, ``.json`` and ``cells/``.
     report : callable
         Gets a line per fold and per cell.
-
-    Raises
-    ------
-    DeepsoundError
-        As :func:`~deepsound.training.dataset.load_dataset`; the MLflow store cannot be reached; the output cannot
-        be written to, or another benchmark is writing to it.
     """
     folder = pathlib.Path(output)
     plan = _make_plan(features, foreign, settings, folder, report)

@@ -57,11 +57,8 @@ class FeatureData:
 def read_feature(features: str, *, settings: TrainSettings, foreign: str | None, report: Report) -> FeatureData:
     """All labelled tracks with their segments.
 
-    Raises
-    ------
-    DeepsoundError
-        As :func:`~deepsound.training.dataset.load_dataset`; the foreign feature is another one, or no foreign
-        track has one of the genres.
+    Raises DeepsoundError as :func:`~deepsound.training.dataset.load_dataset`; the foreign feature is another one,
+    or no foreign track has one of the genres.
     """
     dataset = load_dataset(features, settings=replace(settings, allow_leaks=True), report=report)
     return FeatureData(
@@ -102,10 +99,7 @@ def predict_cell(
 ) -> pa.Table:
     """Predictions under a protocol, sorted by track; see :class:`~deepsound.evaluation.benchmark.Cell`.
 
-    Raises
-    ------
-    SplitError
-        Too few artists, or tracks, for the folds.
+    Raises SplitError if there are too few artists, or tracks, for the folds.
     """
     if protocol == "foreign":
         table = _predict_foreign(data, settings)
@@ -238,13 +232,7 @@ class CellStore:
         return (table, noted) if noted.get("fingerprint") == fingerprint else None
 
     def write(self, path: pathlib.Path, cell: Cell, **noted: str) -> None:
-        """Keep a cell, whole or not at all.
-
-        Raises
-        ------
-        OutputError
-            It cannot be written there.
-        """
+        """Keep a cell, whole or not at all. Raises OutputError if it cannot be written there."""
         part = path.with_name(f".{path.name}.part")
         notes = json.dumps({"seconds": cell.seconds, "run_id": cell.run_id, **noted})
         try:

@@ -35,6 +35,9 @@ def compare_models(
 ) -> ModelComparison:
     """Compare two models.
 
+    Raises FingerprintMismatchError or UnknownFeatureError: the folder's features are not a model's;
+    ComparisonError: no track is left, or the models share fewer than two genres.
+
     Parameters
     ----------
     features : str
@@ -45,13 +48,6 @@ def compare_models(
         ``test``: labelled tracks of which both have a prediction that was made without having learned from them,
         out-of-fold or by the model itself. ``all``: all labelled tracks, by the models themselves, with a note
         where one has learned from them.
-
-    Raises
-    ------
-    FingerprintMismatchError, UnknownFeatureError
-        The folder's features are not a model's.
-    ComparisonError
-        No track is left, or the models share fewer than two genres.
     """
     summary = read_summary(features)
     for bundle in (first, second):

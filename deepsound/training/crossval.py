@@ -115,10 +115,7 @@ def plan_folds(dataset: Dataset, *, settings: TrainSettings, report: Callable[[s
     ``auto`` asks for 5 where the test part has fewer than 500 tracks, and does without, in one line, where the
     tracks do not allow it: too few groups, near-duplicates that would part.
 
-    Raises
-    ------
-    SplitError, LeakageError
-        A number of folds that was asked for cannot be had.
+    Raises SplitError or LeakageError: a number of folds that was asked for cannot be had.
     """
     if settings.folds != "auto":
         return _check_plan(dataset, int(settings.folds), settings=settings, report=report)
@@ -182,6 +179,8 @@ def cross_validate(
 ) -> CrossValidation:
     """Train and judge once per fold.
 
+    Raises ParameterError or SplitError: fewer than two folds, or too few groups to learn from all but one.
+
     Parameters
     ----------
     collection : Collection
@@ -193,11 +192,6 @@ def cross_validate(
         Gets one line per fold, and one about each genre that this cannot judge fairly.
     predict : callable
         Learns from a fold and gives track probabilities of its test.
-
-    Raises
-    ------
-    ParameterError, SplitError
-        Fewer than two folds, or too few groups to learn from all but one.
     """
     tracks, genre_indices = collection.tracks, collection.segments.genre_indices
     groups = group_tracks(tracks, by=settings.split.by)

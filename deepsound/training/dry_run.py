@@ -13,10 +13,7 @@ from deepsound.training.train import describe_data
 def describe_training(features: str, *, settings: TrainSettings, report: Callable[[str], None]) -> Iterator[str]:
     """Lines about the tracks, their splits, the folds and the models to be trained.
 
-    Raises
-    ------
-    DeepsoundError
-        What would keep :func:`~deepsound.training.train.train` from its work.
+    Raises whatever would keep :func:`~deepsound.training.train.train` from its work.
     """
     search, settings = settings.search, settings.resolved()
     dataset = load_dataset(features, settings=settings, report=report)

@@ -27,21 +27,16 @@ _PATCHES_AT_A_TIME = 32
 def prepare_pretrained(network: str, *, shape: tuple[int, int], report: Callable[[str], None]) -> NetworkFile:
     """The VGGish that training starts from, located, checked and cached.
 
+    Raises ParameterError if the feature is none of log-mel patches; NetworkUnavailableError: the weights cannot be
+    had; the message names all ways to give them; NetworkMismatchError: they are another network's, or of a VGGish
+    that computes something else.
+
     Parameters
     ----------
     network : str
         The setting ``finetune.network``.
     shape : (n_frames, n_dims)
         Of the feature to train on.
-
-    Raises
-    ------
-    ParameterError
-        If the feature is none of log-mel patches.
-    NetworkUnavailableError
-        The weights cannot be had; the message names all ways to give them.
-    NetworkMismatchError
-        They are another network's, or of a VGGish that computes something else.
     """
     count_patches(shape)
     try:
@@ -64,6 +59,8 @@ def finetune(
 
     Where the second stage finds no lower validation loss than the first, its weights are not kept.
 
+    Raises NetworkUnavailableError, NetworkMismatchError or ParameterError from :func:`prepare_pretrained`.
+
     Parameters
     ----------
     train, validation : (values, genres)
@@ -73,11 +70,6 @@ def finetune(
     -------
     keras.Model
         From (batch, 96 * n_patches, 64) to logits.
-
-    Raises
-    ------
-    NetworkUnavailableError, NetworkMismatchError, ParameterError
-        From :func:`prepare_pretrained`.
     """
     shape = train[0].shape[1:]
     network = prepare_pretrained(settings.finetune.network, shape=shape, report=lambda _: None)

@@ -46,10 +46,7 @@ class Uploaded:
 def kept_until_logged(run_id: str, *, report: Callable[[str], None]) -> Iterator[pathlib.Path]:
     """A folder for what is logged in the block; where that fails, it is kept in the working directory.
 
-    Raises
-    ------
-    TrackingError
-        What the block raises, with the folder named.
+    Raises TrackingError: what the block raises, with the folder named.
     """
     folder = pathlib.Path(tempfile.mkdtemp(prefix="deepsound-"))
     try:
@@ -89,15 +86,12 @@ def write_finished(
 ) -> None:
     """Write a finished training into an empty folder.
 
+    Raises OutputError if there is no room for it.
+
     Parameters
     ----------
     former : RegisteredModel or None
         The champion that the decision is about.
-
-    Raises
-    ------
-    OutputError
-        If there is no room for it.
     """
     try:
         save_keras(outcome.fitted.model, folder / "model.keras")
@@ -135,10 +129,7 @@ def write_record(
 def log_finished(folder: pathlib.Path) -> registry.RegisteredModel:
     """Log a finished training to the current run, register its model; the version. What is done is not done again.
 
-    Raises
-    ------
-    TrackingError
-        If the store or the registry does not take it.
+    Raises TrackingError if the store or the registry does not take it.
     """
     record = _read_record(folder)
     for step, figures in record["curves"]:
@@ -159,10 +150,7 @@ def log_finished(folder: pathlib.Path) -> registry.RegisteredModel:
 def describe_version(folder: pathlib.Path, model: registry.RegisteredModel, promotion: Promotion) -> None:
     """Say in the registry what a version is, and whether it became champion, or why not.
 
-    Raises
-    ------
-    TrackingError
-        If the registry refuses.
+    Raises TrackingError if the registry refuses.
     """
     record = _read_record(folder)
     # What an earlier version has kept holds neither.
@@ -175,12 +163,8 @@ def resume_upload(folder: pathlib.Path, *, promote: bool) -> Uploaded:
 
     It becomes champion if that was decided then and the champion is still the same, or if it is asked for.
 
-    Raises
-    ------
-    InputError
-        The folder holds no such training.
-    TrackingError
-        The store is away still, or does not know the run.
+    Raises InputError: the folder holds no such training; TrackingError: the store is away still, or does not know
+    the run.
     """
     record = _read_record(folder)
     if not record:

@@ -17,10 +17,7 @@ Report = Callable[[str], None]
 def apply_split_lists(rows: Rows, settings: TrainSettings, report: Report) -> Rows:
     """The rows with the split that lists give, null where they give none; as they are where there are no lists.
 
-    Raises
-    ------
-    SplitError
-        A list cannot be read, none of its lines is a track, or a track is in two lists.
+    Raises SplitError: a list cannot be read, none of its lines is a track, or a track is in two lists.
     """
     if settings.split.files.published:
         lines = fault_filtered_lists()
@@ -43,12 +40,7 @@ def find_known_splits(rows: Rows, settings: TrainSettings, report: Report) -> di
     A track is known again by its id or its content. If splits go by artist, a new track is where most tracks of
     its artist were, whether these are still there or not.
 
-    Raises
-    ------
-    SplitError
-        The model knows none of the tracks.
-    BundleError, TrackingError
-        It cannot be had.
+    Raises SplitError: the model knows none of the tracks; BundleError or TrackingError: it cannot be had.
     """
     if settings.split.like is None:
         return {}

@@ -10,12 +10,8 @@ from collections.abc import Iterator
 def hold(path: pathlib.Path, *, wait: bool) -> int:
     """Hold a file, made where it is missing, or a folder; the descriptor that holds it until it is closed.
 
-    Raises
-    ------
-    BlockingIOError
-        Another process holds it, and this one would not wait.
-    OSError
-        It cannot be opened, or its file system knows no locks.
+    Raises BlockingIOError: another process holds it, and this one would not wait; OSError: it cannot be opened, or
+    its file system knows no locks.
     """
     mode = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
     descriptor = os.open(path, mode, 0o600)

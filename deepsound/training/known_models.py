@@ -42,10 +42,7 @@ class KnownModel:
 def find_models() -> dict[str, KnownModel]:
     """All registered models by name; none where there is no store yet.
 
-    Raises
-    ------
-    TrackingError
-        The store cannot be read or reached.
+    Raises TrackingError: the store cannot be read or reached.
     """
     uri = registry_uri()
     with tracking_errors(f"the MLflow store {uri}"):
@@ -64,12 +61,8 @@ def check_model(model: str) -> None:
 
     Of a run (``runs:/...``) only MLflow can tell whether it has a model.
 
-    Raises
-    ------
-    BundleError
-        There is no such folder.
-    TrackingError
-        There is no such name, version or alias, with those that there are; or the store cannot be used.
+    Raises BundleError: there is no such folder; TrackingError: there is no such name, version or alias, with those
+    that there are; or the store cannot be used.
     """
     if not is_mlflow_uri(model):
         if not pathlib.Path(model).is_dir():

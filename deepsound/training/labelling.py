@@ -30,6 +30,8 @@ def unify_artists(rows: Rows, report: Report) -> Rows:
 def pick_genres(rows: Rows, genres: Sequence[str], report: Report) -> tuple[Taxonomy, Rows]:
     """The taxonomy, and those of the rows that have a genre of it, in its spelling.
 
+    Raises LabelError: two genres differ in spelling alone, or there are fewer than two.
+
     Parameters
     ----------
     rows : list of dict
@@ -38,11 +40,6 @@ def pick_genres(rows: Rows, genres: Sequence[str], report: Report) -> tuple[Taxo
         The taxonomy, into whose spelling all others are merged; empty for the genres of the rows.
     report : callable
         Gets a line about each merger.
-
-    Raises
-    ------
-    LabelError
-        Two genres differ in spelling alone, or there are fewer than two.
     """
     if not genres:
         _check_spellings([row["genre"] for row in rows if row["genre"] is not None])

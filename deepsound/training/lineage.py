@@ -113,10 +113,7 @@ def describe_split(dataset: Dataset, features: str, name: str, *, feature: str) 
 def log_input(dataset: FeaturesDataset, *, context: str) -> None:
     """A dataset that the current run was made from; ``context`` is what for.
 
-    Raises
-    ------
-    TrackingError
-        If the store does not take it.
+    Raises TrackingError if the store does not take it.
     """
     with tracking_errors("the inputs of this run"):
         mlflow.log_input(dataset, context=context)

@@ -31,6 +31,8 @@ def fit_linear(
 ) -> None:
     """Set the last layer of a model to what scikit-learn finds; takes the place of training in epochs.
 
+    Raises ParameterError: there are no more segments than genres, from which nothing can be said of their spread.
+
     Parameters
     ----------
     model : keras.Model
@@ -39,11 +41,6 @@ def fit_linear(
         Gets the figures of this one fit.
     weights : np.ndarray [shape=(n_segments,), float]
         How much each training segment counts. Discriminant analysis knows no weights and takes them alike.
-
-    Raises
-    ------
-    ParameterError
-        There are no more segments than genres, from which nothing can be said of their spread.
     """
     n_segments, n_present = len(train[1]), len(np.unique(train[1]))
     if n_segments <= n_present or n_present < 2:

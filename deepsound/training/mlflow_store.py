@@ -66,10 +66,7 @@ def open_store() -> str:
     The registry is the same store unless ``MLFLOW_REGISTRY_URI`` says otherwise; MLflow sees to that itself, and
     setting it here would put it into the environment, where it would outlive this store.
 
-    Raises
-    ------
-    TrackingError
-        If the store cannot be reached, or is of a kind that MLflow 3 no longer takes.
+    Raises TrackingError if the store cannot be reached, or is of a kind that MLflow 3 no longer takes.
     """
     import mlflow
 
@@ -89,10 +86,7 @@ def open_store() -> str:
 def look_into_store() -> None:
     """Choose the tracking store to look something up in; where there is none, none is made.
 
-    Raises
-    ------
-    TrackingError
-        If it cannot be reached, or is a file that is not there yet.
+    Raises TrackingError if it cannot be reached, or is a file that is not there yet.
     """
     import mlflow
 
@@ -107,10 +101,7 @@ def look_into_store() -> None:
 def find_experiment(uri: str) -> str | None:
     """The id of the experiment in a store that is there; None where it has none yet. Nothing is made in it.
 
-    Raises
-    ------
-    TrackingError
-        As :func:`open_store`.
+    Raises TrackingError as :func:`open_store`.
     """
     import mlflow
 
@@ -122,10 +113,7 @@ def find_experiment(uri: str) -> str | None:
 def address_of_runs(*, root: str = "http://127.0.0.1:5000") -> str:
     """Where a browser finds the list of the runs: on the tracking server, else below ``root``, of ``make ui``.
 
-    Raises
-    ------
-    TrackingError
-        If the store cannot be reached.
+    Raises TrackingError if the store cannot be reached.
     """
     uri = store_uri()
     found = find_experiment(uri) if is_server(uri) or _is_there(uri) else None
@@ -175,10 +163,7 @@ def _describe_experiment(experiment: Any) -> None:
 def tracking_errors(what: str) -> Iterator[None]:
     """Turn whatever a store does not do into one line: MLflow's errors, its database's, its artifact storage's.
 
-    Raises
-    ------
-    TrackingError
-        ``what`` cannot be used, and why.
+    Raises TrackingError: ``what`` cannot be used, and why.
     """
     try:
         yield

@@ -61,10 +61,7 @@ class Objective:
     def __call__(self, trial: optuna.Trial) -> float:
         """Run a trial.
 
-        Raises
-        ------
-        TrackingError
-            MLflow is away: no fault of the trial's, which is to be tried again.
+        Raises TrackingError if MLflow is away: no fault of the trial's, which is to be tried again.
         """
         try:
             return self._run(trial)

@@ -47,10 +47,7 @@ def model_name(feature: str) -> str:
 def find_champion(feature: str) -> RegisteredModel | None:
     """The present champion of a feature; None where there is none yet.
 
-    Raises
-    ------
-    TrackingError
-        If the registry cannot be reached.
+    Raises TrackingError if the registry cannot be reached.
     """
     name = model_name(feature)
     with tracking_errors(f"the MLflow registry, asked for {name},"), short_patience():
@@ -62,10 +59,7 @@ def find_champion(feature: str) -> RegisteredModel | None:
 def check_may_register(feature: str) -> None:
     """Try, before a training, whether its model could be registered; nothing stays of it.
 
-    Raises
-    ------
-    TrackingError
-        If the registry refuses.
+    Raises TrackingError if the registry refuses.
     """
     name = model_name(feature)
     with tracking_errors(f"the MLflow registry, asked to take versions of {name},"), short_patience():
@@ -83,6 +77,8 @@ def check_may_register(feature: str) -> None:
 def promote(model: RegisteredModel, *, former: RegisteredModel | None) -> bool:
     """Make a model the champion unless another one has become it; the former one stays as ``previous``.
 
+    Raises TrackingError if the registry refuses.
+
     Parameters
     ----------
     former : RegisteredModel or None
@@ -92,11 +88,6 @@ def promote(model: RegisteredModel, *, former: RegisteredModel | None) -> bool:
     -------
     bool
         False where somebody else is; nothing is changed then.
-
-    Raises
-    ------
-    TrackingError
-        If the registry refuses.
     """
     with tracking_errors(f"promoting {model.uri}"):
         client = mlflow.MlflowClient()
@@ -113,10 +104,7 @@ def register(folder: pathlib.Path) -> RegisteredModel:
 
     The logged model is the bundle alone; whoever loads it needs deepsound, but neither TensorFlow nor Spark.
 
-    Raises
-    ------
-    TrackingError
-        If the registry refuses.
+    Raises TrackingError if the registry refuses.
     """
     bundle = read_bundle(folder)
     name = model_name(bundle.feature)
@@ -136,13 +124,7 @@ def register(folder: pathlib.Path) -> RegisteredModel:
 
 
 def describe(model: RegisteredModel, markdown: str, *, tags: Mapping[str, str]) -> None:
-    """Set what the registry shows of a version.
-
-    Raises
-    ------
-    TrackingError
-        If the registry refuses.
-    """
+    """Set what the registry shows of a version. Raises TrackingError if the registry refuses."""
     with tracking_errors(f"describing {model.uri}"):
         client = mlflow.MlflowClient()
         client.update_model_version(model.name, model.version, description=hide_credentials(markdown))
@@ -153,17 +135,13 @@ def describe(model: RegisteredModel, markdown: str, *, tags: Mapping[str, str]) 
 def load_bundle(model: str) -> Bundle:
     """The bundle behind a MODEL argument. No code of the model is run: only its bundle folder is read.
 
+    Raises BundleError: a path that is no bundle, or an MLflow model that is none of deepsound's; TrackingError:
+    the store or the model cannot be had; where it is only the alias or the name, with those that are known.
+
     Parameters
     ----------
     model : str
         A bundle directory, or an MLflow URI (``models:/deepsound-mfcc@champion``, ``runs:/<id>/model``).
-
-    Raises
-    ------
-    BundleError
-        A path that is no bundle, or an MLflow model that is none of deepsound's.
-    TrackingError
-        The store or the model cannot be had; where it is only the alias or the name, with those that are known.
     """
     with fetch_bundle(model) as folder:
         return read_bundle(folder)

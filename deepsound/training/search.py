@@ -78,6 +78,10 @@ def search(
 ) -> SearchOutcome:
     """Try settings on folds of the training and validation tracks until ``settings.search`` is satisfied.
 
+    Raises TrackingError: the MLflow store cannot be reached; known before anything else is done; ConfigError: the
+    settings leave nothing to search, or contradict the space; SearchError: the study cannot be opened, or no trial
+    gave a model.
+
     Parameters
     ----------
     features : str
@@ -88,15 +92,6 @@ def search(
         Gets a line per trial.
     on_spark : callable, optional
         Runs trials as tasks of Spark; the study is then kept in MLflow.
-
-    Raises
-    ------
-    TrackingError
-        The MLflow store cannot be reached; known before anything else is done.
-    ConfigError
-        The settings leave nothing to search, or contradict the space.
-    SearchError
-        The study cannot be opened, or no trial gave a model.
     """
     uri = mlflow_store.open_store()
     if on_spark and settings.search.storage is not None:

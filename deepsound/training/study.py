@@ -53,10 +53,7 @@ def make_pruner() -> optuna.pruners.BasePruner:
 def open_local_study(path: pathlib.Path, *, name: str, seed: int) -> Iterator[optuna.Study]:
     """The study of this name in a sqlite file, new or as it was left; nobody else may use the file meanwhile.
 
-    Raises
-    ------
-    SearchError
-        If the file is in use, cannot be written or is something else.
+    Raises SearchError if the file is in use, cannot be written or is something else.
     """
     with _lock(path):
         try:
@@ -107,10 +104,7 @@ def run_trials(
 ) -> None:
     """Run trials in this process until ``search.n_trials`` are finished in all, or time is up.
 
-    Raises
-    ------
-    TrackingError
-        MLflow is away: no trial of which nobody hears.
+    Raises TrackingError if MLflow is away: no trial runs unseen.
     """
     deadline = _deadline(search)
     progress = Progress(n_trials=search.n_trials, n_before=count_finished(study.trials))

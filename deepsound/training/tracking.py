@@ -44,6 +44,8 @@ def start_run(
 ) -> Iterator[str]:
     """A new run; yields its id. Its settings are logged first, so that a store which takes none is known at once.
 
+    Raises TrackingError if the store does not take the run, its parameters or its files; no run stays there then.
+
     Parameters
     ----------
     tags : mapping
@@ -54,11 +56,6 @@ def start_run(
         Settings, and sections of them, that decide nothing in this run: no parameters.
     has_system_metrics : bool
         As of :func:`open_run`.
-
-    Raises
-    ------
-    TrackingError
-        If the store does not take the run, its parameters or its files; no run stays there then.
     """
     # MLflow goes on with a run that is named there, which is not ours to delete.
     is_new = "MLFLOW_RUN_ID" not in os.environ
@@ -84,6 +81,8 @@ def open_run(
 ) -> Iterator[str]:
     """A run that is the current one for as long as the block, new or gone on with; yields its id.
 
+    Raises TrackingError if the store does not take it, or another run is the current one already.
+
     Parameters
     ----------
     run_id : str, optional
@@ -92,11 +91,6 @@ def open_run(
         Whether it is one under the current run, which is the current one again after the block.
     has_system_metrics : bool
         Log what processor, memory and disk do meanwhile, as ``system/…``; otherwise MLflow's own setting holds.
-
-    Raises
-    ------
-    TrackingError
-        If the store does not take it, or another run is the current one already.
     """
     tags = without_credentials({"deepsound.version": deepsound.__version__, **tags})
     with tracking_errors(f"a run of MLflow for {name}"):

@@ -35,15 +35,12 @@ def count_finished(trials: Sequence[FrozenTrial]) -> int:
 def best_trial(trials: Sequence[FrozenTrial], *, n_before: int) -> FrozenTrial:
     """The complete trial with the highest value, the earliest of several.
 
+    Raises SearchError if no trial is complete: with the reason that the first of this run failed for.
+
     Parameters
     ----------
     n_before : int
         Trials that were there before this run of the search.
-
-    Raises
-    ------
-    SearchError
-        If no trial is complete: with the reason that the first of this run failed for.
     """
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if complete:

@@ -39,10 +39,7 @@ class SearchData:
 def load_search_data(features: str, *, settings: TrainSettings) -> SearchData:
     """The tracks that the settings put into training and validation, read once per process.
 
-    Raises
-    ------
-    DeepsoundError
-        As :func:`deepsound.training.dataset.load_dataset`.
+    Raises DeepsoundError as :func:`deepsound.training.dataset.load_dataset`.
     """
     dataset = load_dataset(features, settings=settings)
     return SearchData(

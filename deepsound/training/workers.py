@@ -49,12 +49,8 @@ class WorkerPool:
     def __call__(self, settings: TrainSettings, report_fold: FoldReporter) -> None:
         """Judge settings in a process of their own.
 
-        Raises
-        ------
-        SearchError
-            If the training failed there, or the process ended.
-        KeyboardInterrupt
-            If the process was interrupted, as all are by the key.
+        Raises SearchError if the training failed there, or the process ended; KeyboardInterrupt if the process was
+        interrupted, as all are by the key.
         """
         worker = self._idle.get() or self._start_worker()
         try:
