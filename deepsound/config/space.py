@@ -104,14 +104,9 @@ SPACES_FOR_EMBEDDINGS: dict[str, Space] = {
 def open_space(settings: TrainSettings, *, n_frames: Sequence[int]) -> Space:
     """The part of the architecture's space that the settings leave open; of several features, what suits them all.
 
-    Raises ConfigError if nothing is left to search, or if what is kept rules out every value of another setting.
-
-    Parameters
-    ----------
-    settings : TrainSettings
-        As they were asked for, not resolved: what differs from its default is kept.
-    n_frames : sequence of int
-        Of a segment, by feature.
+    ``settings`` are as they were asked for, not resolved: what differs from its default is kept. ``n_frames`` is
+    of a segment, by feature. Raises ConfigError if nothing is left to search, or if what is kept rules out every
+    value of another setting.
     """
     spaces = SPACES_FOR_MFCC if settings.feature == "mfcc" else SPACES_FOR_EMBEDDINGS
     varied = spaces[settings.architecture] if settings.has_section else _space_of_own(settings)

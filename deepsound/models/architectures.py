@@ -23,23 +23,11 @@ _VARIANCE_FLOOR = 1e-6
 
 
 def build_model(networks: Sequence[Network | Head], *, layout: Layout, n_genres: int) -> keras.Model:
-    """An untrained head.
+    """An untrained head: (batch, *layout.shape) float32 to (batch, n_genres) logits.
 
-    Raises PluginError if a head of another package cannot be built; ConfigError if it cannot do anything with such
-    a shape.
-
-    Parameters
-    ----------
-    networks : sequence of Network or Head
-        One a feature, all of one architecture. Each feature has a branch of its own, whose ends are joined before
-        the last layer; those of an MLP are joined before its hidden layers, which are as the last network says.
-    layout : Layout
-        Of the features.
-
-    Returns
-    -------
-    keras.Model
-        (batch, *layout.shape) float32 to (batch, n_genres) logits.
+    There is one network a feature, all of one architecture. Each feature has a branch of its own, whose ends are
+    joined before the last layer; those of an MLP before its hidden layers, which are as the last network says.
+    Raises PluginError if a head of another package cannot be built; ConfigError if it cannot work on such a shape.
     """
     inputs = keras.Input(layout.shape, name="features")
     parts = zip(networks, _split_parts(inputs, layout), strict=True)

@@ -67,17 +67,14 @@ class Bundle:
 
     Attributes
     ----------
-    head : PackedHead
     features : tuple of ModelFeature
         In the order in which they lie in the head's input.
     extract_settings : dict
         Resolved settings of the extraction, to treat new audio the same way.
-    ood : OodRule
-        From which score on a track is called out-of-distribution.
     drift : DriftReference or None
         What the training tracks were like; None in bundles of format 1.
-    train_settings, data_fingerprint, run_id
-        Where the model comes from; ``run_id`` is None outside MLflow.
+    run_id : str or None
+        None outside MLflow.
     split : pa.Table
         track_id, genre, artist, split.
     out_of_fold : pa.Table or None

@@ -21,13 +21,8 @@ def take_feature(summary: FeatureSummary, name: str, *, network: str | None) -> 
 def check_features(bundle: Bundle, summary: FeatureSummary, *, where: str = "the features") -> None:
     """Refuse a FEATURES folder whose features are of another shape or definition than the model's.
 
-    Raises UnknownFeatureError: the folder declares no feature of such a name; FingerprintMismatchError: it is
-    another.
-
-    Parameters
-    ----------
-    where : str
-        Whose features these are, for the message.
+    ``where`` says whose features these are, for the message. Raises UnknownFeatureError if the folder declares no
+    feature of such a name; FingerprintMismatchError if it is another.
     """
     found = summary.layout_of(*bundle.columns)
     for name, shape, wanted in zip(bundle.columns, found.shapes, bundle.head.spec.layout.shapes, strict=True):

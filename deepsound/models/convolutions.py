@@ -9,22 +9,11 @@ from onnx import helper, numpy_helper
 
 
 def turn_whole_frame_convolutions(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Make the dimensions of a frame the input channels of each convolution that spans all of them.
+    """The same function, with a frame's dimensions as input channels of each convolution that spans them all.
 
     A kernel of (k, n_dims) over one channel and one of (k, 1) over n_dims channels are the same sum of products.
     ONNX Runtime lays channels side by side in memory and works on blocks of them: with 128 dimensions and filters
-    the second form takes three quarters of the first one's time, the turning included. Keras keeps the first, in
-    which the kernel has two dimensions as everywhere else.
-
-    Parameters
-    ----------
-    model : onnx.ModelProto
-        Stays as it is.
-
-    Returns
-    -------
-    onnx.ModelProto
-        The same function; the same graph where there is no such convolution.
+    the second form takes three quarters of the first one's time, the turning included.
     """
     inferred = onnx.shape_inference.infer_shapes(model).graph
     turned = onnx.ModelProto()

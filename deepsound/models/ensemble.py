@@ -9,21 +9,12 @@ from deepsound.errors import ParameterError
 
 
 def average_heads(members: Sequence[keras.Model], *, temperatures: Sequence[float] | None = None) -> keras.Model:
-    """One head whose logits are the mean of the members' logits, each divided by its temperature.
+    """One head whose logits are the mean of the members' logits, each divided by its temperature (1 without).
 
-    Logits and not probabilities are averaged, because the energy, by which the out-of-distribution score goes,
-    has no meaning in logarithms of probabilities: it would be 0 for every segment. What the last dense layer sees
-    is what those of all members see, one after the other; so this head has the form of any other.
-
-    Raises ParameterError if there is none.
-
-    Parameters
-    ----------
-    members : sequence of keras.Model
-        From :mod:`deepsound.models.architectures`, of the same input and genres.
-    temperatures : sequence of float, optional
-        Of each member; 1 without. Members of different kinds need them: the one with the larger logits would else
-        decide alone. A single member is returned as it is.
+    Logits and not probabilities are averaged: of logarithms of probabilities the energy, an out-of-distribution
+    score, is 0 for every segment. The penultimate numbers are those of all members, one after the other. Members
+    of different kinds need temperatures: the one with the larger logits would else decide alone. A single member
+    is returned as it is. Raises ParameterError if there is none.
     """
     if not members:
         raise ParameterError("an average needs at least one head")

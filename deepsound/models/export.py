@@ -19,16 +19,10 @@ _TOLERANCE = 1e-5
 
 
 def export_onnx(model: keras.Model, *, probe: np.ndarray) -> bytes:
-    """The model as ONNX, with the outputs ``logits`` and ``penultimate``.
+    """The model as ONNX, with the outputs ``logits`` and ``penultimate``; the batch dimension is free.
 
-    Raises BundleError if they do not agree.
-
-    Parameters
-    ----------
-    model : keras.Model
-        From :mod:`deepsound.models.architectures`; batch dimension free.
-    probe : np.ndarray [shape=(n, *input shape), float32]
-        Inputs on which both must agree to 1e-5 of the largest number of each output.
+    Raises BundleError if Keras and ONNX do not agree, to 1e-5 of the largest number of each output, on ``probe``
+    [shape=(n, *input shape), float32].
     """
     both = keras.Model(model.input, [model.output, model.get_layer("penultimate").output])
     expected = [np.asarray(output) for output in both(probe, training=False)]

@@ -30,19 +30,9 @@ _MAX_VALUES = 1 << 18
 class HeadSpec:
     """What turns features into probabilities, besides the network.
 
-    Attributes
-    ----------
-    genres : tuple of str
-        The taxonomy, in the order of the logits.
-    layout : Layout
-        Of the features in the array of a segment.
-    mean, std : tuple of float [length layout.n_dims]
-        Standardisation, learned on the training split only; ``std`` is above 0.
-    temperature : float
-        Divides the logits before the softmax.
-    transforms : tuple of str
-        What is done to each number of each feature before the standardisation; see
-        :mod:`deepsound.models.transform`.
+    ``genres`` is the taxonomy, in the order of the logits. ``mean`` and ``std`` [length layout.n_dims], learned on
+    the training split only, standardise; ``std`` is above 0. ``temperature`` divides the logits before the
+    softmax. ``transforms`` are applied to each feature before; see :mod:`deepsound.models.transform`.
     """
 
     genres: tuple[str, ...]
@@ -67,9 +57,9 @@ class SegmentScores:
     probabilities : np.ndarray [shape=(n_segments, n_genres), float64]
         Calibrated.
     ood : dict of str to np.ndarray [shape=(n_segments,), float64]
-        The out-of-distribution scores that were asked for, by name; higher is farther from home.
+        Out-of-distribution scores by name; higher is farther from the training segments.
     penultimate : np.ndarray [shape=(n_segments, n_units), float32], or None
-        What the last dense layer sees, for distances between segments; None of heads of old bundles.
+        What the last dense layer sees; None of heads of old bundles.
     """
 
     probabilities: np.ndarray
@@ -80,16 +70,9 @@ class SegmentScores:
 class Head:
     """A head ready to run on the CPU.
 
-    Raises BundleError if that is no ONNX model, one that reads other files, or one that does not fit ``spec``, or
-    the statistics do not fit it.
-
-    Parameters
-    ----------
-    onnx : bytes or pathlib.Path
-        The network, or its file.
-    ood_bytes : bytes or None
-        From :func:`~deepsound.evaluation.ood.pack_statistics`; without them there are only the scores of the
-        logits.
+    ``onnx`` is the network or its file, ``ood_bytes`` from :func:`~deepsound.evaluation.ood.pack_statistics`;
+    without them there are only the scores of the logits. Raises BundleError if the network is no ONNX model, reads
+    other files or does not fit ``spec``, or the statistics do not fit it.
     """
 
     def __init__(
@@ -129,17 +112,9 @@ class Head:
         return None if self._statistics is None else self._statistics.bank.vectors
 
     def compute_logits(self, features: np.ndarray) -> np.ndarray:
-        """Logits of segments, from raw (not yet standardised) features.
+        """Logits [shape=(n_segments, n_genres), float32] of raw features [shape=(n_segments, *spec.shape)].
 
         Raises ParameterError if the features are of another shape.
-
-        Parameters
-        ----------
-        features : np.ndarray [shape=(n_segments, *spec.shape), float32]
-
-        Returns
-        -------
-        np.ndarray [shape=(n_segments, n_genres), float32]
         """
         logits, _ = self._run(features, self._logits_name)
         return logits
@@ -158,14 +133,8 @@ class Head:
     def score(self, features: np.ndarray, *, ood_scores: Sequence[str] = ("energy",)) -> SegmentScores:
         """Probabilities and out-of-distribution scores of segments, from one run of the network.
 
-        Raises ParameterError if the features are of another shape, or a score cannot be computed.
-
-        Parameters
-        ----------
-        features : np.ndarray
-            As :meth:`compute_logits` wants them.
-        ood_scores : sequence of str
-            Of :attr:`ood_scores`.
+        Features are as for :meth:`compute_logits`. Raises ParameterError if they are of another shape, or a score
+        cannot be computed.
         """
         names = [self._logits_name, OUTPUT_NAMES[1]] if self._has_penultimate else [self._logits_name]
         logits, *penultimate, feature_means = self._run(features, *names)

@@ -27,21 +27,18 @@ SCORE_TYPE = pa.struct(
 def score_rows(head: Head, *columns: pa.Array, ood_score: str) -> pa.StructArray:
     """Scores of rows, each by itself.
 
-    Raises ParameterError if there is not one column a feature.
-
     Parameters
     ----------
     *columns : pa.Array [list<float>, row-major (n_frames, n_dims)]
-        One a feature of the model, in its order, as ``segments/`` has them.
-    ood_score : str
-        Of :attr:`~deepsound.models.head.Head.ood_scores`.
+        One a feature of the model, in its order, as ``segments/`` has them. Raises ParameterError if there are
+        more or fewer.
 
     Returns
     -------
     pa.StructArray [length n_rows, :data:`SCORE_TYPE`]
-        All but the reason is null where there is no score. The reason is ``missing`` where a feature is
-        null, ``malformed`` where it holds another number of numbers than the model wants, ``not_finite`` where one
-        of them, or of the scores, is NaN, infinite or null.
+        All but the reason is null where there is no score. The reason is ``missing`` where a feature is null,
+        ``malformed`` where it holds another number of numbers than the model wants, ``not_finite`` where one of
+        them, or of the scores, is NaN, infinite or null.
     """
     features, is_whole = read_rows(*columns, layout=head.spec.layout)
     scores = head.score(features, ood_scores=[ood_score])
@@ -77,11 +74,10 @@ def _reasons(columns: Sequence[pa.Array], *, is_whole: np.ndarray, has_none: np.
 def read_rows(*columns: pa.Array, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
     """The columns of features as one array.
 
-    Raises ParameterError if there is not one column a feature.
-
     Parameters
     ----------
     *columns : pa.Array [list<float>, row-major, of the shapes of ``layout``]
+        Raises ParameterError if there is not one a feature.
 
     Returns
     -------

@@ -20,13 +20,8 @@ def apply_transforms(values: np.ndarray, names: Sequence[str], *, layout: Layout
 def apply_transform(values: np.ndarray, name: str) -> np.ndarray:
     """Values on another scale, float32, in the same shape.
 
-    Raises ParameterError if no transform is called so.
-
-    Parameters
-    ----------
-    name : str
-        ``none``, or ``logit``: ln(p / (1 - p)) of probabilities, which lie crowded near 0; they are kept 1e-4 away
-        from 0 and 1.
+    ``none``, or ``logit``: ln(p / (1 - p)) of probabilities, which lie crowded near 0; they are kept 1e-4 away
+    from 0 and 1. Raises ParameterError if no transform is called so.
     """
     if name == "none":
         return values.astype(np.float32, copy=False)
@@ -38,16 +33,10 @@ def apply_transform(values: np.ndarray, name: str) -> np.ndarray:
 
 
 def choose_transform(asked: str, *, values: np.ndarray) -> str:
-    """The transform itself, where the setting leaves it to the training values.
+    """The transform itself, where the setting leaves it to the values of the training split.
 
-    Raises ParameterError if logit is asked for and a value lies outside 0 to 1.
-
-    Parameters
-    ----------
-    asked : str
-        ``none``, ``logit``, or ``auto``: logit if no value lies outside 0 to 1, else none.
-    values : np.ndarray
-        A feature of the training split only.
+    ``auto`` is logit if no value lies outside 0 to 1, else none. Raises ParameterError if logit is asked for and a
+    value lies outside 0 to 1.
     """
     is_probability = bool(values.min() >= 0 and values.max() <= 1)
     if asked == "auto":

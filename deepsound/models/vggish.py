@@ -21,12 +21,9 @@ _POOLED = ("conv1", "conv2", "conv3_2", "conv4_2")
 
 
 def build_vggish(weights: VggishWeights) -> keras.Model:
-    """The network with these weights, each block's layers named after it (``conv4_1``, ``fc_2``).
+    """Patches (n_patches, 96, 64) float32 to embeddings (n_patches, 128) before their ReLU.
 
-    Returns
-    -------
-    keras.Model
-        (n_patches, 96, 64) float32 to the embedding (n_patches, 128), before its ReLU.
+    Each block's layers are named after it (``conv4_1``, ``fc_2``).
     """
     layers = keras.layers
     inputs = keras.Input((PATCH_FRAMES, N_MELS), name="log_mel")
@@ -50,17 +47,9 @@ def build_vggish(weights: VggishWeights) -> keras.Model:
 def build_pooled_head(
     mean: np.ndarray, std: np.ndarray, *, n_patches: int, n_genres: int, dropout: float
 ) -> keras.Model:
-    """Standardised embeddings, averaged over the patches, to logits.
+    """Embeddings (batch, n_patches, 128), standardised and averaged over the patches, to (batch, n_genres).
 
-    Parameters
-    ----------
-    mean, std : np.ndarray [shape=(128,), float64]
-        Of the embeddings of the training split, before any fine-tuning.
-
-    Returns
-    -------
-    keras.Model
-        (batch, n_patches, 128) float32 to (batch, n_genres).
+    ``mean`` and ``std`` [shape=(128,), float64] are of the training split, before any fine-tuning.
     """
     layers = keras.layers
     inputs = keras.Input((n_patches, N_DIMS), name="embedding")
@@ -74,13 +63,7 @@ def build_pooled_head(
 
 
 def join(vggish: keras.Model, head: keras.Model) -> keras.Model:
-    """Both in one: the network itself, and layers with the weights that the head has now.
-
-    Returns
-    -------
-    keras.Model
-        (batch, 96 * n_patches, 64) float32 log-mel to (batch, n_genres) logits.
-    """
+    """Both in one, with their present weights: log-mel (batch, 96 * n_patches, 64) to (batch, n_genres) logits."""
     n_patches = head.input_shape[1]
     inputs = keras.Input((n_patches * PATCH_FRAMES, N_MELS), name="features")
     patches = keras.ops.reshape(inputs, (-1, PATCH_FRAMES, N_MELS))
@@ -93,17 +76,9 @@ def join(vggish: keras.Model, head: keras.Model) -> keras.Model:
 
 
 def write_finetuned_onnx(model: keras.Model) -> bytes:
-    """The joined network as ONNX, written weight by weight: a general converter takes 14 GB for the full size.
+    """The network of :func:`join` as ONNX, from ``features`` to ``logits`` and ``penultimate``.
 
-    Parameters
-    ----------
-    model : keras.Model
-        From :func:`join`.
-
-    Returns
-    -------
-    bytes
-        From ``features`` to ``logits`` and ``penultimate``.
+    It is written weight by weight: a general converter takes 14 GB for the full size.
     """
     n_frames, n_mels = model.input_shape[1:]
     of_layers = [model.get_layer("vggish").get_layer(name).get_weights() for name in _LAYERS]

@@ -16,17 +16,10 @@ def audit_split(
     segments: SegmentTable,
     splits: Mapping[str, str],
 ) -> LeakAudit:
-    """What stands on both sides of a split: contents, artists, near-duplicates.
+    """What stands on both sides of a split (track_id to split): contents, artists, near-duplicates.
 
-    Near-duplicates are looked for among all tracks that have segments: the more there are, the better is known
-    how far apart different recordings lie.
-
-    Parameters
-    ----------
-    rows : sequence of mappings
-        Rows of ``tracks/``.
-    splits : mapping
-        track_id to split.
+    ``rows`` are of ``tracks/``. Near-duplicates are looked for among all tracks that have segments: the more there
+    are, the better is known how far apart different recordings lie.
     """
     track_ids, track_indices = np.unique(segments.track_ids.astype(str), return_inverse=True)
     by_id = {str(row["track_id"]): row for row in rows}

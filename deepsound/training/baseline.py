@@ -41,16 +41,9 @@ def measure_baseline(
     test: TrackPredictions,
     report: Callable[[str], None],
 ) -> Baseline | None:
-    """Fit the baseline, by its own default settings, where the model was evaluated; None for one itself.
+    """Fit the baseline, by its own default settings, where the model was evaluated: on folds, else test tracks.
 
-    Parameters
-    ----------
-    folds : CrossValidation or None
-        Of the model; without them it is held against the baseline on its test tracks.
-    test : TrackPredictions
-        Of the model, on these.
-    report : callable
-        Gets a line where the tracks do not allow a baseline.
+    None where the model is the baseline, or where the tracks do not allow one, which is reported.
     """
     if settings.architecture == _ARCHITECTURE:
         return None

@@ -62,17 +62,10 @@ def run_benchmark(
 ) -> Benchmark:
     """Fill the table; what was computed before, of the same data and settings, is read.
 
-    Raises DeepsoundError as :func:`~deepsound.training.dataset.load_dataset`; the MLflow store cannot be reached;
-    the output cannot be written to, or another benchmark is writing to it.
-
-    Parameters
-    ----------
-    features, foreign : str
-        FEATURES folders: paths, or URIs that pyarrow opens. Of the foreign one, tracks of the same genres count.
-    output : str
-        A folder, for ``benchmark.html``, ``.csv``, ``.json`` and ``cells/``.
-    report : callable
-        Gets a line per fold and per cell.
+    Of the ``foreign`` FEATURES, tracks of the same genres count. ``output`` is a folder, for ``benchmark.html``,
+    ``.csv``, ``.json`` and ``cells/``. Raises DeepsoundError as :func:`~deepsound.training.dataset.load_dataset`,
+    if the MLflow store cannot be reached, or if the output cannot be written to or another benchmark is writing to
+    it.
     """
     folder = pathlib.Path(output)
     plan = _make_plan(features, foreign, settings, folder, report)

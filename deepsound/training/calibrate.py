@@ -29,16 +29,10 @@ def fit_ood_rule(
     statistics: OodStatistics,
     settings: TrainSettings,
 ) -> OodRule:
-    """From which score on a track is out-of-distribution, by tracks that the network has not learned from.
+    """From which score on a track is out-of-distribution, by the validation tracks' ``outputs``.
 
     Training tracks would not do: a network puts them nearer to each other than it does any new ones.
-
-    Parameters
-    ----------
-    outputs : SegmentOutputs
-        Of the validation segments.
-    statistics : OodStatistics
-        Of the training segments, by the same network.
+    ``statistics`` are of the training segments, by the same network.
     """
     scores = {name: compute_ood_score(name, outputs, statistics=statistics) for name in OOD_SCORES}
     per_track = {name: _mean_of_tracks(values, validation) for name, values in scores.items()}

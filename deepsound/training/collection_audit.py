@@ -36,13 +36,8 @@ def audit_collection(
 ) -> CollectionAudit:
     """Audit the division that ``settings`` make, and measure how much careless ones would flatter.
 
-    Raises DeepsoundError if the features cannot be read or divided; see
-    :func:`~deepsound.training.dataset.load_dataset`; ParameterError if ``n_repeats`` is below 0.
-
-    Parameters
-    ----------
-    n_repeats : int
-        Of the cross-validations behind the inflation report; 0 leaves it out.
+    ``n_repeats`` are of the cross-validations behind the inflation report; 0 leaves it out. Raises DeepsoundError
+    if the features cannot be read or divided; ParameterError if ``n_repeats`` is below 0.
     """
     if n_repeats < 0:
         raise ParameterError(f"--repeats is {n_repeats}; wanted how often to repeat, or 0")

@@ -33,21 +33,12 @@ class ModelComparison:
 def compare_models(
     first: Bundle, second: Bundle, *, features: str, names: tuple[str, str], subset: str = "test"
 ) -> ModelComparison:
-    """Compare two models.
+    """Compare two models, called ``names``, on a FEATURES folder that holds the features of both.
 
-    Raises FingerprintMismatchError or UnknownFeatureError: the folder's features are not a model's;
-    ComparisonError: no track is left, or the models share fewer than two genres.
-
-    Parameters
-    ----------
-    features : str
-        A FEATURES folder that holds the features of both.
-    names : (str, str)
-        What to call the models.
-    subset : str
-        ``test``: labelled tracks of which both have a prediction that was made without having learned from them,
-        out-of-fold or by the model itself. ``all``: all labelled tracks, by the models themselves, with a note
-        where one has learned from them.
+    Of the subset ``test`` are labelled tracks of which both have a prediction made without having learned from
+    them, out-of-fold or by the model itself; of ``all`` all labelled tracks, by the models themselves, with a note
+    where one has learned from them. Raises FingerprintMismatchError or UnknownFeatureError if the folder's
+    features are not a model's; ComparisonError if no track is left, or the models share fewer than two genres.
     """
     summary = read_summary(features)
     for bundle in (first, second):

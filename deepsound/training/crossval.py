@@ -30,16 +30,10 @@ _AUTO_FOLDS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Fold:
-    """One fold as the test, the others as what may be learned from.
+    """One fold, of a ``number`` from 0, as the test, the others as what may be learned from.
 
-    Attributes
-    ----------
-    number : int
-        From 0.
-    positions : np.ndarray [shape=(n_test_tracks,), int]
-        Of the test tracks in the collection.
-    train, validation, test : Subset
-        ``validation`` is taken, by whole groups, from the other folds.
+    ``positions`` [shape=(n_test_tracks,), int] are those of the test tracks in the collection; ``validation`` is
+    taken, by whole groups, from the other folds.
     """
 
     number: int
@@ -65,11 +59,7 @@ class FoldPlan:
 class CrossValidation(JudgedTracks):
     """Every track's prediction by the one model that did not know its group, with that model's temperature.
 
-    Attributes
-    ----------
-    groups : tuple of str [length n_tracks]
-        Names what was kept together (an artist, or the track).
-    fold_indices : np.ndarray [shape=(n_tracks,), int]
+    ``fold_indices`` [shape=(n_tracks,), int] say which fold each was tested in.
     """
 
     groups: tuple[str, ...]
@@ -177,21 +167,12 @@ def cross_validate(
     report: Callable[[str], None],
     predict: FoldPredictor = predict_fold,
 ) -> CrossValidation:
-    """Train and judge once per fold.
+    """Train and evaluate once per fold.
 
-    Raises ParameterError or SplitError: fewer than two folds, or too few groups to learn from all but one.
-
-    Parameters
-    ----------
-    collection : Collection
-        :meth:`Dataset.collect() <deepsound.training.dataset.Dataset.collect>` gives all tracks of a dataset,
-        ``collect("train", "validation")`` those that a search may look at.
-    settings : TrainSettings
-        ``split.by`` says what is kept together; ``seed`` deals out the folds and starts the networks.
-    report : callable
-        Gets one line per fold, and one about each genre that this cannot judge fairly.
-    predict : callable
-        Learns from a fold and gives track probabilities of its test.
+    ``settings.split.by`` says what is kept together; ``seed`` deals out the folds and starts the networks.
+    ``report`` gets one line per fold, and one about each genre that this cannot judge fairly. ``predict`` learns
+    from a fold and gives track probabilities of its test. Raises ParameterError or SplitError if there are fewer
+    than two folds, or too few groups to learn from all but one.
     """
     tracks, genre_indices = collection.tracks, collection.segments.genre_indices
     groups = group_tracks(tracks, by=settings.split.by)

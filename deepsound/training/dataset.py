@@ -103,14 +103,7 @@ def join_subsets(*subsets: Subset) -> Subset:
 
 @dataclass(frozen=True, kw_only=True)
 class Collection:
-    """Labelled tracks with their segments, not divided yet.
-
-    Attributes
-    ----------
-    tracks : tuple of LabelledTrack
-    segments : Subset
-        Of all of them; position i of ``genre_indices`` is ``tracks[i]``.
-    """
+    """Labelled tracks, not divided yet, with their segments; position i of ``genre_indices`` is ``tracks[i]``."""
 
     taxonomy: Taxonomy
     tracks: tuple[LabelledTrack, ...]
@@ -172,23 +165,12 @@ class Dataset:
 def load_dataset(
     features: str, *, settings: TrainSettings, report: Callable[[str], None] = lambda _: None
 ) -> Dataset:
-    """Read, label, split and audit.
+    """Read, label, split and audit; ``report`` gets a line about each thing to know of the data, first every leak.
 
-    Parameters
-    ----------
-    report : callable
-        Gets a line about each thing that whoever trains on this should know: first of all, every leak.
-
-    Raises
-    ------
-    UnknownFeatureError, SchemaMismatchError, InputError
-        From :mod:`deepsound.data.store`.
-    LabelError
-        Fewer than two genres, two that differ in spelling alone, or no labelled track of the taxonomy.
-    SplitError, LeakageError
-        From :mod:`deepsound.data.splits` and :mod:`deepsound.evaluation.leakage`.
-    BundleError, TrackingError
-        The model of ``split.like`` cannot be had.
+    Raises UnknownFeatureError, SchemaMismatchError or InputError from :mod:`deepsound.data.store`; LabelError if
+    there are fewer than two genres, two that differ in spelling alone, or no labelled track of the taxonomy;
+    SplitError or LeakageError if it cannot be divided so; BundleError or TrackingError if the model of
+    ``split.like`` cannot be had.
     """
     summary = read_summary(features)
     summary.layout_of(*settings.features)

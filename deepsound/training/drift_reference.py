@@ -13,12 +13,8 @@ def build_drift_reference(
 ) -> DriftReference:
     """Bins of the training split's tracks.
 
-    Parameters
-    ----------
-    features : str
-        The FEATURES folder that the dataset was loaded from.
-    confidences : np.ndarray [shape=(n_validation_tracks,), float]
-        Of the validation tracks: the model is surer of its training tracks than of any others.
+    ``confidences`` [shape=(n_validation_tracks,)] are of the validation tracks: the model is surer of its training
+    tracks than of any others.
     """
     train = dataset.train
     means = mean_by_track(

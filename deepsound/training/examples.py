@@ -25,15 +25,7 @@ def find_examples(
     features: str,
     summary: FeatureSummary,
 ) -> Examples:
-    """The test tracks with what the head says of their segments.
-
-    Parameters
-    ----------
-    predictions : TrackPredictions
-        Of the test tracks, in their order.
-    features : str
-        The FEATURES folder, which knows where the audio lies.
-    """
+    """The test tracks, in the order of ``predictions``, with what the head says of their segments."""
     scores = head.score(test.values, ood_scores=[rule.score])
     tracks = {
         row["track_id"]: row for row in read_known_tracks(features, columns=("path", "duration_s")).to_pylist()

@@ -25,18 +25,11 @@ _PATCHES_AT_A_TIME = 32
 
 
 def prepare_pretrained(network: str, *, shape: tuple[int, int], report: Callable[[str], None]) -> NetworkFile:
-    """The VGGish that training starts from, located, checked and cached.
+    """The VGGish of ``finetune.network`` that training starts from, located, checked and cached.
 
-    Raises ParameterError if the feature is none of log-mel patches; NetworkUnavailableError: the weights cannot be
-    had; the message names all ways to give them; NetworkMismatchError: they are another network's, or of a VGGish
-    that computes something else.
-
-    Parameters
-    ----------
-    network : str
-        The setting ``finetune.network``.
-    shape : (n_frames, n_dims)
-        Of the feature to train on.
+    Raises ParameterError if the feature's ``shape`` (n_frames, n_dims) is not of log-mel patches;
+    NetworkUnavailableError if the weights cannot be had; NetworkMismatchError if they are another network's, or of
+    a VGGish that computes something else.
     """
     count_patches(shape)
     try:
@@ -55,21 +48,10 @@ def prepare_pretrained(network: str, *, shape: tuple[int, int], report: Callable
 def finetune(
     train: Labelled, validation: Labelled, *, n_genres: int, settings: TrainSettings, recorder: EpochRecorder
 ) -> keras.Model:
-    """A head and the upper blocks of a VGGish, trained in this order.
+    """A head, then the upper blocks of a VGGish with it: (batch, 96 * n_patches, 64) raw log-mel to logits.
 
-    Where the second stage finds no lower validation loss than the first, its weights are not kept.
-
-    Raises NetworkUnavailableError, NetworkMismatchError or ParameterError from :func:`prepare_pretrained`.
-
-    Parameters
-    ----------
-    train, validation : (values, genres)
-        Raw log-mel patches [shape=(n_segments, 96 * n_patches, 64), float32].
-
-    Returns
-    -------
-    keras.Model
-        From (batch, 96 * n_patches, 64) to logits.
+    Where the second stage finds no lower validation loss than the first, its weights are not kept. Raises what
+    :func:`prepare_pretrained` does.
     """
     shape = train[0].shape[1:]
     network = prepare_pretrained(settings.finetune.network, shape=shape, report=lambda _: None)

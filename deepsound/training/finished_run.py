@@ -30,10 +30,7 @@ _RECORD, _FILES, _BUNDLE = "record.json", "files", "bundle"
 
 @dataclass(frozen=True, kw_only=True)
 class Uploaded:
-    """A finished training that MLflow has now.
-
-    ``test`` are the metrics of its test tracks, as JSON holds them, ``folds`` those of a cross-validation, if any.
-    """
+    """A finished training that MLflow has now; the metrics of its test tracks and folds as JSON holds them."""
 
     run_id: str
     model: registry.RegisteredModel
@@ -84,14 +81,9 @@ def write_finished(
     *,
     former: registry.RegisteredModel | None,
 ) -> None:
-    """Write a finished training into an empty folder.
+    """Write a finished training into an empty folder; ``former`` is the champion that the decision was about.
 
     Raises OutputError if there is no room for it.
-
-    Parameters
-    ----------
-    former : RegisteredModel or None
-        The champion that the decision is about.
     """
     try:
         save_keras(outcome.fitted.model, folder / "model.keras")

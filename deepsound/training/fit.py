@@ -109,10 +109,7 @@ class FittedHead:
 def fit_head(data: TrainingData, *, settings: TrainSettings, report_epoch: EpochReporter) -> FittedHead:
     """Train on the training split, stop and calibrate on the validation split, export.
 
-    Parameters
-    ----------
-    report_epoch : callable
-        Called after each epoch of the first seed with its number (from 0) and its figures.
+    ``report_epoch`` gets the number (from 0) and the figures of each epoch of the first seed.
     """
     trained = train_model(data, settings=settings, report_epoch=report_epoch)
     probe = trained.prepare(data.train.values[:_PROBE_SEGMENTS])

@@ -61,13 +61,7 @@ def learned_by(bundle: Bundle) -> Learned:
 
 
 class HeldOut:
-    """A model, asked about tracks that it has not learned from.
-
-    Attributes
-    ----------
-    bundle : Bundle
-    learned : Learned
-    """
+    """A model, asked about tracks that it has not learned from."""
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle, self.learned = bundle, learned_by(bundle)
@@ -89,16 +83,10 @@ class HeldOut:
         return self.is_in_folds(row) or not self.learned.has_seen(row)
 
     def predict(self, rows: Sequence[Row], *, read: SegmentReader, by_itself: bool = False) -> JudgedTracks:
-        """Predictions of tracks whose genres the model knows, in their order.
+        """Predictions of ``tracks/`` rows whose genres the model knows, in their order.
 
-        Parameters
-        ----------
-        rows : sequence of mappings
-            Of ``tracks/``: track_id, content_sha256, artist, genre.
-        read : callable
-            Gives the segments of the rows at some positions; asked for those alone that the head has to score.
-        by_itself : bool
-            Whether the head scores all of them, out-of-fold predictions or not.
+        ``read`` gives the segments of the rows at some positions; it is asked for those alone that the head has to
+        score: all of them ``by_itself``, else those without an out-of-fold prediction.
         """
         genres = self.bundle.taxonomy.genres
         positions = [None if by_itself else self._position_of(row) for row in rows]

@@ -30,16 +30,8 @@ def unify_artists(rows: Rows, report: Report) -> Rows:
 def pick_genres(rows: Rows, genres: Sequence[str], report: Report) -> tuple[Taxonomy, Rows]:
     """The taxonomy, and those of the rows that have a genre of it, in its spelling.
 
-    Raises LabelError: two genres differ in spelling alone, or there are fewer than two.
-
-    Parameters
-    ----------
-    rows : list of dict
-        Rows of ``tracks/``.
-    genres : sequence of str
-        The taxonomy, into whose spelling all others are merged; empty for the genres of the rows.
-    report : callable
-        Gets a line about each merger.
+    Into the spelling of ``genres`` all others are merged, with a line for each; if empty, they are those of the
+    rows. Raises LabelError if two genres differ in spelling alone, or there are fewer than two.
     """
     if not genres:
         _check_spellings([row["genre"] for row in rows if row["genre"] is not None])

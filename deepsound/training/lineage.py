@@ -49,18 +49,7 @@ class FeaturesSource(DatasetSource):  # type: ignore[misc]
 
 
 class FeaturesDataset(MlflowDataset):  # type: ignore[misc]
-    """A feature of some tracks of a collection.
-
-    Parameters
-    ----------
-    name : str
-        What people call the collection.
-    identity : dict
-        What tells these tracks and features from others, of which the digest is made.
-    shape : (n_frames, n_dims)
-    profile : dict
-        Counts, for people.
-    """
+    """A feature of some tracks of a collection; the digest is of ``identity``, which tells them from others."""
 
     def __init__(
         self,

@@ -31,16 +31,9 @@ def fit_linear(
 ) -> None:
     """Set the last layer of a model to what scikit-learn finds; takes the place of training in epochs.
 
-    Raises ParameterError: there are no more segments than genres, from which nothing can be said of their spread.
-
-    Parameters
-    ----------
-    model : keras.Model
-        From :func:`deepsound.models.architectures.build_model`.
-    recorder : EpochRecorder
-        Gets the figures of this one fit.
-    weights : np.ndarray [shape=(n_segments,), float]
-        How much each training segment counts. Discriminant analysis knows no weights and takes them alike.
+    ``weights`` [shape=(n_segments,)] say how much each training segment counts; discriminant analysis knows none
+    and takes them alike. Raises ParameterError if there are no more segments than genres: nothing is known of
+    their spread.
     """
     n_segments, n_present = len(train[1]), len(np.unique(train[1]))
     if n_segments <= n_present or n_present < 2:

@@ -43,14 +43,7 @@ class Objective:
     """Mean accuracy over the folds of a trial's settings: what Optuna maximises.
 
     After each fold the mean so far is reported, by which a pruner may end the trial. The folds are the same for
-    all trials, so that none is lucky with them.
-
-    Attributes
-    ----------
-    settings : TrainSettings
-        As they were asked for.
-    space : Space
-        What a trial varies of them.
+    all trials. ``settings`` are as they were asked for, ``space`` is what a trial varies of them.
     """
 
     settings: TrainSettings

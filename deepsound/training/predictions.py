@@ -29,9 +29,6 @@ class JudgedTracks:
     ----------
     genres : tuple of str
         The taxonomy, in the order of the columns.
-    track_ids : tuple of str [length n_tracks]
-    artists : tuple of (str or None) [length n_tracks]
-        What intervals count.
     true_indices : np.ndarray [shape=(n_tracks,), int]
     probabilities : np.ndarray [shape=(n_tracks, n_genres), float64]
         Means over each track's segments, with the temperature.
@@ -97,13 +94,7 @@ class JudgedTracks:
 
 @dataclass(frozen=True, kw_only=True)
 class TrackPredictions(JudgedTracks):
-    """By one model, with and without its temperature.
-
-    Attributes
-    ----------
-    uncalibrated : np.ndarray [shape=(n_tracks, n_genres), float64]
-        As ``probabilities``, at temperature 1.
-    """
+    """By one model; ``uncalibrated`` [shape=(n_tracks, n_genres)] are the probabilities at temperature 1."""
 
     uncalibrated: np.ndarray
 
@@ -122,13 +113,7 @@ class TrackPredictions(JudgedTracks):
 
 
 def predict_tracks(head: Head, subset: Subset, *, track_ids: Sequence[str]) -> TrackPredictions:
-    """Predictions of a subset's tracks, by a head of the same taxonomy.
-
-    Parameters
-    ----------
-    track_ids : sequence of str
-        In the order of ``subset.genre_indices``.
-    """
+    """Predictions of a subset's tracks, whose ids are given in their order, by a head of the same taxonomy."""
     starts = range(0, len(subset.values), _BATCH_SEGMENTS)
     logits = [head.compute_logits(subset.values[i : i + _BATCH_SEGMENTS]).astype(np.float64) for i in starts]
     of_segments = np.concatenate(logits) if logits else np.zeros((0, len(head.spec.genres)))

@@ -53,19 +53,7 @@ class Promotion:
 def decide_promotion(
     bundle: Bundle, dataset: Dataset, *, champion: registry.RegisteredModel | None, is_asked_for: bool
 ) -> Promotion:
-    """Decide whether a new model becomes champion.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        The new model.
-    dataset : Dataset
-        What it was trained on.
-    champion : RegisteredModel or None
-        The present one.
-    is_asked_for : bool
-        Whether the user wants it promoted whatever comes out.
-    """
+    """Decide whether a new model, trained on the dataset, becomes champion in the place of the present one."""
     if dataset.audit.leaks:
         stays = "there is no champion yet" if champion is None else f"version {champion.version} stays"
         reason = f"this model's split leaks, so that its figures flatter; {stays}"

@@ -27,11 +27,8 @@ class GenreModel:
     def predict(self, segments: np.ndarray) -> pd.DataFrame:
         """Calibrated probabilities of each segment, as :func:`deepsound.models.rows.score_rows` has them.
 
-        Parameters
-        ----------
-        segments : np.ndarray [shape=(n_segments, n_frames, n_dims), float32]
-            Of several features, (n_segments, 1, n_numbers): those of a segment one after the other, in the order
-            of the model's name.
+        ``segments`` are [shape=(n_segments, n_frames, n_dims), float32], of several features (n_segments, 1,
+        n_numbers): those of a segment one after the other, in the order of the model's name.
         """
         genres, layout = self._head.spec.genres, self._head.spec.layout
         columns = map(_to_rows, layout.split(np.asarray(segments, np.float32)))

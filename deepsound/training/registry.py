@@ -75,19 +75,9 @@ def check_may_register(feature: str) -> None:
 
 
 def promote(model: RegisteredModel, *, former: RegisteredModel | None) -> bool:
-    """Make a model the champion unless another one has become it; the former one stays as ``previous``.
+    """Make a model the champion; the former one stays as ``previous``.
 
-    Raises TrackingError if the registry refuses.
-
-    Parameters
-    ----------
-    former : RegisteredModel or None
-        Who is taken to be champion so far.
-
-    Returns
-    -------
-    bool
-        False where somebody else is; nothing is changed then.
+    False, and no change, where another has become champion. Raises TrackingError if the registry refuses.
     """
     with tracking_errors(f"promoting {model.uri}"):
         client = mlflow.MlflowClient()
@@ -133,15 +123,11 @@ def describe(model: RegisteredModel, markdown: str, *, tags: Mapping[str, str]) 
 
 
 def load_bundle(model: str) -> Bundle:
-    """The bundle behind a MODEL argument. No code of the model is run: only its bundle folder is read.
+    """The bundle behind a MODEL argument, a directory or an MLflow URI (``models:/…``, ``runs:/<id>/model``).
 
-    Raises BundleError: a path that is no bundle, or an MLflow model that is none of deepsound's; TrackingError:
-    the store or the model cannot be had; where it is only the alias or the name, with those that are known.
-
-    Parameters
-    ----------
-    model : str
-        A bundle directory, or an MLflow URI (``models:/deepsound-mfcc@champion``, ``runs:/<id>/model``).
+    No code of the model is run: only its bundle folder is read. Raises BundleError if it is no bundle of
+    deepsound's; TrackingError if the store or the model cannot be had, naming the aliases and models that there
+    are.
     """
     with fetch_bundle(model) as folder:
         return read_bundle(folder)

@@ -21,10 +21,7 @@ SCORECARD = "scorecard.html"
 class LiveCurves:
     """Logs a training epoch by epoch. A store that goes away meanwhile costs no training: it gets the rest later.
 
-    Attributes
-    ----------
-    missing : list of (int, dict)
-        Epochs that the store has not heard of, with their metrics.
+    ``missing`` are the epochs that the store has not heard of, with their metrics.
     """
 
     def __init__(self, report: Callable[[str], None]) -> None:
@@ -50,19 +47,9 @@ class LiveCurves:
 class RunRecord:
     """Everything that a training run logs when it is over, before any of it is logged.
 
-    Attributes
-    ----------
-    metrics, tags : dict
-    curves : list of (int, dict)
-        Steps with their metrics.
-    tables : dict
-        File name to rows.
-    files : dict
-        File name, with its folder, to content.
-    summary : str
-        What the registry says of the model, in Markdown, before the decision on the champion.
-    version_tags : dict
-        Beside it.
+    ``curves`` are steps with their metrics, ``tables`` file names with rows, ``files`` file names, with their
+    folder, with contents. ``summary`` is what the registry says of the model, in Markdown, before the decision on
+    the champion, ``version_tags`` what stands beside it.
     """
 
     metrics: dict[str, float]

@@ -36,15 +36,7 @@ def draw_scorecard(
     examples: Examples,
     comparisons: Mapping[tuple[str, str], PairedComparison],
 ) -> str:
-    """The scorecard of a scored collection, as HTML.
-
-    Parameters
-    ----------
-    summary : mapping
-        The content of ``metrics.json``.
-    comparisons : mapping of (str, str) to PairedComparison
-        Of the models that scored it.
-    """
+    """The scorecard of a scored collection, as HTML; ``summary`` is the content of ``metrics.json``."""
     summary = without_credentials(summary)
     label_map = summary["label_map"]
     facts = {
@@ -92,16 +84,8 @@ def log_scoring(
 ) -> str:
     """Log one scored collection; the id of its run.
 
-    Parameters
-    ----------
-    summary : dict
-        The content of ``metrics.json``.
-    per_genre : list of dict
-        The rows of ``per_genre/``.
-    examples : Examples
-        Of which the mistakes are logged as a table.
-    scorecard : str
-        From :func:`draw_scorecard`.
+    ``summary`` is the content of ``metrics.json``, ``per_genre`` the rows of ``per_genre/``, ``scorecard`` from
+    :func:`draw_scorecard`.
     """
     summary = without_credentials(summary)
     metrics = report.metrics

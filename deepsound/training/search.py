@@ -39,16 +39,10 @@ _N_SHOWN = 5
 class SearchOutcome:
     """What a search came to.
 
-    Attributes
-    ----------
-    run_id : str
-        Of the search in MLflow; its trials are nested under it.
-    settings : TrainSettings
-        The best, without a search.
-    accuracy : float
-        Mean over the folds with the best settings. The best of many is flattered: only the test tracks tell.
-    is_of_use : bool
-        Whether that is better than always naming the commonest genre. If not, ``settings`` are the defaults.
+    ``run_id`` is of the search in MLflow; its trials are nested under it. ``settings`` are the best, without a
+    search, ``accuracy`` their mean over the folds, which flatters the best of many: only the test tracks tell.
+    ``is_of_use`` says whether that is better than always naming the commonest genre; if not, ``settings`` are the
+    defaults.
     """
 
     run_id: str
@@ -78,20 +72,10 @@ def search(
 ) -> SearchOutcome:
     """Try settings on folds of the training and validation tracks until ``settings.search`` is satisfied.
 
-    Raises TrackingError: the MLflow store cannot be reached; known before anything else is done; ConfigError: the
-    settings leave nothing to search, or contradict the space; SearchError: the study cannot be opened, or no trial
-    gave a model.
-
-    Parameters
-    ----------
-    features : str
-        A FEATURES folder: a path, or a URI that pyarrow opens.
-    settings : TrainSettings
-        As they were asked for, not resolved: what is set is kept.
-    report : callable
-        Gets a line per trial.
-    on_spark : callable, optional
-        Runs trials as tasks of Spark; the study is then kept in MLflow.
+    ``settings`` are as they were asked for, not resolved: what is set is kept. ``on_spark`` runs trials as tasks
+    of Spark; the study is then kept in MLflow. Raises TrackingError if the MLflow store cannot be reached, before
+    anything else is done; ConfigError if the settings leave nothing to search, or contradict the space;
+    SearchError if the study cannot be opened, or no trial gave a model.
     """
     uri = mlflow_store.open_store()
     if on_spark and settings.search.storage is not None:

@@ -9,14 +9,8 @@ _CONSTANT_STD = 1e-6
 def compute_standardization(*parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation per dimension, over segments and frames; a constant dimension gets std 1.
 
-    Parameters
-    ----------
-    *parts : np.ndarray [shape=(n_segments, n_frames, n_dims), float32]
-        A feature each, of the training split only.
-
-    Returns
-    -------
-    mean, std : np.ndarray [shape=(n_dims of all parts,), float64]
+    Each of ``parts`` [shape=(n_segments, n_frames, n_dims), float32] is a feature, of the training split only;
+    both results are [shape=(n_dims of all parts,), float64].
     """
     mean = np.concatenate([part.mean(axis=(0, 1), dtype=np.float64) for part in parts])
     std = np.concatenate([part.std(axis=(0, 1), dtype=np.float64) for part in parts])

@@ -164,10 +164,7 @@ def run_trials_elsewhere(
 ) -> None:
     """As :func:`run_trials`, by a runner. Trials that are lost with their process are run again.
 
-    Parameters
-    ----------
-    count_ended : callable
-        How many trials have ended: a look that is cheap enough for every few seconds.
+    ``count_ended`` says how many trials have ended: a look that is cheap enough for every few seconds.
     """
     deadline = _deadline(search)
     progress = Progress(n_trials=search.n_trials, n_before=count_finished(study.trials))

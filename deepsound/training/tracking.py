@@ -44,18 +44,8 @@ def start_run(
 ) -> Iterator[str]:
     """A new run; yields its id. Its settings are logged first, so that a store which takes none is known at once.
 
-    Raises TrackingError if the store does not take the run, its parameters or its files; no run stays there then.
-
-    Parameters
-    ----------
-    tags : mapping
-        Shown in the UI beside the run.
-    settings : mapping
-        Resolved settings: logged flat as parameters and whole as ``settings.json``.
-    idle : collection of str
-        Settings, and sections of them, that decide nothing in this run: no parameters.
-    has_system_metrics : bool
-        As of :func:`open_run`.
+    ``idle`` names settings, and sections of them, that decide nothing in this run: they are no parameters. Raises
+    TrackingError if the store does not take the run, its parameters or its files; no run stays there then.
     """
     # MLflow goes on with a run that is named there, which is not ours to delete.
     is_new = "MLFLOW_RUN_ID" not in os.environ
@@ -79,18 +69,11 @@ def open_run(
     is_nested: bool = False,
     has_system_metrics: bool = False,
 ) -> Iterator[str]:
-    """A run that is the current one for as long as the block, new or gone on with; yields its id.
+    """A run that is the current one for as long as the block, new or gone on with (``run_id``); yields its id.
 
-    Raises TrackingError if the store does not take it, or another run is the current one already.
-
-    Parameters
-    ----------
-    run_id : str, optional
-        Of the run to go on with.
-    is_nested : bool
-        Whether it is one under the current run, which is the current one again after the block.
-    has_system_metrics : bool
-        Log what processor, memory and disk do meanwhile, as ``system/…``; otherwise MLflow's own setting holds.
+    ``is_nested`` puts it under the current run. ``has_system_metrics`` logs processor, memory and disk as
+    ``system/…``; otherwise MLflow's own setting holds. Raises TrackingError if the store does not take it, or
+    another run is the current one already.
     """
     tags = without_credentials({"deepsound.version": deepsound.__version__, **tags})
     with tracking_errors(f"a run of MLflow for {name}"):
@@ -128,15 +111,7 @@ def resume_run(
     settings: Mapping[str, Any],
     idle: Collection[str] = (),
 ) -> Iterator[str]:
-    """A run, new or gone on with, that has its settings; yields its id. Its block may log as to any current run.
-
-    Parameters
-    ----------
-    run_id : str or None
-        Of the run so far; passed over where this store does not know it.
-    idle : collection of str
-        As of :func:`start_run`.
-    """
+    """A run, gone on with where this store knows ``run_id``, else new; it has its settings; yields its id."""
     former = run_id if run_id and _is_known(run_id) else None
     with open_run(name, run_id=former, tags=tags) as open_id:
         # A parameter cannot change; that of a search which goes on may have, n_trials for one.
@@ -149,14 +124,9 @@ def resume_run(
 def log_settings(
     settings: Mapping[str, Any], *, idle: Collection[str] = (), known: Mapping[str, Any] | None = None
 ) -> None:
-    """Settings of the current run: whole as a file, and flat as parameters those that are set and not idle.
+    """Settings of the current run: whole as a file, and flat as parameters those that are set and not ``idle``.
 
-    Parameters
-    ----------
-    idle : collection of str
-        As of :func:`start_run`.
-    known : mapping, optional
-        Parameters that it has already: one cannot change.
+    ``known`` are parameters that it has already: one cannot change.
     """
     plain = without_credentials(settings)
     active = flatten({key: value for key, value in plain.items() if key not in idle})

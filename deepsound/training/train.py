@@ -67,17 +67,9 @@ class TrainResult:
 def train(features: str, *, settings: TrainSettings, report: Report, promote: bool = False) -> TrainResult:
     """Train, evaluate on the held-out tracks, log one MLflow run, register, and promote what is better.
 
-    Raises DeepsoundError: before a run is started if the data do not allow training, see :func:`load_dataset`, or
-    if the MLflow store or registry cannot be reached.
-
-    Parameters
-    ----------
-    features : str
-        A FEATURES folder: a path, or a URI that pyarrow opens.
-    report : callable
-        Gets one line of progress at a time.
-    promote : bool
-        Make it the champion whatever comes out; see :mod:`deepsound.training.promotion`.
+    ``promote`` makes it the champion whatever comes out; see :mod:`deepsound.training.promotion`. Raises
+    DeepsoundError, before a run is started, if the data do not allow training or the MLflow store or registry
+    cannot be reached.
     """
     settings = settings.resolved()
     # In the order of what it costs to find out: a typing error, an absent server, the data.

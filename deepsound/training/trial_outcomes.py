@@ -35,12 +35,8 @@ def count_finished(trials: Sequence[FrozenTrial]) -> int:
 def best_trial(trials: Sequence[FrozenTrial], *, n_before: int) -> FrozenTrial:
     """The complete trial with the highest value, the earliest of several.
 
-    Raises SearchError if no trial is complete: with the reason that the first of this run failed for.
-
-    Parameters
-    ----------
-    n_before : int
-        Trials that were there before this run of the search.
+    Raises SearchError if none is complete, with the reason that the first failed for of this run of the search,
+    which began after ``n_before`` trials.
     """
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if complete:
@@ -54,15 +50,7 @@ def best_trial(trials: Sequence[FrozenTrial], *, n_before: int) -> FrozenTrial:
 
 
 class Progress:
-    """How far a search is, in a line.
-
-    Parameters
-    ----------
-    n_trials : int
-        Of the whole search.
-    n_before : int
-        Finished before this run of it.
-    """
+    """How far a search of ``n_trials`` is, in a line; ``n_before`` were finished before this run of it."""
 
     def __init__(self, *, n_trials: int, n_before: int) -> None:
         self._n_trials = n_trials

@@ -16,17 +16,7 @@ Evaluator = Callable[[TrainSettings, FoldReporter], None]
 
 @dataclass(frozen=True, kw_only=True)
 class SearchData:
-    """What a search knows of its data.
-
-    Attributes
-    ----------
-    collection : Collection
-        The training and the validation tracks. The test tracks are not in here.
-    name : str
-        What to call the music, for people.
-    fingerprint, feature_fingerprint, network : str
-        As of :class:`deepsound.training.dataset.Dataset`.
-    """
+    """What a search knows of its data: the training and the validation tracks. The test tracks are not in here."""
 
     collection: Collection
     name: str
@@ -53,15 +43,10 @@ def load_search_data(features: str, *, settings: TrainSettings) -> SearchData:
 
 @dataclass(frozen=True, kw_only=True)
 class FoldEvaluator:
-    """Trains and judges once per fold, in this process, wherever that is: the data are read where it runs.
+    """Trains and evaluates once per fold, in this process, wherever that is: the data are read where it runs.
 
-    Attributes
-    ----------
-    features : str
-    settings : TrainSettings
-        What the data are read and divided by: the same for every trial.
-    n_threads : int or None
-        Of one training, where several share a machine; None for all cores.
+    ``settings`` say how the data are read and divided, the same for every trial; ``n_threads`` are of one
+    training, where several share a machine, None for all cores.
     """
 
     features: str

@@ -6,19 +6,10 @@ from deepsound.training.dataset import Subset
 
 
 def weigh_segments(subset: Subset, *, artist_balance: float, genre_balance: float) -> np.ndarray:
-    """How much each training segment counts, on average 1.
+    """How much each training segment counts, on average 1 [shape=(n_segments,), float64].
 
-    Parameters
-    ----------
-    artist_balance : float
-        0 to 1. A track of an artist with n tracks counts n ** -artist_balance: an artist's tracks resemble each
-        other, and so say less than as many by others.
-    genre_balance : float
-        0 to 1; the same for the tracks of a genre.
-
-    Returns
-    -------
-    np.ndarray [shape=(n_segments,), float64]
+    A track of an artist with n tracks counts n ** -artist_balance: an artist's tracks resemble each other, and so
+    say less than as many by others. The same for genres; both balances are 0 to 1.
     """
     genre_sizes = np.bincount(subset.genre_indices)[subset.genre_indices]
     weights = genre_sizes.astype(np.float64) ** -genre_balance

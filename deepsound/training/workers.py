@@ -21,16 +21,11 @@ _COMMAND = child_command("deepsound.training.worker")
 
 
 class WorkerPool:
-    """So many processes, each of which judges one trial at a time.
+    """So many processes, each of which evaluates one trial at a time.
 
     Called by as many threads; a :data:`deepsound.training.trials.Evaluator`. Threads alone would not do: Keras
-    keeps global state, and a training that runs out of memory takes its process along.
-
-    Parameters
-    ----------
-    features : str
-    settings : TrainSettings
-        What the data are read and divided by.
+    keeps global state, and a training that runs out of memory takes its process along. ``settings`` say how the
+    data are read and divided.
     """
 
     def __init__(self, features: str, *, settings: TrainSettings, n_workers: int) -> None:
