@@ -41,98 +41,74 @@ class Instrument:
     formants_hz: tuple[float, ...] = ()
 
 
+# fmt: off
 INSTRUMENTS = {
     "piano": Instrument(rolloff_db=8, darkening_db=6, decay_s=0.9, sustain=0.05, release_s=0.15, attack_s=0.004),
     "electric_piano": Instrument(rolloff_db=11, darkening_db=5, decay_s=1.2, sustain=0.1, release_s=0.12),
     "organ": Instrument(rolloff_db=7, darkening_db=0, sustain=0.95, even_gain=0.8, vibrato_cents=8),
     "acoustic_guitar": Instrument(
-        rolloff_db=6, darkening_db=7, decay_s=0.5, sustain=0.03, noise=0.05, attack_s=0.003
+        rolloff_db=6, darkening_db=7, decay_s=0.5, sustain=0.03, noise=0.05, attack_s=0.003,
     ),
     "electric_guitar": Instrument(
-        rolloff_db=6, darkening_db=4, decay_s=0.8, sustain=0.2, noise=0.02, attack_s=0.004
+        rolloff_db=6, darkening_db=4, decay_s=0.8, sustain=0.2, noise=0.02, attack_s=0.004,
     ),
     "distorted_guitar": Instrument(
-        rolloff_db=3, darkening_db=1, decay_s=2.0, sustain=0.6, noise=0.04, detune_cents=6
+        rolloff_db=3, darkening_db=1, decay_s=2.0, sustain=0.6, noise=0.04, detune_cents=6,
     ),
     "strings": Instrument(
-        rolloff_db=6,
-        darkening_db=0,
-        attack_s=0.09,
-        sustain=0.9,
-        release_s=0.2,
-        detune_cents=9,
-        vibrato_cents=14,
+        rolloff_db=6, darkening_db=0, attack_s=0.09, sustain=0.9, release_s=0.2, detune_cents=9, vibrato_cents=14,
         noise=0.03,
     ),
     "fiddle": Instrument(rolloff_db=4.5, darkening_db=0, attack_s=0.04, sustain=0.9, vibrato_cents=18, noise=0.04),
     "brass": Instrument(rolloff_db=5, darkening_db=2, attack_s=0.03, sustain=0.8, vibrato_cents=6, noise=0.02),
     "saxophone": Instrument(
-        rolloff_db=5,
-        darkening_db=1,
-        attack_s=0.03,
-        sustain=0.85,
-        vibrato_cents=15,
-        noise=0.06,
+        rolloff_db=5, darkening_db=1, attack_s=0.03, sustain=0.85, vibrato_cents=15, noise=0.06,
         formants_hz=(700, 1500, 2800),
     ),
     "flute": Instrument(rolloff_db=13, darkening_db=0, attack_s=0.06, sustain=0.9, vibrato_cents=12, noise=0.06),
     "harmonica": Instrument(
-        rolloff_db=4,
-        darkening_db=0,
-        attack_s=0.03,
-        sustain=0.9,
-        vibrato_cents=20,
-        noise=0.03,
+        rolloff_db=4, darkening_db=0, attack_s=0.03, sustain=0.9, vibrato_cents=20, noise=0.03,
         formants_hz=(900, 2200),
     ),
     "voice": Instrument(
-        rolloff_db=6,
-        darkening_db=0,
-        attack_s=0.05,
-        sustain=0.9,
-        vibrato_cents=25,
-        noise=0.05,
+        rolloff_db=6, darkening_db=0, attack_s=0.05, sustain=0.9, vibrato_cents=25, noise=0.05,
         formants_hz=(600, 1200, 2700),
     ),
     "rap": Instrument(
-        rolloff_db=5,
-        darkening_db=1,
-        attack_s=0.015,
-        decay_s=0.15,
-        sustain=0.4,
-        noise=0.15,
+        rolloff_db=5, darkening_db=1, attack_s=0.015, decay_s=0.15, sustain=0.4, noise=0.15,
         formants_hz=(550, 1400, 2600),
     ),
     "synth_pad": Instrument(
-        rolloff_db=9, darkening_db=1, attack_s=0.15, sustain=0.9, release_s=0.4, detune_cents=12
+        rolloff_db=9, darkening_db=1, attack_s=0.15, sustain=0.9, release_s=0.4, detune_cents=12,
     ),
     "synth_lead": Instrument(
-        rolloff_db=5, darkening_db=3, attack_s=0.005, sustain=0.6, detune_cents=8, even_gain=0.6
+        rolloff_db=5, darkening_db=3, attack_s=0.005, sustain=0.6, detune_cents=8, even_gain=0.6,
     ),
     "upright_bass": Instrument(
-        rolloff_db=11, darkening_db=6, decay_s=0.5, sustain=0.08, noise=0.03, attack_s=0.008
+        rolloff_db=11, darkening_db=6, decay_s=0.5, sustain=0.08, noise=0.03, attack_s=0.008,
     ),
     "electric_bass": Instrument(
-        rolloff_db=8, darkening_db=5, decay_s=0.8, sustain=0.3, noise=0.01, attack_s=0.005
+        rolloff_db=8, darkening_db=5, decay_s=0.8, sustain=0.3, noise=0.01, attack_s=0.005,
     ),
     "synth_bass": Instrument(
-        rolloff_db=10, darkening_db=4, decay_s=0.6, sustain=0.5, attack_s=0.003, even_gain=0.7
+        rolloff_db=10, darkening_db=4, decay_s=0.6, sustain=0.5, attack_s=0.003, even_gain=0.7,
     ),
     "cello": Instrument(rolloff_db=7, darkening_db=0, attack_s=0.08, sustain=0.9, vibrato_cents=12, noise=0.03),
     # Played only in the foreign collection.
     "harpsichord": Instrument(rolloff_db=3, darkening_db=4, decay_s=0.4, sustain=0.02, attack_s=0.002, noise=0.03),
     "accordion": Instrument(
-        rolloff_db=4, darkening_db=0, attack_s=0.05, sustain=0.95, detune_cents=16, noise=0.02
+        rolloff_db=4, darkening_db=0, attack_s=0.05, sustain=0.95, detune_cents=16, noise=0.02,
     ),
     "marimba": Instrument(rolloff_db=14, darkening_db=8, decay_s=0.25, sustain=0.0, attack_s=0.002, even_gain=0.2),
     "chip": Instrument(rolloff_db=5, darkening_db=0, attack_s=0.002, sustain=0.8, even_gain=0.0),
     "bell": Instrument(rolloff_db=5, darkening_db=9, decay_s=1.2, sustain=0.0, even_gain=0.3, attack_s=0.002),
     "kazoo": Instrument(
-        rolloff_db=2, darkening_db=0, attack_s=0.03, sustain=0.9, noise=0.1, formants_hz=(1000, 2500)
+        rolloff_db=2, darkening_db=0, attack_s=0.03, sustain=0.9, noise=0.1, formants_hz=(1000, 2500),
     ),
     "tuba": Instrument(rolloff_db=9, darkening_db=1, attack_s=0.04, sustain=0.8, noise=0.02),
     "fretless_bass": Instrument(rolloff_db=9, darkening_db=2, attack_s=0.02, sustain=0.6, vibrato_cents=15),
 }
+# fmt: on
 
 
 def vary_instrument(instrument: Instrument, *, spread: float, rng: np.random.Generator) -> Instrument:
@@ -154,20 +130,7 @@ def vary_instrument(instrument: Instrument, *, spread: float, rng: np.random.Gen
 def render_note(
     instrument: Instrument, *, midi: int, duration_s: float, sample_rate_hz: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """One note at full velocity.
-
-    Parameters
-    ----------
-    instrument : Instrument
-        Timbre and envelope.
-    midi : int
-        Pitch; 69 is 440 Hz.
-    duration_s : float
-        From the attack to the start of the release.
-    sample_rate_hz : int
-        Rate of the result.
-    rng : np.random.Generator
-        Draws the breath noise.
+    """One note at full velocity; ``midi`` 69 is 440 Hz, ``duration_s`` ends where the release starts.
 
     Returns
     -------
