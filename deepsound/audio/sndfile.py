@@ -1,19 +1,24 @@
 """WAV, AIFF, AU, CAF, Ogg and MP3, through soundfile, whose wheels carry libsndfile."""
 
 import contextlib
+import os
+import threading
 from collections.abc import Iterator
 
 import numpy as np
 import soundfile
 
 from deepsound.audio.containers import Container
-from deepsound.audio.quiet import quiet_stderr
 from deepsound.audio.source import AudioSource
 from deepsound.audio.stream import BLOCK_SAMPLES, AudioFormat, AudioStream, Downmix, join_pieces
 from deepsound.errors import AudioEmptyError, AudioUnreadableError, AudioUnsupportedError
 
 # Numbers in all channels together that are decoded at once: a header may declare a thousand channels.
 _PIECE_VALUES = 1 << 21
+_STDERR = 2
+_lock = threading.Lock()
+_n_inside = 0
+_kept = -1
 
 
 def open_sndfile(source: AudioSource, container: Container) -> AudioStream:
@@ -60,6 +65,39 @@ def _quiet(container: Container) -> contextlib.AbstractContextManager[None]:
     # libmpg123 writes what it passes over to standard error, frame by frame; content of no known kind is shown to
     # it, too.
     return quiet_stderr() if container.demuxer in ("mp3", None) else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Send what the process writes to standard error nowhere, in all its threads: keep what is inside short."""
+    global _n_inside, _kept
+    with _lock:
+        if _n_inside == 0:
+            _kept = _redirect()
+        _n_inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _n_inside -= 1
+            if _n_inside == 0 and _kept >= 0:
+                os.dup2(_kept, _STDERR)
+                os.close(_kept)
+
+
+def _redirect() -> int:
+    """What standard error was, or -1 where there is none, or no more files can be opened."""
+    kept = -1
+    try:
+        kept = os.dup(_STDERR)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+    except OSError:
+        if kept >= 0:
+            os.close(kept)
+        return -1
+    os.dup2(nowhere, _STDERR)
+    os.close(nowhere)
+    return kept
 
 
 def _mono_pieces(

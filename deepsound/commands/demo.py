@@ -10,10 +10,11 @@ from deepsound.commands.options import local_path, new_parser, path
 from deepsound.commands.running import check_extras, reports_errors
 from deepsound.config import ExtractSettings
 from deepsound.console import say, show
-from deepsound.errors import InputError
+from deepsound.errors import InputError, NetworkMismatchError, NetworkUnavailableError
 from deepsound.settings import read_settings
 
 _BASELINE = "mfcc"
+_WAIT_S = 3.0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -72,7 +73,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _choose_features(extraction: ExtractSettings) -> tuple[str, ...]:
     """Those of the settings file if it names several, else the baseline and an embedding that can be had."""
     from deepsound.api.networks import prepare_networks
-    from deepsound.commands.networks import choose_embedding
     from deepsound.features.registry import check_feature_names
 
     check_feature_names(extraction.features)
@@ -80,6 +80,38 @@ def _choose_features(extraction: ExtractSettings) -> tuple[str, ...]:
         prepare_networks(extraction.features, network=extraction.network)
         return extraction.features
     return _BASELINE, choose_embedding(network=extraction.network)
+
+
+def choose_embedding(*, network: str) -> str:
+    """``vggish`` where its network can be had, else ``musicnn``; says which, and why.
+
+    A TF-Hub handle counts when TF-Hub's cache has it or its host answers within three seconds. A network of the
+    user's own, a path or a seed, is taken at its word: where it fails, that is an error.
+
+    Raises
+    ------
+    NetworkUnavailableError, NetworkMismatchError
+        Neither network can be had.
+    """
+    from deepsound.api.networks import prepare_networks
+    from deepsound.networks.source import is_in_hub_cache, is_reachable
+
+    is_handle = "://" in network
+    if is_handle and not is_in_hub_cache(network) and not is_reachable(network, timeout_s=_WAIT_S):
+        reason = f"{network} is not in TF-Hub's cache and its host does not answer within {_WAIT_S:g} s"
+    else:
+        try:
+            prepare_networks(("vggish",), network=network)
+        except (NetworkUnavailableError, NetworkMismatchError) as exc:
+            if not is_handle:
+                raise
+            reason = str(exc)
+        else:
+            say(f"embedding: VGGish from {network}")
+            return "vggish"
+    prepare_networks(("musicnn",), network=network)
+    say(f"embedding: MusiCNN, as VGGish cannot be had ({reason})")
+    return "musicnn"
 
 
 def _check_paths(args: argparse.Namespace) -> None:

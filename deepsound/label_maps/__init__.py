@@ -5,26 +5,25 @@ unknown. ``ambiguous``: it, or several labels on one track, may be different gen
 label. Only mapped tracks have a true genre; the others are counted, never guessed.
 """
 
-from deepsound.label_maps.apply import MappedLabels, map_labels
-from deepsound.label_maps.label_map import LabelMap, make_identity_map
+from deepsound.label_maps.label_map import (
+    AMBIGUOUS,
+    MAPPED,
+    OUTCOMES,
+    UNLABELLED,
+    UNMAPPED,
+    LabelMap,
+    LabelOutcome,
+    TakenLabel,
+    combine_outcomes,
+    make_identity_map,
+    map_labels,
+)
 from deepsound.label_maps.names import (
     describe_spellings,
     group_spellings,
     normalize_artist,
     normalize_label,
     split_labels,
-)
-from deepsound.label_maps.outcome import (
-    AMBIGUOUS,
-    MAPPED,
-    OUTCOMES,
-    UNLABELLED,
-    UNMAPPED,
-    LabelCounts,
-    LabelOutcome,
-    TakenLabel,
-    combine_outcomes,
-    count_outcomes,
 )
 from deepsound.label_maps.read import (
     LABEL_MAPS,
@@ -42,14 +41,11 @@ __all__ = [
     "OUTCOMES",
     "UNLABELLED",
     "UNMAPPED",
-    "LabelCounts",
     "LabelMap",
     "LabelOutcome",
-    "MappedLabels",
     "TakenLabel",
     "builtin_label_maps",
     "combine_outcomes",
-    "count_outcomes",
     "describe_spellings",
     "find_label_map",
     "group_spellings",

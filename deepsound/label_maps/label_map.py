@@ -1,18 +1,37 @@
 """A label map: which label of a vocabulary is which genre."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from deepsound.errors import LabelMapError
 from deepsound.label_maps.names import normalize_label, split_labels, split_loosely, split_words
-from deepsound.label_maps.outcome import MAPPED, UNMAPPED, LabelOutcome, TakenLabel, combine_outcomes
 from deepsound.settings import compute_fingerprint
 from deepsound.taxonomy import Taxonomy
 
+MAPPED, UNMAPPED, AMBIGUOUS, UNLABELLED = "mapped", "unmapped", "ambiguous", "unlabelled"
+OUTCOMES = (MAPPED, UNMAPPED, AMBIGUOUS, UNLABELLED)
 # Before a genre, these say that it is not that.
 _NEGATIONS = frozenset({"anti", "no", "non", "not"})
+
+
+@dataclass(frozen=True)
+class LabelOutcome:
+    """What became of a label. ``genre`` is null unless ``outcome`` is ``mapped``."""
+
+    outcome: str
+    genre: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakenLabel:
+    """A label that a map does not name, taken for its last words, which it does; and how many tracks have it."""
+
+    label: str
+    taken_for: str
+    outcome: LabelOutcome
+    n_tracks: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,3 +168,35 @@ def make_identity_map(taxonomy: Taxonomy) -> LabelMap:
         entries={form: LabelOutcome(MAPPED, genre) for genre, form in forms.items() if n_of_form[form] == 1},
         exact={genre: LabelOutcome(MAPPED, genre) for genre in taxonomy.genres},
     )
+
+
+def combine_outcomes(outcomes: Iterable[LabelOutcome]) -> LabelOutcome:
+    """The outcome of several labels on one track: theirs if it is one and the same, else ambiguous."""
+    different = set(outcomes)
+    if not different:
+        return LabelOutcome(UNLABELLED)
+    return different.pop() if len(different) == 1 else LabelOutcome(AMBIGUOUS)
+
+
+def map_labels(
+    labels: Sequence[str | None], *, taxonomy: Taxonomy, label_map: LabelMap | None = None
+) -> list[LabelOutcome]:
+    """What the labels of tracks are in the words of a model, in their order.
+
+    Parameters
+    ----------
+    labels : sequence of str or None
+        One a track; several labels of a track stand in one text, separated by ``;``.
+    label_map : LabelMap, optional
+        Without one, a label is the genre of its name, by :func:`make_identity_map`.
+
+    Raises
+    ------
+    LabelMapError
+        The map has a target that the taxonomy does not hold.
+    """
+    if label_map is not None:
+        label_map.check_targets(taxonomy)
+    used = label_map or make_identity_map(taxonomy)
+    known = {label: used.resolve(label) for label in set(labels)}
+    return [known[label] for label in labels]

@@ -24,9 +24,8 @@ from typing import Any
 
 from deepsound.documents import parse_yaml
 from deepsound.errors import LabelMapError, PluginError
-from deepsound.label_maps.label_map import LabelMap
+from deepsound.label_maps.label_map import AMBIGUOUS, MAPPED, OUTCOMES, UNMAPPED, LabelMap, LabelOutcome
 from deepsound.label_maps.names import normalize_label
-from deepsound.label_maps.outcome import AMBIGUOUS, MAPPED, OUTCOMES, UNMAPPED, LabelOutcome
 from deepsound.plugins import Registry
 from deepsound.shipped import shipped_folder
 

@@ -87,7 +87,7 @@ def _convert_vggish(
     digest = compute_digest(weights.named_arrays())
     entry = cache.put_onnx(digest, build_vggish_onnx(weights))
     if files and files.saved_model:
-        from deepsound.networks.check import TOLERANCE, measure_gap
+        from deepsound.networks.tensorflow_engine import TOLERANCE, measure_gap
 
         gap = measure_gap(OnnxEngine(cache.onnx_path(digest)), saved_model=files.saved_model)
         if not gap <= TOLERANCE:

@@ -133,7 +133,7 @@ def predict_tracks(tracks: DataFrame, means: DataFrame, model: ScoringModel) -> 
 
 def _label_udf(taxonomy: Taxonomy, label_map: LabelMap | None) -> Callable[..., Column]:
     def map_batch(batch: pa.Array) -> pa.Array:
-        outcomes = map_labels(batch.to_pylist(), taxonomy=taxonomy, label_map=label_map).outcomes
+        outcomes = map_labels(batch.to_pylist(), taxonomy=taxonomy, label_map=label_map)
         columns = [[outcome.genre for outcome in outcomes], [outcome.outcome for outcome in outcomes]]
         return pa.StructArray.from_arrays([pa.array(c, pa.string()) for c in columns], fields=list(_MAPPED))
 

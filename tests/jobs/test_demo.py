@@ -86,7 +86,7 @@ def test_features_of_the_settings_file_are_taken_as_they_are(arguments, submitte
 
 
 def test_a_job_that_fails_ends_the_demo(arguments, monkeypatch, capsys):
-    monkeypatch.setattr("deepsound.commands.networks.choose_embedding", lambda network: "musicnn")  # noqa: ARG005
+    monkeypatch.setattr("deepsound.commands.demo.choose_embedding", lambda network: "musicnn")  # noqa: ARG005
     monkeypatch.setattr(demo_jobs, "subprocess", SimpleNamespace(Popen=_failing_popen, PIPE=-1))
     assert demo.main(arguments) == 2
     said = capsys.readouterr().err

@@ -24,11 +24,11 @@ Fitting the statistics is :mod:`deepsound.evaluation.ood.fitting`; all else need
 """
 
 from deepsound.config import OOD_SCORES
-from deepsound.evaluation.ood.logits import compute_energy
 from deepsound.evaluation.ood.statistics import (
     OodStatistics,
     SegmentOutputs,
     available_scores,
+    compute_energy,
     compute_ood_score,
     pack_statistics,
     unpack_statistics,

@@ -6,11 +6,11 @@ import zipfile
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.special
 
 from deepsound.config import OOD_SCORES
 from deepsound.errors import BundleError, ParameterError
 from deepsound.evaluation.ood.distances import Gaussian, NeighbourBank
-from deepsound.evaluation.ood.logits import compute_energy
 
 _FROM_LOGITS = ("energy",)
 # Earlier versions wrote more, which is not looked at.
@@ -89,6 +89,15 @@ def compute_ood_score(name: str, outputs: SegmentOutputs, *, statistics: OodStat
     if name == "feature_mahalanobis":
         return statistics.features.distance(outputs.feature_means)
     return statistics.bank.distance(outputs.penultimate)
+
+
+def compute_energy(logits: np.ndarray) -> np.ndarray:
+    """Energy, ``-logsumexp`` of each row [shape=(n_segments,), float64]: high where no genre gets evidence.
+
+    Source: W. Liu et al., "Energy-based out-of-distribution detection", NeurIPS 2020.
+    """
+    energy: np.ndarray = -scipy.special.logsumexp(logits.astype(np.float64), axis=1)
+    return energy
 
 
 def pack_statistics(statistics: OodStatistics) -> bytes:

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from deepsound.audio.quiet import quiet_stderr
+from deepsound.audio.sndfile import quiet_stderr
 from tests.sounds import write_pcm
 
 _DECODE = """
@@ -41,7 +41,7 @@ def test_standard_error_is_there_again_whoever_ends_last(capfd):
 
 def test_a_process_without_standard_error_decodes():
     script = (
-        "import os; os.close(2)\nfrom deepsound.audio.quiet import quiet_stderr\nwith quiet_stderr(): print(1)"
+        "import os; os.close(2)\nfrom deepsound.audio.sndfile import quiet_stderr\nwith quiet_stderr(): print(1)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     assert done.stdout == b"1\n"

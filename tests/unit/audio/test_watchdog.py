@@ -9,7 +9,7 @@ from deepsound.audio.watchdog import watchdog
 
 _BLOCK = """
 import math, re, time
-from deepsound.audio.quiet import quiet_stderr
+from deepsound.audio.sndfile import quiet_stderr
 from deepsound.audio.watchdog import watchdog
 def hang_with_lock():
     re.match("(a+)+b", "a" * 99)

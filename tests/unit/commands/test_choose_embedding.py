@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from deepsound.commands.networks import choose_embedding
+from deepsound.commands.demo import choose_embedding
 from deepsound.errors import NetworkUnavailableError
 from deepsound.networks import source
 

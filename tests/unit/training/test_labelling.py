@@ -56,7 +56,7 @@ def test_they_are_merged_where_genres_says_so_and_scoring_agrees(write_features,
     assert dataset.split.num_rows == 32
     assert set(dataset.split["genre"].to_pylist()) == {first, "low"}
     assert lines[0] == f"taken for {first!r}: {second!r} (8 tracks)"
-    outcomes = map_labels(spellings, taxonomy=dataset.taxonomy).outcomes
+    outcomes = map_labels(spellings, taxonomy=dataset.taxonomy)
     assert [outcome.genre for outcome in outcomes] == [first, first]
 
 
