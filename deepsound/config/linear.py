@@ -1,10 +1,14 @@
 """Settings of the linear heads: classifiers of scikit-learn on statistics over time."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from deepsound.config.check import check_setting
-from deepsound.config.overlay import lay_over
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Base = TypeVar("Base", bound="DataclassInstance")
 STATISTICS = ("mean", "std", "min", "max")
 
 
@@ -43,29 +47,31 @@ LOGISTIC_FOR_EMBEDDINGS = Logistic(statistics=("mean", "std"), c=0.01)
 
 
 @dataclass(frozen=True, kw_only=True)
-class LdaSettings:
-    """What is asked of the LDA, under the names of :class:`Lda`; None leaves it to what suits the feature."""
+class Asked(Generic[Base]):
+    """What is asked of an architecture, by the names of its class; None leaves it to what suits the feature."""
 
-    statistics: tuple[str, ...] | None = None
+    checked_on: ClassVar[Any]
 
     def __post_init__(self) -> None:
-        self.over(LDA_FOR_MFCC)  # raises for what none can have
+        self.over(self.checked_on)  # raises for what none can have
 
-    def over(self, base: Lda) -> Lda:
+    def over(self, base: Base) -> Base:
         """The base, with all that is asked for."""
-        return lay_over(base, self)
+        return replace(base, **{name: value for name, value in asdict(self).items() if value is not None})
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogisticSettings:
-    """What is asked of the logistic regression, under the names of :class:`Logistic`; None as everywhere."""
+class LdaSettings(Asked[Lda]):
+    """What is asked of the LDA."""
 
+    checked_on = LDA_FOR_MFCC
+    statistics: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogisticSettings(Asked[Logistic]):
+    """What is asked of the logistic regression."""
+
+    checked_on = LOGISTIC_FOR_MFCC
     statistics: tuple[str, ...] | None = None
     c: float | None = None
-
-    def __post_init__(self) -> None:
-        self.over(LOGISTIC_FOR_MFCC)
-
-    def over(self, base: Logistic) -> Logistic:
-        """The base, with all that is asked for."""
-        return lay_over(base, self)

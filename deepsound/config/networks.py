@@ -8,11 +8,11 @@ from deepsound.config.linear import (
     LDA_FOR_MFCC,
     LOGISTIC_FOR_EMBEDDINGS,
     LOGISTIC_FOR_MFCC,
+    Asked,
     Lda,
     Logistic,
     check_statistics,
 )
-from deepsound.config.overlay import lay_over
 from deepsound.errors import ConfigError
 
 
@@ -140,8 +140,6 @@ CNN_FOR_MFCC = Cnn(
 CNN_FOR_EMBEDDINGS = Cnn(
     filters=(128,), kernel_size=(1, 0), pool_size=(3, 1), dense_units=0, dropout=0.5, input_dropout=0.3
 )
-
-
 # A recurrent or attending layer gains nothing from steps of 23 ms but the time it takes.
 LSTM_FOR_MFCC = Lstm(
     units=(64,), bidirectional=True, frames_per_step=4, dense_units=0, dropout=0.4, input_dropout=0.0
@@ -179,9 +177,10 @@ ARCHITECTURES = tuple(SUITED_TO_MFCC)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CnnSettings:
-    """What is asked of the CNN, under the names of :class:`Cnn`; None leaves it to what suits the feature."""
+class CnnSettings(Asked[Cnn]):
+    """What is asked of the CNN."""
 
+    checked_on = CNN_FOR_MFCC
     filters: tuple[int, ...] | None = None
     kernel_size: tuple[int, ...] | None = None
     pool_size: tuple[int, ...] | None = None
@@ -189,18 +188,12 @@ class CnnSettings:
     dropout: float | None = None
     input_dropout: float | None = None
 
-    def __post_init__(self) -> None:
-        self.over(CNN_FOR_MFCC)  # raises for what no CNN can have
-
-    def over(self, base: Cnn) -> Cnn:
-        """The base, with all that is asked for."""
-        return lay_over(base, self)
-
 
 @dataclass(frozen=True, kw_only=True)
-class LstmSettings:
-    """What is asked of the LSTM, under the names of :class:`Lstm`; None leaves it to what suits the feature."""
+class LstmSettings(Asked[Lstm]):
+    """What is asked of the LSTM."""
 
+    checked_on = LSTM_FOR_MFCC
     units: tuple[int, ...] | None = None
     bidirectional: bool | None = None
     frames_per_step: int | None = None
@@ -208,18 +201,12 @@ class LstmSettings:
     dropout: float | None = None
     input_dropout: float | None = None
 
-    def __post_init__(self) -> None:
-        self.over(LSTM_FOR_MFCC)
-
-    def over(self, base: Lstm) -> Lstm:
-        """The base, with all that is asked for."""
-        return lay_over(base, self)
-
 
 @dataclass(frozen=True, kw_only=True)
-class TransformerSettings:
-    """What is asked of the transformer, under the names of :class:`Transformer`; None as everywhere."""
+class TransformerSettings(Asked[Transformer]):
+    """What is asked of the transformer."""
 
+    checked_on = TRANSFORMER_FOR_MFCC
     n_blocks: int | None = None
     n_heads: int | None = None
     width: int | None = None
@@ -228,29 +215,16 @@ class TransformerSettings:
     dropout: float | None = None
     input_dropout: float | None = None
 
-    def __post_init__(self) -> None:
-        self.over(TRANSFORMER_FOR_MFCC)
-
-    def over(self, base: Transformer) -> Transformer:
-        """The base, with all that is asked for."""
-        return lay_over(base, self)
-
 
 @dataclass(frozen=True, kw_only=True)
-class MlpSettings:
-    """What is asked of the MLP, under the names of :class:`Mlp`; None leaves it to what suits the feature."""
+class MlpSettings(Asked[Mlp]):
+    """What is asked of the MLP."""
 
+    checked_on = MLP_FOR_MFCC
     statistics: tuple[str, ...] | None = None
     units: tuple[int, ...] | None = None
     dropout: float | None = None
     input_dropout: float | None = None
-
-    def __post_init__(self) -> None:
-        self.over(MLP_FOR_MFCC)
-
-    def over(self, base: Mlp) -> Mlp:
-        """The base, with all that is asked for."""
-        return lay_over(base, self)
 
 
 def check_n_steps(network: Lstm | Transformer, *, n_frames: int, name: str) -> int:

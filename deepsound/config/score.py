@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from deepsound.config.check import check_setting
 from deepsound.config.labels import LabelSettings
-from deepsound.config.report import ReportSettings
+from deepsound.config.sections import ReportSettings
 from deepsound.config.split import SPLIT_NAMES
 
 

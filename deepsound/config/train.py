@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from deepsound.config.check import check_setting
-from deepsound.config.finetune import FINETUNED_FEATURE, FinetuneSettings
 from deepsound.config.heads import FINETUNING, Head, check_architecture, make_head
 from deepsound.config.linear import LdaSettings, LogisticSettings
 from deepsound.config.networks import (
@@ -18,10 +17,14 @@ from deepsound.config.networks import (
     Network,
     TransformerSettings,
 )
-from deepsound.config.ood import OodSettings
 from deepsound.config.recipe import FOR_CNN_ON_EMBEDDINGS, LINEAR, PLAIN, Recipe
-from deepsound.config.report import ReportSettings
-from deepsound.config.search import SearchSettings
+from deepsound.config.sections import (
+    FINETUNED_FEATURE,
+    FinetuneSettings,
+    OodSettings,
+    ReportSettings,
+    SearchSettings,
+)
 from deepsound.config.split import SPLIT_NAMES, SplitSettings
 from deepsound.settings import to_plain
 
