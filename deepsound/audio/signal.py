@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
-from deepsound.audio.stream import BLOCK_SAMPLES
 from deepsound.errors import AudioNotFiniteError, AudioSilentError, AudioTooShortError, ParameterError
 
 # The RMS that normalize: rms aims at; -20 dBFS, so that music's usual crest factor stays below full scale.
@@ -98,26 +97,6 @@ class LoudnessMeter:
                 f"the largest sample is {self.peak:.2e} of full scale; silence_dbfs is {silence_dbfs:g}"
             )
         return Loudness(peak=self.peak, rms=math.sqrt(self.sum_of_squares / self.n_samples))
-
-
-def measure_loudness(waveform: np.ndarray, *, silence_dbfs: float) -> Loudness:
-    """Loudness of a whole track in memory, to the bit what a meter reads that saw the decoder's blocks.
-
-    Parameters
-    ----------
-    waveform : np.ndarray [shape=(n_samples,), float32], n_samples >= 1
-    silence_dbfs : float
-        A peak at or below this level counts as silence.
-
-    Raises
-    ------
-    AudioNotFiniteError, AudioSilentError
-        As :meth:`LoudnessMeter.read` does.
-    """
-    meter = LoudnessMeter()
-    for first in range(0, len(waveform), BLOCK_SAMPLES):
-        meter.add(waveform[first : first + BLOCK_SAMPLES])
-    return meter.read(silence_dbfs=silence_dbfs)
 
 
 def normalize_waveform(waveform: np.ndarray, *, mode: str, loudness: Loudness) -> np.ndarray:

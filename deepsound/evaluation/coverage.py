@@ -11,7 +11,7 @@ ICLR 2019.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -46,8 +46,8 @@ class CoverageCurve:
     n_accepted, n_right : np.ndarray [shape=(n_levels,), int64]
         Tracks at or above each, and how many of them are right.
     ranked_right : np.ndarray [shape=(n_tracks,), bool], or None
-        Whether each track is right, from the most confident on; None where tracks were counted by confidence, or
-        each is its own unit: their intervals are Wilson's.
+        Whether each track is right, from the most confident on; None where each is its own unit: intervals are
+        Wilson's.
     ranked_units : np.ndarray [shape=(n_tracks,), int64], or None
         The artist of each, in the same order.
     """
@@ -81,7 +81,8 @@ class CoverageCurve:
 
         Risk is 1 - accuracy. 0 is perfect; confidences that know nothing give the risk of all tracks.
         """
-        return float(np.mean(1 - self._right_among_surest(np.arange(1, self.n_tracks + 1)) / self._all_ranks()))
+        ranks = np.arange(1, self.n_tracks + 1)
+        return float(np.mean(1 - self._right_among_surest(ranks) / ranks))
 
     def accuracy_at(self, coverage: float) -> float:
         """Accuracy of the surest tracks that make up this share of all, rounded up to a whole track.
@@ -141,9 +142,6 @@ class CoverageCurve:
             return wilson_interval(n_right, rank)
         return interval_of(n_right / rank, variance=variance, n_units=n_units, n_tracks=rank)
 
-    def _all_ranks(self) -> np.ndarray:
-        return np.arange(1, self.n_tracks + 1)
-
     def _right_among_surest(self, ranks: np.ndarray) -> np.ndarray:
         """Mean number of right tracks among the k surest, for each k."""
         n_accepted, n_right = (np.concatenate([[0], counts]) for counts in (self.n_accepted, self.n_right))
@@ -175,45 +173,17 @@ def compute_coverage(
         raise ParameterError(
             f"confidences of shape {confidences.shape} for {is_right.shape} tracks; wanted one each"
         )
-    levels, positions = np.unique(confidences, return_inverse=True)
-    n_tracks = np.bincount(positions, minlength=len(levels))
-    n_right = np.bincount(positions, weights=is_right.astype(np.float64), minlength=len(levels))
-    curve = curve_from_counts(levels, n_tracks=n_tracks, n_right=n_right.astype(np.int64))
+    levels, positions, n_tracks = np.unique(confidences, return_inverse=True, return_counts=True)
+    if not len(levels) or not np.isfinite(levels).all():
+        raise ParameterError(f"a coverage curve of {len(levels)} confidences; wanted one or more, all finite")
+    n_right = np.bincount(positions, weights=is_right.astype(np.float64))
     units = check_units(units, n_tracks=len(confidences))
-    if np.count_nonzero(np.bincount(units)) == len(units):
-        return curve
+    has_artists = np.count_nonzero(np.bincount(units)) < len(units)
     order = np.argsort(-confidences, kind="stable")
-    return replace(curve, ranked_right=is_right[order].astype(bool), ranked_units=units[order])
-
-
-def curve_from_counts(levels: np.ndarray, *, n_tracks: np.ndarray, n_right: np.ndarray) -> CoverageCurve:
-    """The curve of tracks that were counted by confidence: what a large collection is brought to.
-
-    Parameters
-    ----------
-    levels : np.ndarray [shape=(n_levels,), float]
-        Confidences, each once, in any order; rounded to three decimals, a thousand are enough for any collection.
-    n_tracks, n_right : np.ndarray [shape=(n_levels,), int]
-        Tracks of each, and right ones among them.
-
-    Raises
-    ------
-    ParameterError
-        As :func:`compute_coverage`, or counts that cannot be.
-    """
-    if not len(levels) or not np.isfinite(levels).all() or len(np.unique(levels)) != len(levels):
-        raise ParameterError(
-            f"a coverage curve of {len(levels)} confidences; wanted one or more, finite, each once"
-        )
-    if levels.shape != n_tracks.shape or n_tracks.shape != n_right.shape:
-        raise ParameterError(
-            f"{levels.shape} confidences with {n_tracks.shape} counts, {n_right.shape} of right tracks"
-        )
-    if (n_tracks < 1).any() or (n_right < 0).any() or (n_right > n_tracks).any():
-        raise ParameterError("a confidence without a track, or with more right tracks than tracks")
-    order = np.argsort(-levels)
     return CoverageCurve(
-        thresholds=levels[order].astype(np.float64),
-        n_accepted=np.cumsum(n_tracks[order]).astype(np.int64),
-        n_right=np.cumsum(n_right[order]).astype(np.int64),
+        thresholds=levels[::-1].astype(np.float64),
+        n_accepted=np.cumsum(n_tracks[::-1]),
+        n_right=np.cumsum(n_right[::-1]).astype(np.int64),
+        ranked_right=is_right[order].astype(bool) if has_artists else None,
+        ranked_units=units[order] if has_artists else None,
     )

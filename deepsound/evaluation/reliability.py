@@ -13,16 +13,14 @@ model is calibrated, times a number of mean 0 and variance 1 for each artist (wi
 imposed: A. C. Cameron, J. B. Gelbach and D. L. Miller, Rev. Econ. Stat. 90 (2008) 414-427). With normal numbers,
 gaps are normal with the covariance of these sums, so that artists need not be drawn one by one.
 
-Tracks of equal confidence are counted together, so that a collection of any size comes to a few counts.
+Tracks of equal confidence are counted together.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from deepsound.errors import ParameterError
-from deepsound.evaluation.intervals import Interval, wilson_interval
 from deepsound.evaluation.units import check_units, proportion_interval
 
 _N_EQUAL_WIDTH = 15
@@ -97,84 +95,25 @@ def compute_reliability(
     n_tracks = len(confidences)
     if not n_tracks or n_tracks != len(is_right):
         raise ParameterError(f"{n_tracks} confidences for {len(is_right)} tracks; wanted one a track")
-    _check_confidences(confidences)
+    if not ((confidences >= 0) & (confidences <= 1)).all():
+        raise ParameterError("a confidence is outside 0..1; did you pass logits?")
     units = check_units(units, n_tracks=n_tracks)
-    levels, positions, counts = np.unique(confidences, return_inverse=True, return_counts=True)
-    right = np.bincount(positions, weights=is_right, minlength=len(levels)).astype(np.int64)
-    if n_tracks <= _MAX_EXACT and len(np.unique(units)) == n_tracks:
-        return reliability_from_counts(levels, n_tracks=counts, n_right=right, seed=seed)
-    bins = _bin_by_rank(counts)
+    levels, positions, counts = np.unique(confidences.astype(np.float64), return_inverse=True, return_counts=True)
+    right = np.bincount(positions, weights=is_right).astype(np.int64)
+    bins, rng = _bin_by_rank(counts), np.random.default_rng(seed)
     of_tracks = bins[positions]
-    by_chance = _draw_gaps_by_unit(
-        is_right - confidences.astype(np.float64), of_tracks, units, rng=np.random.default_rng(seed)
-    )
-    intervals = {
-        int(i): proportion_interval(is_right[of_tracks == i], units=units[of_tracks == i], is_of_few=True)
-        for i in np.unique(bins)
-    }
-    return _put_together(levels.astype(np.float64), counts, right, by_chance=by_chance, intervals=intervals)
-
-
-def reliability_from_counts(
-    confidences: np.ndarray, *, n_tracks: np.ndarray, n_right: np.ndarray, seed: int = 0
-) -> Reliability:
-    """Reliability of predictions that were counted by confidence: what a large collection is brought to.
-
-    Parameters
-    ----------
-    confidences : np.ndarray [shape=(n_levels,), float, 0..1]
-        Mean confidence of the tracks that were counted together, in any order.
-    n_tracks, n_right : np.ndarray [shape=(n_levels,), int]
-        Tracks of each, at least one, and right ones among them.
-    seed : int
-        Draws what chance alone would show.
-
-    Raises
-    ------
-    ParameterError
-        No level, different lengths, a confidence outside 0..1, or counts that cannot be.
-
-    Notes
-    -----
-    A level lies in the bin that the middle of its tracks lies in by rank; a bin that no middle falls into is left
-    out. Time and memory go by the number of levels, not of tracks.
-    """
-    if not len(confidences) or not confidences.shape == n_tracks.shape == n_right.shape:
-        raise ParameterError(
-            f"{confidences.shape} confidences with {n_tracks.shape} counts, {n_right.shape} of right tracks; "
-            "wanted one each, at least one"
-        )
-    _check_confidences(confidences)
-    if (n_tracks < 1).any() or (n_right < 0).any() or (n_right > n_tracks).any():
-        raise ParameterError("a confidence without a track, or with more right tracks than tracks")
-    order = np.argsort(confidences, kind="stable")
-    levels, counts, right = confidences[order].astype(np.float64), n_tracks[order], n_right[order]
-    bins = _bin_by_rank(counts)
-    by_chance = _draw_gaps(levels, counts, bins, rng=np.random.default_rng(seed))
-    intervals = {
-        int(i): wilson_interval(int(right[bins == i].sum()), int(counts[bins == i].sum())) for i in np.unique(bins)
-    }
-    return _put_together(levels, counts, right, by_chance=by_chance, intervals=intervals)
-
-
-def _put_together(
-    levels: np.ndarray,
-    counts: np.ndarray,
-    right: np.ndarray,
-    *,
-    by_chance: np.ndarray,
-    intervals: Mapping[int, Interval],
-) -> Reliability:
-    """The figures of rising levels, with gaps drawn by chance and the intervals of bins by their number."""
-    equal_mass = _bin_by_rank(counts)
+    if n_tracks <= _MAX_EXACT and len(np.unique(units)) == n_tracks:
+        by_chance = _draw_gaps(levels, counts, bins, rng=rng)
+    else:
+        by_chance = _draw_gaps_by_unit(is_right - confidences.astype(np.float64), of_tracks, units, rng=rng)
     return Reliability(
-        n_tracks=int(counts.sum()),
+        n_tracks=n_tracks,
         bins=tuple(
-            _bin(levels[equal_mass == i], counts[equal_mass == i], right[equal_mass == i], intervals[int(i)])
-            for i in np.unique(equal_mass)
+            _bin(levels[bins == i], counts[bins == i], is_right[of_tracks == i], units[of_tracks == i])
+            for i in np.unique(bins)
         ),
         ece=compute_ece(levels, n_tracks=counts, n_right=right),
-        adaptive_ece=_gap(levels, counts, right, equal_mass),
+        adaptive_ece=_gap(levels, counts, right, bins),
         adaptive_ece_by_chance=float(by_chance.mean()),
         adaptive_ece_by_chance_high=float(np.quantile(by_chance, 0.95)),
     )
@@ -190,11 +129,6 @@ def compute_ece(levels: np.ndarray, *, n_tracks: np.ndarray, n_right: np.ndarray
     """
     bins = np.minimum((levels * _N_EQUAL_WIDTH).astype(int), _N_EQUAL_WIDTH - 1)
     return _gap(levels, n_tracks, n_right, bins)
-
-
-def _check_confidences(confidences: np.ndarray) -> None:
-    if not ((confidences >= 0) & (confidences <= 1)).all():
-        raise ParameterError("a confidence is outside 0..1; did you pass logits?")
 
 
 def _bin_by_rank(counts: np.ndarray) -> np.ndarray:
@@ -233,13 +167,13 @@ def _draw_gaps_by_unit(
     return gaps
 
 
-def _bin(levels: np.ndarray, counts: np.ndarray, right: np.ndarray, interval: Interval) -> ReliabilityBin:
-    n_tracks, n_right = int(counts.sum()), int(right.sum())
-    low, high = interval
+def _bin(levels: np.ndarray, counts: np.ndarray, is_right: np.ndarray, units: np.ndarray) -> ReliabilityBin:
+    n_tracks = len(is_right)
+    low, high = proportion_interval(is_right, units=units, is_of_few=True)
     return ReliabilityBin(
         n_tracks=n_tracks,
         confidence=float((counts * levels).sum() / n_tracks),
-        accuracy=n_right / n_tracks,
+        accuracy=int(is_right.sum()) / n_tracks,
         low=low,
         high=high,
     )

@@ -10,15 +10,20 @@ from deepsound.audio.signal import (
     SegmentSpan,
     cut_segments,
     fit_to_rate,
-    measure_loudness,
     normalize_waveform,
     plan_segments,
 )
 from deepsound.errors import AudioNotFiniteError, AudioSilentError, AudioTooShortError, ParameterError
 
 
+def measure(waveform):
+    meter = LoudnessMeter()
+    meter.add(waveform)
+    return meter.read(silence_dbfs=-90)
+
+
 def normalize(waveform, mode):
-    loudness = measure_loudness(waveform, silence_dbfs=-90)
+    loudness = measure(waveform)
     return normalize_waveform(waveform, mode=mode, loudness=loudness)
 
 
@@ -88,7 +93,7 @@ def test_normalisation_targets():
 
 def test_a_part_is_scaled_as_the_whole_track():
     waveform = np.random.default_rng(0).normal(size=500).astype(np.float32)
-    loudness = measure_loudness(waveform, silence_dbfs=-90)
+    loudness = measure(waveform)
     for mode in ("peak", "rms", "none"):
         part = normalize_waveform(waveform[100:200], mode=mode, loudness=loudness)
         np.testing.assert_array_equal(part, normalize(waveform, mode)[100:200])
@@ -96,11 +101,11 @@ def test_a_part_is_scaled_as_the_whole_track():
 
 def test_loudness():
     square = np.tile(np.float32([0.5, -0.5]), 100)
-    loudness = measure_loudness(square, silence_dbfs=-90)
+    loudness = measure(square)
     assert loudness.peak == 0.5
     assert loudness.rms_dbfs == pytest.approx(-6.0206, abs=1e-3)
     with pytest.raises(AudioSilentError, match=r"5\.00e-06 of full scale"):
-        measure_loudness(square * 1e-5, silence_dbfs=-90)
+        measure(square * 1e-5)
 
 
 def test_loudness_of_blocks():

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepsound.errors import ParameterError
-from deepsound.evaluation.coverage import compute_coverage, curve_from_counts
+from deepsound.evaluation.coverage import compute_coverage
 from deepsound.evaluation.intervals import interval_of, wilson_interval
 from deepsound.evaluation.units import clustered_proportion_interval, mean_variance
 
@@ -88,20 +88,6 @@ def test_an_order_that_knows_nothing_gives_the_risk_of_all():
     assert right_first.aurc < curve.aurc < compute_coverage(np.arange(8.0), is_right=np.arange(8) < 6).aurc
 
 
-def test_counts_give_the_same_curve():
-    rng = np.random.default_rng(1)
-    confidences, is_right = np.round(rng.uniform(size=500), 1), rng.uniform(size=500) < 0.7
-    levels = np.unique(confidences)
-    counted = curve_from_counts(
-        levels,
-        n_tracks=np.array([(confidences == level).sum() for level in levels]),
-        n_right=np.array([is_right[confidences == level].sum() for level in levels]),
-    )
-    curve = compute_coverage(confidences, is_right=is_right)
-    assert counted.aurc == curve.aurc
-    np.testing.assert_array_equal(counted.n_right, curve.n_right)
-
-
 def test_refuses():
     ones, nothing = np.ones(2), np.zeros(0)
     with pytest.raises(ParameterError, match="of 0 confidences"):
@@ -110,13 +96,6 @@ def test_refuses():
         compute_coverage(ones, is_right=np.ones(3, bool))
     with pytest.raises(ParameterError, match="finite"):
         compute_coverage(np.array([0.5, np.nan]), is_right=np.ones(2, bool))
-    with pytest.raises(ParameterError, match="each once"):
-        curve_from_counts(ones, n_tracks=np.ones(2, int), n_right=np.ones(2, int))
-    with pytest.raises(ParameterError, match="2,\\) confidences with"):
-        curve_from_counts(np.arange(2.0), n_tracks=np.ones(3, int), n_right=np.ones(3, int))
-    for n_tracks, n_right in (([1, 0], [1, 0]), ([1, 1], [2, 0]), ([1, 1], [-1, 0])):
-        with pytest.raises(ParameterError, match="more right tracks than tracks"):
-            curve_from_counts(np.arange(2.0), n_tracks=np.array(n_tracks), n_right=np.array(n_right))
 
 
 def draw_by_artist(rng, *, n_artists, tracks_an_artist, correlation):
