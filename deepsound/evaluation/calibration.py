@@ -18,22 +18,20 @@ _PRIOR_SD = float(np.log(2))
 def fit_temperature(logits: np.ndarray, *, true_indices: np.ndarray, track_indices: np.ndarray) -> float:
     """The most probable temperature, given tracks, with a weak prior around 1.
 
-    It minimises the negative log-likelihood of track probabilities, summed over the tracks, and half of the
-    square of ``log(temperature) / log(2)``. Without that, tracks that are all right would make a model certain of
-    everything. A track's probabilities are the mean over its segments of ``softmax(logits / temperature)``.
+    It minimises the negative log-likelihood of track probabilities (means over segments of ``softmax(logits /
+    temperature)``) plus half the square of ``log(temperature) / log(2)``, without which tracks that are all right
+    would make a model certain of everything.
 
     Parameters
     ----------
     logits : np.ndarray [shape=(n_segments, n_genres), float]
     true_indices : np.ndarray [shape=(n_tracks,), int]
-        Class index of each track.
-    track_indices : np.ndarray [shape=(n_segments,), int]
-        Which track each segment belongs to, ``0 <= index < n_tracks``.
+    track_indices : np.ndarray [shape=(n_segments,), int, 0 <= index < n_tracks]
 
     Returns
     -------
     float
-        Between 0.05 and 20; 1 leaves the probabilities as they are.
+        Between 0.05 and 20.
 
     Raises
     ------
@@ -56,16 +54,12 @@ def fit_temperature(logits: np.ndarray, *, true_indices: np.ndarray, track_indic
 
 
 def mean_by_track(values: np.ndarray, *, track_indices: np.ndarray, n_tracks: int) -> np.ndarray:
-    """Mean of segment values per track.
+    """Mean of segment values [shape=(n_segments, ...)] per track [shape=(n_tracks, ...), float64].
 
-    Parameters
-    ----------
-    values : np.ndarray [shape=(n_segments, ...), float]
-    track_indices : np.ndarray [shape=(n_segments,), int]; every track has a segment
-
-    Returns
-    -------
-    np.ndarray [shape=(n_tracks, ...), float64]
+    Raises
+    ------
+    ParameterError
+        If a track has no segment.
     """
     sums = np.zeros((n_tracks, *values.shape[1:]), np.float64)
     np.add.at(sums, track_indices, values)

@@ -157,12 +157,10 @@ def compute_coverage(
     Parameters
     ----------
     confidences : np.ndarray [shape=(n_tracks,), float]
-        Higher is surer: the probability of the predicted genre, or an out-of-distribution score with its sign
-        turned.
+        Higher is surer.
     is_right : np.ndarray [shape=(n_tracks,), bool]
-    units : np.ndarray [shape=(n_tracks,), int64, at least 0], or None
-        The artist of each track, from :func:`~deepsound.evaluation.units.number_units`; None for each track
-        as its own unit.
+    units : np.ndarray [shape=(n_tracks,), int64], or None
+        Artists; None for each track as its own.
 
     Raises
     ------

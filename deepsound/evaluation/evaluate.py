@@ -43,14 +43,10 @@ def evaluate(
     table : pa.Table
         Predictions as :data:`~deepsound.evaluation.predictions.PREDICTION_SCHEMA` has them, or a random sample of
         a larger table's scored rows.
-    genres : sequence of str
-        The full taxonomy.
     rule : OodRule, optional
         What tracks were called out-of-distribution by.
     counts : Counts, optional
         Of the whole table, where ``table`` is a sample of it.
-    shares, drift, slices, taken_labels
-        What else is known of the tracks.
 
     Raises
     ------

@@ -33,14 +33,13 @@ class SegmentRows:
 
     Attributes
     ----------
-    track_ids : np.ndarray [shape=(n_segments,), str objects]
-    start_s, duration_s : np.ndarray [shape=(n_segments,), float64]
-        NaN where they are not known.
+    track_ids, start_s, duration_s : np.ndarray [shape=(n_segments,)]
+        Times are NaN where they are not known.
     probabilities : np.ndarray [shape=(n_segments, n_genres), float64]
     penultimate : np.ndarray [shape=(n_segments, n_units), float32], or None
         None of heads that give no such numbers.
     home : np.ndarray [shape=(n_home, n_units), float32], or None
-        Some segments that the model was trained on, there, of length 1.
+        Some training segments there, of length 1.
     """
 
     track_ids: np.ndarray
@@ -65,14 +64,8 @@ class SegmentGuess:
 class Example:
     """A track and what a model says of it.
 
-    Attributes
-    ----------
-    guesses : tuple of (genre, probability)
-        The likeliest ones, and the true one.
-    segments : tuple of SegmentGuess
-        In the order of time; empty where they were not looked up.
-    clip : Clip or str
-        What can be heard, or why nothing can.
+    ``guesses`` are the likeliest genres, and the true one, with their probabilities; ``segments`` are in the order
+    of time; ``clip`` is what can be heard, or why nothing can.
     """
 
     track_id: str
@@ -106,19 +99,14 @@ class Examples:
 
     Attributes
     ----------
-    genres : tuple of str
-        The full taxonomy.
-    tracks : tuple of Example
     mistakes, farthest : tuple of int
         Places in ``tracks``: wrong ones by confidence; the most out-of-distribution.
     typical : tuple of (genre, int, int)
         Of a genre the track nearest to the mean of its tracks in the penultimate layer, and the one farthest off.
     vectors : np.ndarray [shape=(n_tracks, n_units), float32], or None
         Mean over each track's segments of the penultimate layer, of length 1; NaN where it was not looked up.
-    places : np.ndarray [shape=(n_tracks, 2), float64, 0..1], or None
-        Of the tracks on a map of the penultimate layer; NaN of those that are not on it.
-    home_places : np.ndarray [shape=(n_segments, 2), float64, 0..1], or None
-        Of segments that the model was trained on, on the same map.
+    places, home_places : np.ndarray [shape=(n, 2), float64, 0..1], or None
+        Of the tracks (NaN where they are not shown), and of training segments, on a map of the penultimate layer.
     """
 
     genres: tuple[str, ...]
@@ -149,10 +137,7 @@ def choose_examples(
     Parameters
     ----------
     table : pa.Table
-        Scored rows as :data:`~deepsound.evaluation.predictions.PREDICTION_SCHEMA` has them; ``ood_score`` and
-        ``is_ood`` may be missing.
-    genres : sequence of str
-        The full taxonomy.
+        Scored rows of predictions; ``ood_score`` and ``is_ood`` may be missing.
     tracks : mapping
         track_id to what else is known of it: ``path``, ``duration_s``.
     segments : SegmentRows or None

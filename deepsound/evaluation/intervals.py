@@ -13,20 +13,9 @@ Interval = tuple[float, float]
 
 
 def wilson_interval(n_successes: float, n_trials: float) -> Interval:
-    """95 % score interval of a proportion.
+    """95 % score interval (low, high) of a proportion, inside 0..1; counts may be fractions.
 
-    Source: E. B. Wilson, JASA 22 (1927) 209-212. Unlike the normal approximation it stays inside 0..1 and is
-    right for few trials and for proportions near 0 and 1.
-
-    Parameters
-    ----------
-    n_successes, n_trials : float
-        Counts; fractions of them where trials are weighted.
-
-    Returns
-    -------
-    tuple of float
-        (low, high), both in 0..1.
+    Source: E. B. Wilson, JASA 22 (1927) 209-212.
 
     Raises
     ------

@@ -112,9 +112,8 @@ def compare_paired(
     ----------
     is_right_a, is_right_b : np.ndarray [shape=(n_tracks,), bool]
         The same tracks in the same order.
-    units : np.ndarray [shape=(n_tracks,), int64, at least 0], or None
-        The artist of each track, from :func:`~deepsound.evaluation.units.number_units`; None for each track
-        as its own unit.
+    units : np.ndarray [shape=(n_tracks,), int64], or None
+        Artists; None for each track as its own.
 
     Raises
     ------
@@ -155,13 +154,7 @@ def sum_pairs(is_right_a: np.ndarray, is_right_b: np.ndarray, *, units: np.ndarr
 
 
 def compare_pairs(sums: PairSums) -> PairedComparison:
-    """The comparison, from sums over units.
-
-    Raises
-    ------
-    ParameterError
-        No track.
-    """
+    """The comparison, from sums over units; raises ParameterError without a track."""
     if not sums.n_tracks:
         raise ParameterError("a comparison of two models on no track")
     interval_a, interval_b = accuracy_intervals(sums)
@@ -183,7 +176,7 @@ def compare_pairs(sums: PairSums) -> PairedComparison:
 
 
 def sign_flip_test(flips: Mapping[int, int], *, difference: int) -> float:
-    """Two-sided mid-p of a sum whose terms' signs are coins: ``P(|S| > s) + P(|S| = s) / 2``.
+    """Two-sided mid-p of a sum whose terms' signs are coins: ``P(|S| > s) + P(|S| = s) / 2``; 1 without terms.
 
     Parameters
     ----------
@@ -192,17 +185,11 @@ def sign_flip_test(flips: Mapping[int, int], *, difference: int) -> float:
     difference : int
         The sum that was found.
 
-    Returns
-    -------
-    float, 0..1
-        1 where there is no term but 0.
-
     Notes
     -----
     Exact, by convolution of binomials, one for each size. With terms of 1 it is McNemar's mid-p: M. W. Fagerland,
-    S. Lydersen and P. Laake, BMC Med. Res. Methodol. 13:91 (2013), who advise it for any number of tracks, where
-    the exact test is too cautious. Beyond 100,000 terms, or a largest sum of a million, by the normal
-    distribution.
+    S. Lydersen and P. Laake, BMC Med. Res. Methodol. 13:91 (2013). Beyond 100,000 terms, or a largest sum of a
+    million, by the normal distribution.
     """
     terms = {size: count for size, count in flips.items() if size and count}
     if not terms:

@@ -37,22 +37,20 @@ _EVALUATED = ("artist", "genre", "predicted_genre", "confidence")
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """Scored tracks, as columns of numbers.
+    """Scored tracks, as columns of numbers [shape=(n_tracks,)].
 
     Attributes
     ----------
     genres : tuple of str
         The full taxonomy.
-    true_indices : np.ndarray [shape=(n_tracks,), int64]
-        Position of the genre in the taxonomy; -1 where it is not known.
-    predicted_indices : np.ndarray [shape=(n_tracks,), int64]
-    confidences : np.ndarray [shape=(n_tracks,), float64, 0..1]
-    ood_scores : np.ndarray [shape=(n_tracks,), float64] or None
-        Higher is farther from the training tracks; None where nobody asked.
-    is_ood : np.ndarray [shape=(n_tracks,), bool]
-    has_label : np.ndarray [shape=(n_tracks,), bool]
+    true_indices, predicted_indices : np.ndarray of int64
+        Positions in the taxonomy; -1 where the genre is not known.
+    confidences : np.ndarray of float64, 0..1
+    ood_scores : np.ndarray of float64, or None
+        Higher is farther from the training tracks; None where they were not computed.
+    has_label : np.ndarray of bool
         Whether the track has a label at all, be it of the taxonomy or not.
-    units : np.ndarray [shape=(n_tracks,), int64]
+    units : np.ndarray of int64
         The artist's number; tracks of unknown artist have numbers of their own.
     n_artists : int
         Known ones.
@@ -92,17 +90,14 @@ def make_predictions(
     probabilities: np.ndarray,
     genres: Sequence[str],
 ) -> pa.Table:
-    """Predictions of labelled tracks as rows of :data:`PREDICTION_SCHEMA`, without what nobody asked for.
+    """Predictions of labelled tracks as rows of :data:`PREDICTION_SCHEMA`, without out-of-distribution scores.
 
     Parameters
     ----------
-    track_ids, artists : sequences [length n_tracks]
+    artists : sequence of str or None [length n_tracks]
         None stands for an unknown artist.
     true_indices : np.ndarray [shape=(n_tracks,), int]
-        Position of each track's genre in the taxonomy.
     probabilities : np.ndarray [shape=(n_tracks, n_genres), float64, 0..1]
-    genres : sequence of str
-        The taxonomy.
     """
     names = np.array(genres, dtype=object)
     return pa.table(
@@ -123,10 +118,8 @@ def read_predictions(table: pa.Table, *, genres: Sequence[str]) -> Predictions:
     Parameters
     ----------
     table : pa.Table
-        Columns of :data:`PREDICTION_SCHEMA`; beside artist, genre, predicted_genre and confidence none has to be
-        there. Rows with an ``error_code`` or without a prediction are left out.
-    genres : sequence of str
-        The full taxonomy.
+        Columns of :data:`PREDICTION_SCHEMA`, at least artist, genre, predicted_genre and confidence. Rows with an
+        ``error_code`` or without a prediction are left out.
 
     Raises
     ------

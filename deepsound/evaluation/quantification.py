@@ -1,14 +1,13 @@
 """How much of each genre a collection without labels holds.
 
 Counting predictions is biased: a model that takes every tenth rock track for metal finds metal where there is
-none. The model's probabilities know of their doubt, and of the shares of genres that it was trained at; with other
-shares they would be others. The shares that the mean of the probabilities, adjusted to them, gives back are the
-likeliest ones, found by expectation maximisation: M. Saerens, P. Latinne and C. Decaestecker, "Adjusting the
-outputs of a classifier to new a priori probabilities: a simple procedure", Neural Comput. 14 (2002) 21-41.
+none. Probabilities depend on the shares of genres in training; the likeliest shares of a collection are those that
+the mean of the probabilities, adjusted to them, gives back, found by expectation maximisation: M. Saerens, P.
+Latinne and C. Decaestecker, "Adjusting the outputs of a classifier to new a priori probabilities: a simple
+procedure", Neural Comput. 14 (2002) 21-41.
 
-This holds where a genre's tracks sound as they do in training and only the shares differ, and where probabilities
-mean what they say (:mod:`deepsound.evaluation.reliability`). Out-of-distribution tracks break the first: leave out
-what is called so. Intervals tell of the collection's artists only, not of the error that is in the probabilities.
+This assumes that genres sound as in training and that probabilities are calibrated; leave out what is called
+out-of-distribution. Intervals tell of the collection's artists only, not of errors in the probabilities.
 """
 
 from collections.abc import Sequence
@@ -30,14 +29,9 @@ _START = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class GenreShare:
-    """One genre's share of a collection.
+    """One genre's share of a collection, each with a 95 % interval.
 
-    Attributes
-    ----------
-    predicted, predicted_low, predicted_high : float
-        Share of tracks predicted as it, with a 95 % interval.
-    estimated, estimated_low, estimated_high : float
-        Share of tracks that truly are of it, with a 95 % interval.
+    ``predicted`` is the share of tracks predicted as it, ``estimated`` that of tracks that truly are of it.
     """
 
     genre: str
@@ -72,15 +66,10 @@ def estimate_shares(
     Parameters
     ----------
     probabilities : np.ndarray [shape=(n_tracks, n_genres), float, rows sum to 1]
-        Of the collection's tracks.
     prior : np.ndarray [shape=(n_genres,), float, at least 0]
-        Training tracks of each genre: the shares that the probabilities take for granted. Half a track is added to
-        each, so that no share is 0.
-    genres : sequence of str
-        The full taxonomy, in the order of both.
-    units : np.ndarray [shape=(n_tracks,), int64, at least 0], or None
-        The artist of each track, from :func:`~deepsound.evaluation.units.number_units`; None for each track
-        as its own unit.
+        Training tracks of each genre; half a track is added to each.
+    units : np.ndarray [shape=(n_tracks,), int64], or None
+        Artists; None for each track as its own.
     seed : int
         Draws the intervals.
 
@@ -92,11 +81,9 @@ def estimate_shares(
 
     Notes
     -----
-    Steps go on until no share changes by 1e-6 or more, 1,000 at most. Intervals hold 95 % of the estimates of 200
-    draws of artists with replacement, and Wilson's interval at as many independent tracks as vary as much, at most
-    as many as there are artists: a genre of which no artist happens to be there has one too. Of more than 5,000
-    tracks, the artists of about as many are drawn from, and how far draws lie from their mean is scaled by the
-    root of the share of artists that these are.
+    Intervals hold 95 % of the estimates of 200 draws of artists with replacement, and Wilson's interval at as many
+    independent tracks as vary as much (at most the artists). Of more than 5,000 tracks, the artists of about as
+    many are drawn from, and deviations are scaled by the root of their share of artists.
     """
     _check(probabilities, prior, n_genres=len(genres))
     n_tracks = len(probabilities)

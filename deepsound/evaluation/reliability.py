@@ -1,19 +1,15 @@
 """Do probabilities mean what they say? Confidence against the share of right tracks.
 
-The expected calibration error (ECE) is the mean gap between the two over bins of confidence, weighted by tracks
-(C. Guo et al., ICML 2017: 15 bins of equal width). Two things make it lie on few tracks: empty and near-empty
-bins, against which the adaptive ECE has bins of equally many tracks (J. Nixon et al., "Measuring calibration in
-deep learning", CVPR workshops 2019); and chance, which makes gaps where there are none, so that it stands beside
-what a perfectly calibrated model of the same confidences would show on as many tracks (J. Broecker and L. A.
-Smith, "Increasing the reliability of reliability diagrams", Weather and Forecasting 22, 2007).
+The expected calibration error (ECE) is the mean gap between the two over 15 bins of confidence of equal width,
+weighted by tracks (C. Guo et al., ICML 2017); the adaptive ECE has bins of equally many tracks (J. Nixon et al.,
+"Measuring calibration in deep learning", CVPR workshops 2019). Chance makes gaps on few tracks, so beside it
+stands what a perfectly calibrated model of the same confidences would show (J. Broecker and L. A. Smith,
+"Increasing the reliability of reliability diagrams", Weather and Forecasting 22, 2007).
 
-Chance makes larger gaps where tracks of one artist are right and wrong together. There, what it would show is
-drawn by artists: the sums of an artist's errors (right less confidence) over bins, which are 0 on average if the
-model is calibrated, times a number of mean 0 and variance 1 for each artist (wild bootstrap by clusters, the null
-imposed: A. C. Cameron, J. B. Gelbach and D. L. Miller, Rev. Econ. Stat. 90 (2008) 414-427). With normal numbers,
-gaps are normal with the covariance of these sums, so that artists need not be drawn one by one.
-
-Tracks of equal confidence are counted together.
+Where artists have several tracks, chance is drawn by artists: sums of an artist's errors (right less confidence)
+over bins, times a random number of mean 0 and variance 1 for each artist (wild bootstrap by clusters: A. C.
+Cameron, J. B. Gelbach and D. L. Miller, Rev. Econ. Stat. 90 (2008) 414-427). With normal numbers, gaps are normal
+with the covariance of these sums. Tracks of equal confidence are counted together.
 """
 
 from dataclasses import dataclass
@@ -45,17 +41,9 @@ class ReliabilityBin:
 class Reliability:
     """Calibration of a set of tracks.
 
-    Attributes
-    ----------
-    bins : tuple of ReliabilityBin
-        By rising confidence, equally many tracks each as far as that can be without parting tracks of equal
-        confidence.
-    ece : float
-        15 bins of equal width.
-    adaptive_ece : float
-        Of ``bins``.
-    adaptive_ece_by_chance, adaptive_ece_by_chance_high : float
-        Mean and 95 % quantile of ``adaptive_ece`` were the model perfectly calibrated.
+    ``bins`` rise by confidence and hold equally many tracks, as far as tracks of equal confidence are not parted.
+    ``ece`` has 15 bins of equal width, ``adaptive_ece`` these; ``adaptive_ece_by_chance`` and
+    ``adaptive_ece_by_chance_high`` are its mean and 95 % quantile were the model perfectly calibrated.
     """
 
     n_tracks: int
@@ -81,9 +69,8 @@ def compute_reliability(
     confidences : np.ndarray [shape=(n_tracks,), float, 0..1]
         Probability of the predicted genre.
     is_right : np.ndarray [shape=(n_tracks,), bool]
-    units : np.ndarray [shape=(n_tracks,), int64, 0 <= unit < n_units], or None
-        The artist of each track, from :func:`~deepsound.evaluation.units.number_units`; None for each track
-        as its own unit.
+    units : np.ndarray [shape=(n_tracks,), int64], or None
+        Artists; None for each track as its own.
     seed : int
         Draws what chance alone would show.
 

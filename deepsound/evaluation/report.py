@@ -21,14 +21,8 @@ from deepsound.label_maps import TakenLabel
 class PredictedGenre:
     """The scored tracks that were predicted as a genre, labelled or not.
 
-    Attributes
-    ----------
-    n_tracks, n_ood : int
-        All of them, and those called out-of-distribution.
-    mean_confidence : float or None
-        None where nothing was predicted as it.
-    calibration_error : float or None
-        Expected calibration error (15 bins of equal width) of those with a known genre; None without any.
+    ``mean_confidence`` is None without such tracks; ``calibration_error``, the expected calibration error (15 bins
+    of equal width) of those with a known genre, is None without any.
     """
 
     genre: str
@@ -40,28 +34,22 @@ class PredictedGenre:
 
 @dataclass(frozen=True, kw_only=True)
 class Distances:
-    """Out-of-distribution scores of the collection's tracks beside those of held-out tracks of home.
+    """Out-of-distribution scores of a collection beside those of held-out in-distribution tracks (home).
 
     Attributes
     ----------
-    rule : OodRule
-        The score and its threshold.
     edges : np.ndarray [shape=(n_bins + 1,), float64] or None
-        Of the histogram; values outside are counted in the outermost bins. None where the bundle does not know
-        the scores of home (old bundles).
+        Of the histogram; what lies outside is counted in the outermost bins. None for bundles without held-out
+        scores.
     home, collection : np.ndarray [shape=(n_bins,), int64] or None
         Tracks in each bin; of the collection those of the sample, where there is one.
     detection : mapping of str to Detection
-        How well the score tells tracks of home from: ``all`` tracks of the collection, those with a label in the
-        taxonomy (``known genres``), those with a label outside of it (``other labels``); only what there is.
+        How well the score tells in-distribution tracks from ``all`` tracks of the collection, those with a label
+        in the taxonomy (``known genres``) and those with another label (``other labels``); only what there is.
     n_ood, n_scored : int
-        Tracks called out-of-distribution, of all that were scored.
-    ood_interval : Interval or None
-        Of the share of tracks called out-of-distribution, by artists; None where nothing was scored.
+        Tracks called out-of-distribution, of all that were scored; ``ood_interval`` is of their share, by artists.
     accepted_accuracy : (n_right, n_labelled)
-        Labelled tracks that were not called out-of-distribution, and the right ones among them.
-    accepted_interval : Interval or None
-        Of their accuracy, by artists.
+        Of labelled tracks not called out-of-distribution; ``accepted_interval`` is of their accuracy, by artists.
     """
 
     rule: OodRule
@@ -84,24 +72,21 @@ class Report:
     ----------
     metrics : CollectionMetrics
         Of the scored tracks with a genre that the model knows.
-    n_tracks, n_scored : int
     failures : mapping of str to int
         Tracks without a prediction by error code.
     labels : mapping of str to int
         Scored tracks by what became of their label: mapped, unmapped, ambiguous, unlabelled.
     taken_labels : tuple of TakenLabel
-        Those that were not understood as a whole but taken for their last words, the commonest.
+        Labels taken for their last words, the commonest first.
     genres : tuple of PredictedGenre, in the order of the taxonomy
-    reliability : Reliability or None
-        None without a labelled track; so is ``coverage``.
+    reliability, coverage
+        None without a labelled track.
     distances : Distances or None
-        None where no rule was given: nobody asked.
+        None without a rule.
     shares : Quantification or None
         None where the probabilities or the model's training shares are not known, or nothing was scored.
-    drift : DriftReport or None
-        None where the bundle has no reference (old bundles).
-    slices : Slices or None
-        Where the model is worse than elsewhere; None where nobody asked.
+    drift, slices
+        None where they were not computed.
     n_sampled : int
         Scored tracks that curves and ranks come from: all of them, or a sample by hash of a larger table.
     """

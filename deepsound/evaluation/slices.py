@@ -46,18 +46,10 @@ _SIGNIFICANT = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Slice:
-    """A part of the labelled tracks, and how right the model is there.
+    """A part of the labelled tracks (``container mp3``), and how right the model is there.
 
-    Attributes
-    ----------
-    name : str
-        For example ``container mp3`` or ``duration up to 12.5 s``.
-    accuracy, low, high : float
-        With its 95 % interval, by artists.
-    elsewhere : float
-        Accuracy of all other tracks.
-    p_value, p_holm : float
-        Two-sided, of the same accuracy inside and outside; ``p_holm`` holds for all slices together.
+    ``low`` and ``high`` bound the 95 % interval by artists; ``elsewhere`` is the accuracy of all other tracks.
+    P-values are two-sided; ``p_holm`` holds for all slices together.
     """
 
     name: str
@@ -131,10 +123,7 @@ def find_slices(table: pa.Table, *, genres: Sequence[str]) -> Slices:
     Parameters
     ----------
     table : pa.Table
-        Predictions as :data:`~deepsound.evaluation.predictions.PREDICTION_SCHEMA` has them, with those of
-        :data:`SLICE_COLUMNS` that are known.
-    genres : sequence of str
-        The full taxonomy.
+        Predictions, with those of :data:`SLICE_COLUMNS` that are known.
 
     Raises
     ------
@@ -165,18 +154,10 @@ def find_slices(table: pa.Table, *, genres: Sequence[str]) -> Slices:
 
 
 def compare_with_rest(is_in: np.ndarray, *, is_right: np.ndarray, units: np.ndarray) -> float | None:
-    """Two-sided p-value of the same accuracy inside and outside.
+    """Two-sided p-value of the same accuracy inside and outside; 1 where all are right, or none.
 
-    Parameters
-    ----------
-    is_in, is_right : np.ndarray [shape=(n_tracks,), bool]
-    units : np.ndarray [shape=(n_tracks,), int64]
-        Artists; one may have tracks on both sides.
-
-    Returns
-    -------
-    float or None
-        None where units inside or outside are fewer than four of equal size. 1 where all are right, or none.
+    None where units (artists) inside or outside are fewer than four of equal size. All three arrays have the shape
+    (n_tracks,).
     """
     numbers, n_right = np.unique(units, return_inverse=True)[1], is_right.astype(np.float64)
     sides = [_deviations(side, n_right, numbers) for side in (is_in, ~is_in)]

@@ -63,8 +63,7 @@ class BinnedQuantities:
 def fit_bins(values: np.ndarray, *, names: Sequence[str]) -> BinnedQuantities:
     """Bins that hold about equally many reference tracks each: ten, or fewer where there are fewer than 50 tracks.
 
-    A value that several quantiles fall on (a sample rate that most tracks share, a peak at full scale) gets a
-    bin of its own, so that neither more nor fewer of it can hide among its neighbours.
+    A value that several quantiles fall on (a common sample rate, a peak at full scale) gets a bin of its own.
 
     Parameters
     ----------
@@ -91,16 +90,12 @@ def fit_bins(values: np.ndarray, *, names: Sequence[str]) -> BinnedQuantities:
 
 
 def count_bins(values: np.ndarray, bins: BinnedQuantities) -> np.ndarray:
-    """How many tracks fall into each bin of each quantity. Add up the counts of parts to get those of the whole.
+    """Tracks in each bin of each quantity [shape=(n_quantities, n_bins), int64]; counts of parts add up.
 
     Parameters
     ----------
     values : np.ndarray [shape=(n_tracks, n_quantities), float]
         In the order of ``bins.names``. What is not finite is not counted.
-
-    Returns
-    -------
-    np.ndarray [shape=(n_quantities, n_bins), int64]
 
     Raises
     ------

@@ -17,22 +17,20 @@ def compute_psi(
     n_reference: np.ndarray | float | None = None,
     n_tracks: np.ndarray | float | None = None,
 ) -> np.ndarray:
-    """Population stability index of each quantity, less what chance alone makes of it.
+    """Population stability index of each quantity, less what chance alone makes of it, at least 0.
 
-    The index is ``sum((p - q) ln(p / q))`` over bins. Without any drift its mean is about ``(n_bins - 1) (1 / n
-    + 1 / m)`` for n and m tracks: 0.9 for ten tracks against a thousand, in ten bins. So that is taken off, down
-    to 0. What is left is commonly called small below 0.1 and large from 0.25 on.
+    The index is ``sum((p - q) ln(p / q))`` over bins; by chance its mean is about ``(n_bins - 1) (1 / n + 1 / m)``
+    for n and m tracks. What is left is commonly called small below 0.1 and large from 0.25 on.
 
     Parameters
     ----------
     reference, counts : np.ndarray [shape=(n_quantities, n_bins), int]
     n_reference, n_tracks : float or np.ndarray [shape=(n_quantities,), float], or None
-        How many independent tracks tell as much as those counted
-        (:func:`~deepsound.evaluation.units.count_independent`), where an artist has several; None for all.
+        Independent tracks among those counted; None for all.
 
     Returns
     -------
-    np.ndarray [shape=(n_quantities,), float64, at least 0]
+    np.ndarray [shape=(n_quantities,), float64]
         NaN where one side has no track.
 
     Notes
@@ -62,12 +60,8 @@ def compute_p_values(
 ) -> np.ndarray:
     """Probability of so large a gap without drift: the test of Kolmogorov and Smirnov, on bins.
 
-    On binned values the test is conservative: the largest gap is looked for at the bins' edges only. It holds for
-    few tracks and rare bins too, where a chi-square test would call a single track of an unseen sample rate drift.
-    Tracks of one artist are alike, so give the numbers of independent ones: taking all tracks of an artist for
-    one, the test is conservative again.
-
-    Parameters as in :func:`compute_psi`.
+    It looks for the largest gap at the bins' edges only, so it is conservative, and holds for few tracks and rare
+    bins, where a chi-square test does not. Parameters as in :func:`compute_psi`.
 
     Returns
     -------
@@ -92,10 +86,7 @@ def compute_p_values(
 def compute_tilt(reference: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Probability that a track of the collection lies above one of the reference, ties counting half.
 
-    Returns
-    -------
-    np.ndarray [shape=(n_quantities,), float64, 0..1]
-        0.5 where nothing has moved, or only the spread; NaN where one side has no track.
+    [shape=(n_quantities,), float64]; NaN where one side has no track.
     """
     _check(reference, counts)
     below = np.cumsum(reference, axis=1) - reference / 2

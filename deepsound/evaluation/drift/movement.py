@@ -21,19 +21,10 @@ _N_PERMUTATIONS = 9999
 class QuantityDrift:
     """One quantity of the collection against the training tracks.
 
-    Attributes
-    ----------
-    psi : float or None
-        Population stability index beyond chance; None where one side is not known.
-    p_value : float
-        Of no drift.
-    tilt : float or None
-        Probability that a track of the collection lies above a training track.
-    median, median_before : (float, float) or None
-        Bounds of the collection's and of the training tracks' median, equal where it is known; infinite where the
-        outermost bin is open.
-    has_moved : bool
-        By more than chance, artists counted, and by more than a little.
+    ``psi`` is the index beyond chance, ``p_value`` that of no drift, ``tilt`` the probability that a track lies
+    above a training track; None where one side is not known. Medians are bounds, equal where the median is known,
+    infinite where the outermost bin is open. ``has_moved`` means by more than chance, artists counted, and by more
+    than a little.
     """
 
     name: str

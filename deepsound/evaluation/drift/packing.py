@@ -26,19 +26,12 @@ def pack_reference(reference: DriftReference) -> bytes:
 
 
 def unpack_reference(document: Mapping[str, Any], *, n_dims: int) -> DriftReference:
-    """The inverse of :func:`pack_reference`.
-
-    Parameters
-    ----------
-    document : mapping
-        What the JSON holds; that its numbers are numbers was seen to when it was read.
-    n_dims : int
-        Dimensions of the feature that it must be of.
+    """The inverse of :func:`pack_reference`, of a document whose numbers were checked when it was read.
 
     Raises
     ------
     BundleError
-        If it is not what was written, or of another feature.
+        If it is not what was written, or not of ``n_dims`` dimensions.
     """
     try:
         # Older bundles do not know it.

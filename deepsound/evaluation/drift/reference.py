@@ -33,17 +33,15 @@ class DriftReference:
     features : BinnedQuantities
         One quantity a dimension of each feature, called ``mfcc[0]``: the track's mean over frames and segments.
     tracks : BinnedQuantities
-        Quantities of a track that are known: of ``TRACK_QUANTITIES``, ``confidence`` (of validation tracks, as a
-        network is surer of those it was trained on) and, for mfcc, ``treble_db``.
+        What is known of ``TRACK_QUANTITIES``, ``confidence`` (of validation tracks) and, for mfcc, ``treble_db``.
     containers : dict of str to int
         Tracks in each container; empty where that is not known.
     is_rounded : bool
-        Whether quantities of tracks are rounded to steps before they are counted; not so in older bundles.
+        Whether quantities of tracks are rounded to steps before they are counted; not in older bundles.
     medians : dict of str to float
         Of the quantities of tracks; empty in older bundles.
     n_independent : float or None
-        How many tracks of artists of their own tell as much as the training tracks, at least; None where artists
-        are not known, as in older bundles: then each track counts as one.
+        Independent tracks among them, at least; None where artists are not known.
 
     Raises
     ------
@@ -107,9 +105,6 @@ def build_reference(
     columns : mapping of str to np.ndarray [shape=(n_tracks,), float]
         Those of ``TRACK_QUANTITIES`` that are known; NaN where a track's value is not.
     confidences : np.ndarray [shape=(n_validation_tracks,), float]
-        Of predictions of tracks that the model was not trained on.
-    artists : sequence of (str or None) [length n_tracks], or None
-        Of the training tracks.
     n_dims : sequence of int, or None
         Dimensions of each of several features; None of a single one.
 
@@ -155,12 +150,8 @@ def count_tracks(
 ) -> DriftCounts:
     """Tracks of a collection, or of a part of one, in the reference's bins.
 
-    Parameters
-    ----------
-    feature_means : np.ndarray [shape=(n_tracks, n_dims of all), float]
-        As in :func:`build_reference`.
-    columns : mapping of str to np.ndarray [shape=(n_tracks,), float]
-        ``confidence`` and columns of ``tracks/``; what is not there, or is NaN, is not counted.
+    Parameters are those of :func:`build_reference`; ``columns`` holds ``confidence`` too, and what is missing or
+    NaN is not counted.
     """
     if feature_means.ndim != 2:
         raise ParameterError(f"feature means of shape {feature_means.shape}; wanted (n_tracks, n_dims)")
@@ -184,13 +175,8 @@ def count_tracks(
 def compute_treble(mfcc_means: np.ndarray) -> np.ndarray:
     """How far the treble (5 to 11 kHz) lies above the middle (0.2 to 2 kHz), in dB [shape=(n_tracks,)].
 
-    Thirteen coefficients hold the smoothed log-mel spectrum: undoing their cosine transform gives it back, in
-    decibels a band. What was cut off by an old MP3 encoder, a telephone or a worn tape is missing there.
-
-    Parameters
-    ----------
-    mfcc_means : np.ndarray [shape=(n_tracks, 13), float]
-        Means of :class:`deepsound.features.mfcc.MfccExtractor`'s numbers over a track.
+    The inverse cosine transform of 13 MFCC means [shape=(n_tracks, 13)] gives the smoothed log-mel spectrum back.
+    Old MP3 encoders, telephones and worn tapes cut the treble off.
     """
     if mfcc_means.shape[1:] != (_N_MFCC,):
         raise ParameterError(f"MFCC means of shape {mfcc_means.shape}; wanted (n_tracks, {_N_MFCC})")

@@ -43,10 +43,8 @@ class DriftReport:
 
     Attributes
     ----------
-    n_tracks, n_reference : int
     n_units : int or None
         Artists of the collection, and tracks of unknown ones; None where each track is its own.
-    features, tracks : tuple of QuantityDrift
     containers : ContainerDrift or None
         None where they are not known, or the tracks are too few.
     words : tuple of str
@@ -84,15 +82,8 @@ def compare_tracks(
 ) -> DriftReport:
     """Hold tracks, all of a collection or a sample of them, against the reference.
 
-    Parameters
-    ----------
-    feature_means, columns, containers
-        As in :func:`~deepsound.evaluation.drift.count_tracks`.
-    units : np.ndarray [shape=(n_tracks,), int64, at least 0], or None
-        The artist of each track, from :func:`~deepsound.evaluation.units.number_units`; None for each track
-        as its own.
-    seed : int
-        As in :func:`compare`, as are the errors; ParameterError, too, if there is not one unit a track.
+    Parameters and errors are those of :func:`~deepsound.evaluation.drift.count_tracks` and :func:`compare`;
+    ``units`` [shape=(n_tracks,), int64] are artists, None for each track as its own.
     """
     counts = count_tracks(reference, feature_means=feature_means, columns=columns, containers=containers)
     if units is None:
@@ -115,16 +106,12 @@ def compare(
     """Hold a collection's counts against the reference.
 
     A quantity has moved if its index beyond chance is 0.1 or more and it is named at a rate of 1 % false
-    discoveries (Y. Benjamini and Y. Hochberg, J. R. Stat. Soc. B 57 (1995) 289-300): the first alone would name
-    small collections that differ by luck, the second alone large ones that differ by nothing that matters. Tracks
-    of one artist count as one where artists are known.
+    discoveries (Y. Benjamini and Y. Hochberg, J. R. Stat. Soc. B 57 (1995) 289-300).
 
     Parameters
     ----------
-    counts : DriftCounts
-        From :func:`~deepsound.evaluation.drift.count_tracks` with the same reference.
     n_independent : float or None
-        How many tracks of artists of their own tell as much; None for all.
+        Independent tracks among those counted; None for all.
     n_units : int or None
         Artists of the collection, and tracks of unknown ones; None where each track is its own.
     seed : int

@@ -33,8 +33,6 @@ def fit_statistics(
         Class index of each.
     seed : int
         Draws the bank.
-    n_neighbours : int
-        Cut to the size of the bank.
 
     Raises
     ------
@@ -44,8 +42,7 @@ def fit_statistics(
     Notes
     -----
     Covariances are shrunk towards a multiple of the identity: O. Ledoit and M. Wolf, "A well-conditioned
-    estimator for large-dimensional covariance matrices", J. Multivar. Anal. 88 (2004) 365-411. A collection of a
-    hundred tracks has hardly more segments than the layer has units.
+    estimator for large-dimensional covariance matrices", J. Multivar. Anal. 88 (2004) 365-411.
     """
     penultimate = outputs.penultimate
     if penultimate is None or not len(penultimate) or len(penultimate) != len(segment_genres):

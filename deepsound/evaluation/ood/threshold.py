@@ -26,33 +26,31 @@ class OodRule:
     thresholds : mapping
         Score to threshold: a track whose mean over its segments lies above is called out-of-distribution.
     false_alarm_rate : float
-        The share of tracks of home that was to be called so at most.
+        Share of in-distribution tracks that may be called so.
     n_tracks : int or None
-        How many held-out tracks of home the thresholds were set on; None where a bundle of format 1 forgot.
+        Held-out tracks that the thresholds were set on; None in bundles of format 1.
     home_scores : tuple of float, or None
-        What those tracks have of the score that decides, rising; of more than 512, as many order statistics at
-        even steps, the first and the last among them. None in bundles of before they were kept.
+        Their values of the score that decides, rising; of more than 512, as many at even steps of rank. None in
+        old bundles.
     home_units : tuple of int, or None
-        The artist of each of these, as a number of 0 or more; None where artists are not known.
+        The artist of each of these; None where artists are not known.
     n_independent : float or None
-        How many tracks of artists of their own tell as much as the held-out ones, at least; None where artists are
-        not known, as in older bundles: then each track counts as one.
+        Independent tracks among the held-out ones, at least; None where artists are not known.
 
     Raises
     ------
     ParameterError
-        If the score that decides has no threshold, a threshold or a score of home is not finite, those of home do
-        not rise, are none or have not an artist each, or the independent tracks are not a number of 1 or more.
+        If the score that decides has no threshold, a threshold or a held-out score is not finite, held-out scores
+        do not rise, are none or have not an artist each, or the independent tracks are not a number of 1 or more.
 
     Notes
     -----
-    A threshold is the conformal quantile of n held-out scores: of rank ``ceil((n + 1) (1 - rate))``, and never
-    above the highest. If tracks of home are exchangeable, a new one lies above it with probability
-    ``expected_rate``, whatever the scores' distribution; for one set of n tracks the true rate is a draw from a
-    beta distribution, and where tracks of an artist are alike, about one of as many tracks as are independent:
-    simulated, it then stays below ``highest_rate`` in 94 % of cases or more. Sources: V. Vovk, A. Gammerman and G.
-    Shafer, Algorithmic Learning in a Random World, 2005, section 2.2; V. Vovk, "Conditional validity of inductive
-    conformal predictors", ACML 2012, proposition 2.
+    A threshold is the conformal quantile of n held-out scores: of rank ``ceil((n + 1) (1 - rate))``, at most the
+    highest. A new exchangeable track lies above it with probability ``expected_rate``; given the n tracks, the
+    true rate has a beta distribution, taken here of as many tracks as are independent: in simulations it stays
+    below ``highest_rate`` in 94 % of cases or more. Sources: V. Vovk, A. Gammerman and G. Shafer, Algorithmic
+    Learning in a Random World, 2005, section 2.2; V. Vovk, "Conditional validity of inductive conformal
+    predictors", ACML 2012, proposition 2.
     """
 
     score: str
@@ -115,7 +113,7 @@ class OodRule:
 def fit_rule(
     scores: Mapping[str, np.ndarray], *, decides: str, false_alarm_rate: float, units: np.ndarray | None = None
 ) -> OodRule:
-    """Thresholds from tracks of home that the model was not trained on.
+    """Thresholds from in-distribution tracks that the model was not trained on.
 
     Parameters
     ----------
@@ -123,9 +121,8 @@ def fit_rule(
         Name of a score to its values [shape=(n_tracks,), float].
     decides : str
         The score that the rule goes by.
-    units : np.ndarray [shape=(n_tracks,), int64, at least 0], or None
-        The artist of each track, from :func:`~deepsound.evaluation.units.number_units`; None where artists are
-        not known.
+    units : np.ndarray [shape=(n_tracks,), int64], or None
+        Artists, where they are known.
 
     Raises
     ------
@@ -154,13 +151,7 @@ def fit_rule(
 
 
 def fit_threshold(in_distribution_scores: np.ndarray, *, false_alarm_rate: float) -> float:
-    """The conformal quantile of held-out scores; see :class:`OodRule`.
-
-    Parameters
-    ----------
-    in_distribution_scores : np.ndarray [shape=(n_tracks,), float]
-    false_alarm_rate : float
-        Share of new tracks of home that may lie above the threshold.
+    """The conformal quantile of held-out scores [shape=(n_tracks,), float]; see :class:`OodRule`.
 
     Raises
     ------
