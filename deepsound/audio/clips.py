@@ -63,8 +63,6 @@ class Clip:
         Mono, 44.1 kHz, 64 kbit/s.
     picture : np.ndarray [shape=(n_frames, 64), uint8]
         Mel spectrogram in decibels, 255 the loudest, 0 at 70 dB below it.
-    start_s, duration_s : float
-        Where it lies in the track.
     """
 
     mp3: bytes

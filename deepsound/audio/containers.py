@@ -41,9 +41,8 @@ class Container:
     by_sndfile : bool
         Whether libsndfile opens the file, and FFmpeg only if it cannot; else the other way round.
     is_known : bool
-        Whether the file begins as a sound container does: what cannot be opened then is damage.
+        Whether the file begins as a sound container does, so that what cannot be opened is damaged.
     first_byte : int
-        Where it begins.
     """
 
     demuxer: str | None

@@ -47,12 +47,7 @@ class DecodedAudio:
 
 
 def open_audio(source: AudioSource) -> AudioStream:
-    """Begin to decode a file; may be called again for another pass over the same samples.
-
-    Parameters
-    ----------
-    source : AudioSource
-        The file. The container is told by content, not by name.
+    """Begin to decode a file, whose container is told by content; may be called again for another pass.
 
     Raises
     ------
@@ -89,16 +84,7 @@ def _open_ffmpeg(source: AudioSource, container: Container) -> AudioStream:
 
 
 def decode_audio(file: BinaryIO, *, max_duration_s: float, timeout_s: float = math.inf) -> DecodedAudio:
-    """Decode a whole file into memory.
-
-    Parameters
-    ----------
-    file : BinaryIO
-        Seekable: an opened file, an ``io.BytesIO``.
-    max_duration_s : float
-        Longer audio is refused.
-    timeout_s : float
-        Decoding that takes longer is given up.
+    """Decode a whole file, seekable, into memory.
 
     Raises
     ------

@@ -27,12 +27,7 @@ _MAX_PLANES = 7
 
 
 def open_ffmpeg(source: AudioSource, container: Container) -> AudioStream:
-    """Begin to decode the first audio stream.
-
-    Parameters
-    ----------
-    container : Container
-        With a demuxer.
+    """Begin to decode the first audio stream of a container with a demuxer.
 
     Raises
     ------

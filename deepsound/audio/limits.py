@@ -18,15 +18,8 @@ _GRACE_S = 5.0
 class DecodeLimits:
     """A longest duration, and a time that runs only while a decoder does.
 
-    Parameters
-    ----------
-    max_duration_s : float
-        Seconds of audio.
-    timeout_s : float
-        Seconds of decoding, all passes over a file together; infinity for no limit.
-    ends_process : bool
-        End this process, by :func:`deepsound.audio.watchdog.watchdog`, where a decoder that hangs does not come
-        back within five seconds of that time.
+    ``timeout_s`` holds for all passes over a file together. With ``ends_process`` a decoder that does not come
+    back within five seconds of that time ends this process, by :func:`deepsound.audio.watchdog.watchdog`.
     """
 
     def __init__(self, *, max_duration_s: float, timeout_s: float, ends_process: bool = False) -> None:

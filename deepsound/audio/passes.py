@@ -21,7 +21,6 @@ class MeasuredAudio:
 
     Attributes
     ----------
-    format : AudioFormat
     meter : LoudnessMeter
         Of all samples, which it also counts.
     channel_peak : float
@@ -42,12 +41,7 @@ class MeasuredAudio:
 
 
 def measure_audio(source: AudioSource, *, kept_samples: int = KEPT_SAMPLES) -> MeasuredAudio:
-    """Decode a file to its end, in blocks.
-
-    Parameters
-    ----------
-    kept_samples : int
-        A file of more is not held: by what was decoded, whatever its header claims.
+    """Decode a file to its end, in blocks; one of more than ``kept_samples`` is not held.
 
     Raises
     ------
@@ -76,8 +70,7 @@ def replay_audio(source: AudioSource, measured: MeasuredAudio) -> Iterator[np.nd
     Raises
     ------
     AudioUnreadableError
-        The second decoding gave other samples than the first: the file has changed meanwhile, or its decoder
-        cannot be relied upon. Raised in place of the end.
+        At the end, if the second decoding gave other samples than the first.
     TrackError
         As :func:`deepsound.audio.decode.open_audio` does.
     """

@@ -75,14 +75,11 @@ class LoudnessMeter:
         silence_dbfs : float
             A peak at or below this level counts as silence.
         channel_peak : float
-            The largest sample of any channel before they were mixed down: whether silence was none before.
+            The largest sample of any channel before they were mixed down.
 
         Raises
         ------
-        AudioNotFiniteError
-            If any sample is NaN or infinite.
-        AudioSilentError
-            If the peak is at or below ``silence_dbfs``.
+        AudioNotFiniteError, AudioSilentError
         """
         if self.n_not_finite:
             raise AudioNotFiniteError(f"{self.n_not_finite} of {self.n_samples} samples are NaN or infinite")
@@ -107,10 +104,6 @@ def normalize_waveform(waveform: np.ndarray, *, mode: str, loudness: Loudness) -
     waveform : np.ndarray [shape=(n_samples,), float32], finite
     loudness : Loudness
         Of the whole track.
-
-    Returns
-    -------
-    np.ndarray [shape=(n_samples,), float32]
 
     Raises
     ------
@@ -170,8 +163,8 @@ def cut_segments(
 ) -> Iterator[tuple[SegmentSpan, np.ndarray]]:
     """The samples of each segment, cut as the blocks of a track come.
 
-    Holds no more than the blocks that a segment reaches into. The blocks are taken to their end, beyond the last
-    segment, as only there their source can tell whether they were what they should have been.
+    Holds no more than the blocks that a segment reaches into. The blocks are taken to their end, where their
+    source may still raise.
 
     Parameters
     ----------

@@ -18,16 +18,9 @@ _MAX_SAMPLES_A_BYTE = 1 << 20
 class AudioSource:
     """A file object that remembers what went wrong below a decoder.
 
-    libsndfile and FFmpeg call back for bytes, and an exception does not pass through them: the one prints it and
-    takes it for the end of the file. So a failed read, and one after the time is up, is the end of the file
-    here, and :meth:`check` tells afterwards. It reads ahead, but holds no more than 64 KiB.
-
-    Parameters
-    ----------
-    file : binary file object
-        Open, readable and seekable. Stays open; its position is anywhere afterwards.
-    limits : DecodeLimits
-        Whose time ends all reading.
+    libsndfile and FFmpeg call back for bytes, and an exception does not pass through them. So a failed read, and
+    one after the time is up, is the end of the file here, and :meth:`check` tells afterwards. It reads ahead, but
+    holds no more than 64 KiB. The file stays open; its position is anywhere afterwards.
 
     Raises
     ------
@@ -70,15 +63,7 @@ class AudioSource:
         self.limits.check_declared(duration_s)
 
     def check(self) -> None:
-        """Raise what decoders did not let through.
-
-        Raises
-        ------
-        AudioUnreadableError
-            The storage failed.
-        AudioTimeoutError
-            The time is up.
-        """
+        """Raise what decoders did not let through: AudioUnreadableError, or AudioTimeoutError."""
         if isinstance(self._failure, OSError):
             raise _unreadable(self._failure) from self._failure
         if self._failure is not None:
@@ -91,7 +76,7 @@ class AudioSource:
         Raises
         ------
         AudioTooLargeError
-            There are more than ``max_bytes``, whatever was listed.
+            There are more than ``max_bytes``.
         AudioUnreadableError
             The storage failed.
         """
@@ -103,13 +88,7 @@ class AudioSource:
         return digest.hexdigest()
 
     def peek(self, place: int, n_bytes: int) -> bytes:
-        """Bytes at a place counted from the file's first, fewer at its end.
-
-        Raises
-        ------
-        AudioUnreadableError
-            The storage failed.
-        """
+        """Bytes at a place counted from the file's first, fewer at its end; raises AudioUnreadableError."""
         data = self._read_at(place, n_bytes)
         self.check()
         return data

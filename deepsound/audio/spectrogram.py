@@ -73,7 +73,6 @@ def compute_htk_mel_magnitude(
     Returns
     -------
     np.ndarray [shape=(1 + (n_samples - window_samples) // hop_samples, n_mels), float32, magnitude]
-        A partial last frame is dropped.
 
     Raises
     ------
@@ -98,10 +97,6 @@ def compute_htk_mel_magnitude(
 
 def cut_patches(spectrogram: np.ndarray, *, patch_frames: int, hop_frames: int) -> np.ndarray:
     """Stretches of a spectrogram; a partial last one is dropped.
-
-    Parameters
-    ----------
-    spectrogram : np.ndarray [shape=(n_frames, n_mels)]
 
     Returns
     -------

@@ -47,13 +47,8 @@ class Downmix:
 class AudioStream:
     """A sound that is being decoded.
 
-    Attributes
-    ----------
-    format : AudioFormat
-    blocks : iterator of np.ndarray [shape=(BLOCK_SAMPLES,), float32, full scale = 1]
-        The last may be shorter; none is empty. Each is decoded when it is asked for, once.
-    downmix : Downmix
-        What was mixed down so far.
+    ``blocks`` are np.ndarray [shape=(BLOCK_SAMPLES,), float32, full scale = 1], the last one may be shorter, none
+    is empty; each is decoded when it is asked for, once. ``downmix`` tells what was mixed down so far.
     """
 
     format: AudioFormat

@@ -36,8 +36,6 @@ def try_decoding(file: BinaryIO, *, max_duration_s: float, timeout_s: float) -> 
     ----------
     file : BinaryIO
         Seekable. A file that has a path is opened anew by the child, of any other the child gets a copy on disk.
-    max_duration_s : float
-        Decoding ends there, as it would here.
     timeout_s : float
         From when the child is ready; it is killed then.
 
@@ -45,7 +43,7 @@ def try_decoding(file: BinaryIO, *, max_duration_s: float, timeout_s: float) -> 
     -------
     TrackError or None
         AudioTimeoutError if the decoder hung, AudioUnreadableError if it died or the storage failed. None where
-        decoding ends by itself, well or with an error that it will give here, too.
+        decoding ends by itself, well or with an error.
     """
     path = getattr(file, "name", None)
     if isinstance(path, str) and Path(path).is_file():

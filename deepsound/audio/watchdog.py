@@ -14,13 +14,9 @@ _STDERR = 2
 def watchdog(seconds: float) -> Iterator[None]:
     """End this process, at once and with a traceback of all its threads, if the block lasts longer.
 
-    The thread that watches is faulthandler's, in C: it also wakes where the block holds the interpreter's lock, as
-    a thread in Python would not. There is one for each process, so these blocks do not nest. The exit code is 1.
-
-    Parameters
-    ----------
-    seconds : float
-        Infinity switches it off.
+    The thread that watches is faulthandler's, in C: it also wakes where the block holds the interpreter's lock.
+    There is one for each process, so these blocks do not nest. The exit code is 1; infinite ``seconds`` switch it
+    off.
     """
     if math.isinf(seconds):
         yield

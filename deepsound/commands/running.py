@@ -49,12 +49,7 @@ class Main(Protocol):
 
 
 def check_extras(*extras: str) -> None:
-    """Refuse work that an extra is missing for.
-
-    Parameters
-    ----------
-    extras : str
-        ``spark``, ``train``: what the work needs.
+    """Refuse work that needs the extras ``spark`` or ``train`` where they are missing.
 
     Raises
     ------

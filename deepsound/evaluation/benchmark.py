@@ -35,8 +35,7 @@ class Cell:
     protocol : str
         A key of :data:`PROTOCOL_NAMES`.
     predictions : pa.Table
-        Rows of :data:`~deepsound.evaluation.predictions.PREDICTION_SCHEMA`, sorted by ``track_id``, with the
-        number of the ``fold`` that judged each, where there is one.
+        Sorted by ``track_id``, with the number of the ``fold`` that tested each, where there is one.
     seconds : float
         That training and prediction took.
     run_id : str
@@ -60,12 +59,8 @@ class Cell:
 class BenchmarkLine:
     """A cell evaluated.
 
-    Attributes
-    ----------
-    fold_accuracies : tuple of float
-        Of each fold; empty where tracks were not judged fold by fold.
-    inflation : InflationLine or None
-        What the protocol adds to the accuracy under whole artists; None without that, or of other tracks.
+    ``fold_accuracies`` are empty where tracks were not tested fold by fold; ``inflation`` is what the protocol
+    adds to the accuracy under whole artists, None without that, or of other tracks.
     """
 
     cell: Cell
@@ -89,15 +84,8 @@ class BenchmarkPair:
 class Benchmark:
     """Everything that a benchmark comes to.
 
-    Attributes
-    ----------
-    headline : str
-        The most careful protocol that there is: the one to quote.
-    lines : tuple of BenchmarkLine
-    pairs : tuple of BenchmarkPair
-        Of the headline, the test split and the foreign collection.
-    notes : tuple of str
-        What to know before any figure is quoted.
+    ``headline`` is the most careful protocol that there is: the one to quote. ``pairs`` are of the headline, the
+    test split and the foreign collection; ``notes`` say what to know before any figure is quoted.
     """
 
     genres: tuple[str, ...]

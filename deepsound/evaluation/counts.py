@@ -28,10 +28,8 @@ class Counts:
         Scored tracks, and those called out-of-distribution, by true (the last row: not known) and predicted genre.
     confidence : np.ndarray [shape=(n_genres,), float64]
         Sum over the tracks of each predicted genre.
-    failures : mapping of str to int
-        Tracks without a prediction, by error code.
-    outcomes : mapping of str to int
-        Scored tracks by what became of their label.
+    failures, outcomes : mapping of str to int
+        Tracks without a prediction by error code, and scored ones by what became of their label.
     spread : Spread
         Of the tracks with a known genre.
     """

@@ -53,8 +53,8 @@ def evaluate_detection(
     ----------
     home, foreign : np.ndarray [shape=(n_tracks,), float]
         Scores of in-distribution tracks and of out-of-distribution ones.
-    home_units, foreign_units : np.ndarray [shape=(n_tracks,), int64, at least 0], or None
-        Their artists, from :func:`~deepsound.evaluation.units.number_units`; None for each track as its own.
+    home_units, foreign_units : np.ndarray [shape=(n_tracks,), int64], or None
+        Their artists; None for each track as its own.
 
     Raises
     ------
@@ -90,19 +90,17 @@ def compute_auroc(home: np.ndarray, foreign: np.ndarray) -> float:
 def clustered_auroc_interval(
     home: np.ndarray, foreign: np.ndarray, *, home_units: np.ndarray, foreign_units: np.ndarray
 ) -> Interval:
-    """95 % interval of an AUROC, where tracks of one artist are alike.
+    """95 % interval of an AUROC, where tracks of one artist are alike; errors as :func:`evaluate_detection`.
 
     A track's placement is the share of the other kind's tracks that it stands above; the variance of the AUROC is
-    the sum of both kinds' variances of mean placements, each by artists. Wilson's interval at the number of tracks
-    that this variance would be of, at most all; where nothing varies (an AUROC of 1), at the fewer artists of
-    both. Parameters and errors as :func:`evaluate_detection`.
+    the sum of both kinds' variances of mean placements, by artists. Wilson's interval at the number of tracks that
+    this variance would be of; where nothing varies, at the fewer artists of both.
 
     Notes
     -----
     Sources: N. A. Obuchowski, "Nonparametric analysis of clustered ROC curve data", Biometrics 53 (1997) 567-578,
     without artists that are of both kinds; E. R. DeLong, D. M. DeLong and D. L. Clarke-Pearson, Biometrics 44
-    (1988) 837-845, to which it comes with each track its own unit; degrees of freedom by F. E. Satterthwaite,
-    Biometrics Bull. 2 (1946) 110-114.
+    (1988) 837-845; degrees of freedom by F. E. Satterthwaite, Biometrics Bull. 2 (1946) 110-114.
     """
     _check(home, foreign)
     auroc = compute_auroc(home, foreign)

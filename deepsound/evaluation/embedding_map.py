@@ -10,21 +10,11 @@ _PERPLEXITY, _N_STEPS = 30.0, 500
 
 
 def map_vectors(vectors: np.ndarray, *, seed: int = 0) -> np.ndarray | None:
-    """Places of vectors on a map.
+    """Places [shape=(n_vectors, 2), float64, 0..1] of at most 1,500 finite vectors on a map.
 
-    Parameters
-    ----------
-    vectors : np.ndarray [shape=(n_vectors, n_dims), float], at most 1,500 and finite
-
-    Returns
-    -------
-    np.ndarray [shape=(n_vectors, 2), float64, 0..1], or None
-        None of fewer than five vectors, or if they are all the same.
-
-    Notes
-    -----
-    Distances across the map mean little, neighbourhood does: L. van der Maaten and G. Hinton, "Visualizing data
-    using t-SNE", JMLR 9 (2008) 2579-2605.
+    None of fewer than five vectors, or if they are all the same. Neighbourhood means something there, distances
+    across the map do not: L. van der Maaten and G. Hinton, "Visualizing data using t-SNE", JMLR 9 (2008)
+    2579-2605.
     """
     if len(vectors) < _FEWEST or np.ptp(vectors, axis=0).max() < 1e-6:
         return None

@@ -35,16 +35,9 @@ Divider = Callable[[int], Iterator[tuple[np.ndarray, np.ndarray]]]
 class InflationLine:
     """One way of dividing.
 
-    Attributes
-    ----------
-    accuracy : float
-        Share of right tracks, each judged once a repeat by a model that did not learn from its fold;
-        ``low`` and ``high`` bound its 95 % interval, in which tracks of one artist count as alike.
-    sd_over_repeats : float
-        Standard deviation of the repeats' accuracies: what the luck of the folds alone makes.
-    inflation_points : float
-        Accuracy above that of the most careful line, in percentage points; ``inflation_low`` and
-        ``inflation_high`` bound its 95 % interval, from the same tracks under both.
+    ``accuracy`` is the share of right tracks, each tested once a repeat by a model that did not learn from its
+    fold, and ``sd_over_repeats`` its standard deviation over repeats. ``inflation_points`` is its lead on the most
+    careful line, in percentage points. ``low`` and ``high`` bound 95 % intervals by artists.
     """
 
     split: str
@@ -77,8 +70,8 @@ class LabelledSegments:
     ----------
     means : np.ndarray [shape=(n_segments, n_dims), float]
     track_indices : np.ndarray [shape=(n_segments,), int]
-    genres : np.ndarray [shape=(n_tracks,), str]
-    artists : np.ndarray [shape=(n_tracks,), str objects], None where unknown
+    genres, artists : np.ndarray [shape=(n_tracks,), str objects]
+        Artists are None where they are unknown.
     """
 
     means: np.ndarray

@@ -81,15 +81,7 @@ class CollectionMetrics:
 
 
 def count_confusion(true_indices: Sequence[int], predicted_indices: Sequence[int], *, n_genres: int) -> np.ndarray:
-    """Confusion counts.
-
-    Parameters
-    ----------
-    true_indices, predicted_indices : sequence of int, same length, 0 <= index < n_genres
-
-    Returns
-    -------
-    np.ndarray [shape=(n_genres, n_genres), int64], rows true, columns predicted
+    """Confusion counts [shape=(n_genres, n_genres), int64], rows true, columns predicted.
 
     Raises
     ------
@@ -118,8 +110,6 @@ def measure(
     Parameters
     ----------
     true_indices, predicted_indices : np.ndarray [shape=(n_tracks,), int, 0 <= index < n_genres]
-    genres : sequence of str
-        The full taxonomy.
     artists : sequence of (str or None), or None
         Of each track; None where it is not known.
 
@@ -143,15 +133,9 @@ def measure(
 
 
 def compute_metrics(confusion: np.ndarray, *, spread: Spread, genres: Sequence[str]) -> CollectionMetrics:
-    """Every metric of a confusion matrix.
+    """Every metric of a confusion matrix [shape=(n_genres, n_genres), int], rows true, columns predicted.
 
-    Parameters
-    ----------
-    confusion : np.ndarray [shape=(n_genres, n_genres), int], rows true, columns predicted
-    spread : Spread
-        Of the same tracks.
-    genres : sequence of str
-        The full taxonomy, in the matrix's order.
+    ``spread`` is of the same tracks.
 
     Raises
     ------

@@ -96,18 +96,10 @@ def _close_pairs(points: np.ndarray, *, view: str, positions: np.ndarray, floor:
 
 
 def estimate_dimension(distances: np.ndarray, *, k: int) -> float:
-    """Intrinsic dimension from the distances of the k-th and the 2k-th neighbour.
+    """Intrinsic dimension, 1 to 100, from ascending distances [shape=(n_tracks, >= 2 k)] of neighbours.
 
-    Within r_2k, a share ``(r_k / r_2k)^m`` of the volume lies within r_k; its median over tracks is one half.
-
-    Parameters
-    ----------
-    distances : np.ndarray [shape=(n_tracks, >= 2 k), float], ascending
-
-    Returns
-    -------
-    float
-        At least 1, at most 100; 1 where most tracks are equal to so many others that nothing can be estimated.
+    Within r_2k, a share ``(r_k / r_2k)^m`` of the volume lies within r_k; its median over tracks is one half. 1
+    where most tracks are equal to so many others that nothing can be estimated.
     """
     near, far = distances[:, k - 1], distances[:, 2 * k - 1]
     is_spread = near > 0

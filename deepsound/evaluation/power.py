@@ -15,14 +15,7 @@ _DIFFERENCE = 0.05
 
 
 def compute_power(standard_error: float, *, difference: float = _DIFFERENCE) -> float:
-    """How often a true difference would be found, 0..1.
-
-    Parameters
-    ----------
-    standard_error : float
-        Of the difference between two accuracies on the same tracks; above 0.
-    difference : float
-        Between the accuracies, as a share.
+    """How often a true difference of two accuracies would be found, 0..1, by the standard error of the difference.
 
     Raises
     ------

@@ -50,8 +50,7 @@ def profile_tracks(values: np.ndarray, *, track_indices: np.ndarray, n_tracks: i
     ----------
     values : np.ndarray [shape=(n_segments, n_frames, n_dims), float32]
         Each track's segments in the order of time.
-    track_indices : np.ndarray [shape=(n_segments,), int]
-        0 <= index < n_tracks; every track has a segment.
+    track_indices : np.ndarray [shape=(n_segments,), int, 0 <= index < n_tracks]
 
     Raises
     ------

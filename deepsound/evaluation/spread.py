@@ -106,8 +106,6 @@ def measure_spread(
         ``units`` from :func:`~deepsound.evaluation.units.number_units`.
     confusion : np.ndarray [shape=(n_genres, n_genres), int]
         Their counts.
-    n_artists : int
-        Known ones.
     """
     n_genres, n_all = len(confusion), int(units.max(initial=-1)) + 1
     n_units = np.array(

@@ -69,14 +69,9 @@ def check_units(units: np.ndarray | None, *, n_tracks: int) -> np.ndarray:
 def mean_variance(
     values: np.ndarray, *, units: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[float, int]:
-    """Variance of a mean over tracks, and the number of units it rests on.
+    """Variance of a mean over tracks, with optional weights, and the number of units it rests on.
 
-    Parameters
-    ----------
-    values : np.ndarray [shape=(n_tracks,), float, 0..1]
-    units : np.ndarray [shape=(n_tracks,), int64]
-    weights : np.ndarray [shape=(n_tracks,), float64], or None
-        What each track counts in the mean.
+    All arrays have the shape (n_tracks,); values are in 0..1.
 
     Returns
     -------
@@ -132,7 +127,6 @@ def clustered_proportion_interval(values: np.ndarray, *, clusters: Sequence[str]
     ----------
     values : np.ndarray [shape=(n_tracks,), float, 0..1]
         Whether each track is right, or how often.
-    clusters : sequence of str, or np.ndarray of int [length n_tracks]
 
     Raises
     ------

@@ -40,8 +40,8 @@ class LabelMap:
 
     Attributes
     ----------
-    name, source : str
-        ``source`` says which vocabulary, and from where.
+    source : str
+        Which vocabulary it is, and from where.
     version : int
         Another one whenever an entry changes.
     targets : tuple of str

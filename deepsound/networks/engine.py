@@ -23,16 +23,12 @@ class NetworkFile:
 
     Attributes
     ----------
-    feature : str
-        Name of the feature that it belongs to.
     digest : str
         sha256 of the weights: equal digests, equal numbers.
     path : str
-        An ONNX file, or for the TensorFlow engine a SavedModel folder.
-    engine : str
-        ``onnx`` or ``tensorflow``.
+        An ONNX file, or for the engine ``tensorflow`` (not ``onnx``) a SavedModel folder.
     source : str
-        What the weights were asked for as, for people: a handle, a path, ``random:7``.
+        What the weights were asked for as: a handle, a path, ``random:7``.
     """
 
     feature: str
@@ -65,13 +61,8 @@ class Engine(Protocol):
 class OnnxEngine:
     """A network as ONNX, on the CPU.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        One input, patches (n, n_frames, n_mels) or a stretch of a spectrogram (n_frames, n_mels), and one output
-        (n, n_dims), all float32.
-    n_threads : int
-        Threads of one :meth:`run`; the cores of one Spark task.
+    It has one input, patches (n, n_frames, n_mels) or a stretch of a spectrogram (n_frames, n_mels), and one
+    output (n, n_dims), all float32. ``n_threads`` are those of one :meth:`run`.
 
     Raises
     ------

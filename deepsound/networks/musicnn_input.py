@@ -26,12 +26,7 @@ def count_musicnn_patches(n_samples: int) -> int:
 
 
 def compute_musicnn_log_mel(waveform: np.ndarray) -> np.ndarray:
-    """The log-mel spectrogram of which the patches are cut.
-
-    Parameters
-    ----------
-    waveform : np.ndarray [shape=(n_samples,), float32, full scale = 1]
-        At 16 kHz.
+    """The log-mel spectrogram of a waveform at 16 kHz, of which the patches are cut.
 
     Returns
     -------
@@ -54,16 +49,11 @@ def compute_musicnn_log_mel(waveform: np.ndarray) -> np.ndarray:
 
 
 def cut_stretches(log_mel: np.ndarray, *, max_patches: int = _MAX_PATCHES) -> list[np.ndarray]:
-    """Stretches of whole patches, of so many at most; the frames behind the last patch are dropped.
-
-    Parameters
-    ----------
-    log_mel : np.ndarray [shape=(n_frames, 96), float32]
+    """Stretches of ``max_patches`` whole patches, the last of fewer; the frames behind the last patch are dropped.
 
     Returns
     -------
     list of np.ndarray [shape=(187 + 93 * (n_patches - 1), 96), float32]
-        Each but the last of ``max_patches``; none if there are fewer frames than a patch has.
     """
     n_patches = _count_patches(len(log_mel))
     stretches = []

@@ -44,14 +44,7 @@ Content = bytes | mmap.mmap
 
 
 def open_network(onnx: bytes | pathlib.Path, *, n_threads: int = 1) -> onnxruntime.InferenceSession:
-    """A network ready to run on the CPU.
-
-    Parameters
-    ----------
-    onnx : bytes or pathlib.Path
-        The network, or its file.
-    n_threads : int
-        Threads of one run; the cores of one Spark task.
+    """A session that runs a network: its bytes or its file, on ``n_threads`` threads.
 
     Raises
     ------

@@ -22,16 +22,14 @@ MUSICNN_SOURCE = "MSD_musicnn of the package musicnn"
 def prepare_networks(
     features: Sequence[str], *, network: str, report: Callable[[str], None]
 ) -> tuple[NetworkFile, ...]:
-    """The networks that these features need, ready to run.
+    """The networks that these features need, ready to run; features that need none are passed over.
 
     Parameters
     ----------
-    features : sequence of str
-        Those that need no network are passed over.
     network : str
         Where VGGish comes from: a TF-Hub handle, a SavedModel folder, a checkpoint, or ``random:SEED``.
     report : callable
-        Gets a line where something took place that a user should know.
+        Gets a line for what a user should know.
 
     Raises
     ------

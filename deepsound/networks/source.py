@@ -60,12 +60,7 @@ def parse_random_seed(network: str) -> int | None:
 
 
 def locate_vggish(network: str) -> WeightFiles:
-    """The weight files of VGGish.
-
-    Parameters
-    ----------
-    network : str
-        A TF-Hub handle (``https://...``), a SavedModel folder, or a checkpoint.
+    """The weight files of VGGish from a TF-Hub handle (``https://...``), a SavedModel folder, or a checkpoint.
 
     Raises
     ------

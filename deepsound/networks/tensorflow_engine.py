@@ -15,12 +15,7 @@ TOLERANCE = 1e-3
 
 
 class TensorflowEngine:
-    """A SavedModel that is called with a waveform, as VGGish on TF-Hub is.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Its object takes (n_samples,) float32 at 16 kHz and gives (n_patches, 128).
+    """A SavedModel that maps a waveform (n_samples,) at 16 kHz to (n_patches, 128), as VGGish on TF-Hub does.
 
     Raises
     ------
@@ -40,16 +35,7 @@ class TensorflowEngine:
             raise NetworkMismatchError(f"the SavedModel {folder} is not VGGish: it takes no waveform")
 
     def run(self, values: np.ndarray) -> np.ndarray:
-        """Embedding of a waveform.
-
-        Parameters
-        ----------
-        values : np.ndarray [shape=(n_samples,), float32, full scale = 1]
-
-        Returns
-        -------
-        np.ndarray [shape=(n_patches, 128), float32]
-        """
+        """Embedding [shape=(n_patches, 128), float32] of a waveform [shape=(n_samples,), full scale = 1]."""
         try:
             embedding = np.asarray(self._model(tf.constant(values, tf.float32)), np.float32)
         except (ValueError, TypeError, tf.errors.OpError) as exc:

@@ -18,14 +18,12 @@ def read_variables(prefix: pathlib.Path | str) -> dict[str, np.ndarray]:
     Parameters
     ----------
     prefix : path
-        What stands before ``.index`` (``saved_model/variables/variables``), or a checkpoint that is one file,
-        as ``vggish_model.ckpt`` is.
+        What stands before ``.index`` (``saved_model/variables/variables``), or a checkpoint that is one file.
 
     Returns
     -------
     dict of str to np.ndarray
-        Under the variables' own names where the checkpoint keeps them (TF 2 names its entries by their place in
-        the object graph), else under their keys.
+        By the variables' own names where the checkpoint keeps them, else by their keys.
 
     Raises
     ------

@@ -64,16 +64,10 @@ class VggishWeights:
 
 
 def match_vggish_weights(variables: Mapping[str, np.ndarray]) -> VggishWeights:
-    """Find VGGish's weights among the variables of a SavedModel, a checkpoint or a port, whatever their names.
+    """Find VGGish's weights among variables in the order of their creation, whatever their names.
 
-    A kernel is known by its shape, as no two of the nine are alike. Biases are not all of different length: one
-    belongs to the kernel in whose scope it stands (``vggish/conv1/weights``, ``vggish/conv1/biases``), or else
-    to the kernel that it follows.
-
-    Parameters
-    ----------
-    variables : mapping of name to np.ndarray
-        In the order of their creation.
+    No two of the nine kernels have the same shape. A bias belongs to the kernel in whose scope it stands
+    (``vggish/conv1/weights``, ``vggish/conv1/biases``), or else to the kernel that it follows.
 
     Raises
     ------

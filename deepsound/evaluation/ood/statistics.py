@@ -45,15 +45,9 @@ class SegmentOutputs:
 
 @dataclass(frozen=True, kw_only=True)
 class OodStatistics:
-    """The training segments' place in the penultimate layer and among the features.
+    """The training segments' place in the penultimate layer (a bounded sample of them) and among the features.
 
-    Attributes
-    ----------
-    bank : NeighbourBank
-        A bounded sample of the training segments, in the penultimate layer.
-    features : Gaussian
-        Of the means of the features: one centre a genre that has training segments, with the covariance that they
-        share.
+    ``features`` is of their means: one centre a genre that has training segments, with a shared covariance.
     """
 
     bank: NeighbourBank
@@ -66,16 +60,12 @@ def available_scores(statistics: OodStatistics | None) -> tuple[str, ...]:
 
 
 def compute_ood_score(name: str, outputs: SegmentOutputs, *, statistics: OodStatistics | None) -> np.ndarray:
-    """One out-of-distribution score of segments; higher is farther for all of them.
-
-    Returns
-    -------
-    np.ndarray [shape=(n_segments,), float64]
+    """One out-of-distribution score of segments [shape=(n_segments,), float64]; higher is farther for all of them.
 
     Raises
     ------
     ParameterError
-        If nobody knows the score, or it needs statistics that are not there.
+        If there is no such score, or it needs statistics that are not there.
     """
     if name == "energy":
         return compute_energy(outputs.logits)
@@ -115,12 +105,7 @@ def pack_statistics(statistics: OodStatistics) -> bytes:
 
 
 def unpack_statistics(content: bytes, *, n_units: int, n_dims: int) -> OodStatistics:
-    """The inverse of :func:`pack_statistics`.
-
-    Parameters
-    ----------
-    n_units, n_dims : int
-        Width of the penultimate layer and of the feature that the statistics must be of.
+    """The inverse of :func:`pack_statistics`, for a penultimate layer of ``n_units`` and a feature of ``n_dims``.
 
     Raises
     ------
