@@ -185,7 +185,7 @@ def head_weights() -> np.ndarray:
 def tiny_bundle(head_weights: np.ndarray) -> Any:
     """A bundle on the feature ``toy`` with a linear head, temperature 2 and a known standardisation."""
     from deepsound.data.layout import Layout
-    from deepsound.evaluation.ood import OodRule
+    from deepsound.evaluation.ood.threshold import OodRule
     from deepsound.models.bundle import Bundle, ModelFeature
     from deepsound.models.head import HeadSpec, PackedHead
 

@@ -42,7 +42,7 @@ def forgotten_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test registers, imports or finds installed is gone after it."""
     from deepsound.config import HEADS
     from deepsound.features.registry import FEATURES
-    from deepsound.label_maps import LABEL_MAPS
+    from deepsound.label_maps.read import LABEL_MAPS
     from deepsound.sources.readers import READERS
 
     for registry in (FEATURES, HEADS, READERS, LABEL_MAPS):

@@ -5,7 +5,7 @@ A package names them among its entry points instead, and needs none of this: doc
 
 from deepsound.config import HEADS
 from deepsound.features.registry import FEATURES
-from deepsound.label_maps import LABEL_MAPS
+from deepsound.label_maps.read import LABEL_MAPS
 from deepsound.sources.readers import READERS
 
 

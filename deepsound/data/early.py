@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 
 from deepsound.errors import InputError, LabelError, LabelMapError, SplitError
-from deepsound.label_maps import find_label_map, missing_label_map
+from deepsound.label_maps.read import find_label_map, missing_label_map
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 

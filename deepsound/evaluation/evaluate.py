@@ -8,17 +8,17 @@ import pyarrow as pa
 from deepsound.evaluation.counts import Counts, count_table
 from deepsound.evaluation.coverage import compute_coverage
 from deepsound.evaluation.detection import Detection, evaluate_detection
-from deepsound.evaluation.drift import DriftReport
+from deepsound.evaluation.drift.report import DriftReport
 from deepsound.evaluation.intervals import Interval
 from deepsound.evaluation.metrics import compute_metrics
-from deepsound.evaluation.ood import OodRule
+from deepsound.evaluation.ood.threshold import OodRule
 from deepsound.evaluation.predictions import Predictions, read_predictions
 from deepsound.evaluation.quantification import Quantification
 from deepsound.evaluation.reliability import compute_ece, compute_reliability
 from deepsound.evaluation.report import Distances, PredictedGenre, Report
 from deepsound.evaluation.slices import Slices
 from deepsound.evaluation.units import clustered_proportion_interval
-from deepsound.label_maps import TakenLabel
+from deepsound.label_maps.label_map import TakenLabel
 
 _N_BINS = 40
 # How much of the histogram lies beyond the farthest held-out track, in spans of the held-out ones.

@@ -7,14 +7,14 @@ import numpy as np
 
 from deepsound.evaluation.coverage import CoverageCurve
 from deepsound.evaluation.detection import Detection
-from deepsound.evaluation.drift import DriftReport
+from deepsound.evaluation.drift.report import DriftReport
 from deepsound.evaluation.intervals import Interval
 from deepsound.evaluation.metrics import CollectionMetrics
-from deepsound.evaluation.ood import OodRule
+from deepsound.evaluation.ood.threshold import OodRule
 from deepsound.evaluation.quantification import Quantification
 from deepsound.evaluation.reliability import Reliability
 from deepsound.evaluation.slices import Slices
-from deepsound.label_maps import TakenLabel
+from deepsound.label_maps.label_map import TakenLabel
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@
     endings: true                     # optional: 'Texas Blues', which is not named, is taken for 'Blues'
 
 What can be misunderstood is refused: an unknown or missing key, a target that ``targets`` does not name, the same
-label twice, in one spelling or in two that :func:`deepsound.label_maps.normalize_label` makes equal.
+label twice, in one spelling or in two that :func:`deepsound.label_maps.names.normalize_label` makes equal.
 """
 
 import difflib

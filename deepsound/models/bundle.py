@@ -36,8 +36,9 @@ from deepsound.data.contract import join_fingerprints
 from deepsound.data.layout import Layout
 from deepsound.documents import parse_json
 from deepsound.errors import BundleError, DeepsoundError, SplitError, first_line
-from deepsound.evaluation.drift import DriftReference, pack_reference, unpack_reference
-from deepsound.evaluation.ood import OodRule
+from deepsound.evaluation.drift.packing import pack_reference, unpack_reference
+from deepsound.evaluation.drift.reference import DriftReference
+from deepsound.evaluation.ood.threshold import OodRule
 from deepsound.models.bundle_files import parse_out_of_fold, parse_split, read_checked, read_file, to_parquet
 from deepsound.models.head import HeadSpec, PackedHead, load_head
 from deepsound.models.manifest import Manifest, OodPart, parse_drift, parse_manifest

@@ -15,7 +15,12 @@ import scipy.special
 
 from deepsound.data.layout import Layout
 from deepsound.errors import BundleError, NetworkMismatchError, ParameterError
-from deepsound.evaluation.ood import SegmentOutputs, available_scores, compute_ood_score, unpack_statistics
+from deepsound.evaluation.ood.statistics import (
+    SegmentOutputs,
+    available_scores,
+    compute_ood_score,
+    unpack_statistics,
+)
 from deepsound.models.transform import apply_transforms
 from deepsound.networks.onnx_file import open_network
 
@@ -70,7 +75,7 @@ class SegmentScores:
 class Head:
     """A head ready to run on the CPU.
 
-    ``onnx`` is the network or its file, ``ood_bytes`` from :func:`~deepsound.evaluation.ood.pack_statistics`;
+    ``onnx`` is the network or its file, ``ood_bytes`` from :func:`~deepsound.evaluation.ood.statistics.pack_statistics`;
     without them there are only the scores of the logits. Raises BundleError if the network is no ONNX model, reads
     other files or does not fit ``spec``, or the statistics do not fit it.
     """

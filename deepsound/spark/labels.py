@@ -6,13 +6,8 @@ from pyspark.sql import SparkSession
 
 from deepsound.config import LabelSettings
 from deepsound.errors import LabelMapError
-from deepsound.label_maps import (
-    LabelMap,
-    find_label_map,
-    missing_label_map,
-    parse_label_map,
-    read_label_map,
-)
+from deepsound.label_maps.label_map import LabelMap
+from deepsound.label_maps.read import find_label_map, missing_label_map, parse_label_map, read_label_map
 from deepsound.spark.hadoop import HadoopPath
 from deepsound.taxonomy import Taxonomy
 

@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from deepsound.evaluation.predictions import PREDICTION_SCHEMA
-from deepsound.label_maps import LabelMap, map_labels
+from deepsound.label_maps.label_map import LabelMap, map_labels
 from deepsound.models.own_extraction import NamedModel
 from deepsound.models.rows import REASONS
 from deepsound.spark.heads import ship_head

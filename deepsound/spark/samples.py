@@ -6,7 +6,8 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from deepsound.evaluation.drift import TRACK_QUANTITIES, DriftReport, compare_tracks
+from deepsound.evaluation.drift.reference import TRACK_QUANTITIES
+from deepsound.evaluation.drift.report import DriftReport, compare_tracks
 from deepsound.evaluation.quantification import Quantification, estimate_shares
 from deepsound.evaluation.slices import SLICE_COLUMNS, Slices, find_slices
 from deepsound.evaluation.units import number_units

@@ -10,7 +10,7 @@ from deepsound.config import ScoreSettings
 from deepsound.evaluation.evaluate import evaluate
 from deepsound.evaluation.paired import PairedComparison, PairSums, compare_pairs
 from deepsound.evaluation.render.plain import report_to_plain, report_to_rows
-from deepsound.label_maps import LabelMap, TakenLabel
+from deepsound.label_maps.label_map import LabelMap, TakenLabel
 from deepsound.settings import to_plain
 from deepsound.spark.aggregate import count_predictions, labelled_of
 from deepsound.spark.examples import collect_examples

@@ -2,17 +2,11 @@
 
 import numpy as np
 
-from deepsound.config import TrainSettings
+from deepsound.config import OOD_SCORES, TrainSettings
 from deepsound.evaluation.calibration import mean_by_track
-from deepsound.evaluation.ood import (
-    OOD_SCORES,
-    OodRule,
-    OodStatistics,
-    SegmentOutputs,
-    compute_ood_score,
-    fit_rule,
-)
 from deepsound.evaluation.ood.fitting import fit_statistics
+from deepsound.evaluation.ood.statistics import OodStatistics, SegmentOutputs, compute_ood_score
+from deepsound.evaluation.ood.threshold import OodRule, fit_rule
 from deepsound.evaluation.units import number_units
 from deepsound.training.dataset import Subset
 

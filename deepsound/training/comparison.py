@@ -10,7 +10,7 @@ from deepsound.data.store import read_segments, read_summary, read_tracks
 from deepsound.errors import ComparisonError
 from deepsound.evaluation.metrics import CollectionMetrics
 from deepsound.evaluation.paired import PairedComparison, compare_paired
-from deepsound.label_maps import normalize_artist
+from deepsound.label_maps.names import normalize_artist
 from deepsound.models.bundle import Bundle
 from deepsound.models.compatibility import check_features
 from deepsound.taxonomy import Taxonomy

@@ -4,7 +4,7 @@ import numpy as np
 
 from deepsound.data.store import read_known_tracks
 from deepsound.evaluation.calibration import mean_by_track
-from deepsound.evaluation.drift import TRACK_QUANTITIES, DriftReference, build_reference
+from deepsound.evaluation.drift.reference import TRACK_QUANTITIES, DriftReference, build_reference
 from deepsound.training.dataset import Dataset
 
 

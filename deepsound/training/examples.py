@@ -10,7 +10,7 @@ from deepsound.data.contract import FeatureSummary
 from deepsound.data.store import read_known_tracks
 from deepsound.evaluation.calibration import mean_by_track
 from deepsound.evaluation.examples import Examples, SegmentRows, choose_examples
-from deepsound.evaluation.ood import OodRule
+from deepsound.evaluation.ood.threshold import OodRule
 from deepsound.models.head import Head
 from deepsound.training.dataset import Subset
 from deepsound.training.predictions import TrackPredictions

@@ -13,7 +13,8 @@ from deepsound.config import Lda, Logistic, TrainSettings
 from deepsound.data.layout import Layout
 from deepsound.evaluation.calibration import fit_temperature, mean_by_track
 from deepsound.evaluation.metrics import CollectionMetrics, measure
-from deepsound.evaluation.ood import OodRule, OodStatistics, pack_statistics
+from deepsound.evaluation.ood.statistics import OodStatistics, pack_statistics
+from deepsound.evaluation.ood.threshold import OodRule
 from deepsound.models.architectures import build_model
 from deepsound.models.ensemble import average_heads
 from deepsound.models.export import export_onnx

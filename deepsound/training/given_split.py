@@ -8,7 +8,7 @@ from deepsound.config import TrainSettings
 from deepsound.data.gtzan import fault_filtered_lists
 from deepsound.data.split_files import match_split_lists, read_split_list
 from deepsound.errors import SplitError
-from deepsound.label_maps import normalize_artist
+from deepsound.label_maps.names import normalize_artist
 
 Rows = list[dict[str, Any]]
 Report = Callable[[str], None]

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deepsound.label_maps import normalize_artist
+from deepsound.label_maps.names import normalize_artist
 from deepsound.models.bundle import Bundle
 from deepsound.models.bundle_files import stack_probabilities
 from deepsound.models.head import load_head

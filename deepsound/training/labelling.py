@@ -1,6 +1,6 @@
 """The labels of ``tracks/`` rows as training takes them: one genre, one artist, one name, however it is spelled.
 
-Scoring compares labels by :func:`deepsound.label_maps.normalize_label`; so does this, or a model would tell two
+Scoring compares labels by :func:`deepsound.label_maps.names.normalize_label`; so does this, or a model would tell two
 genres apart that are one when it is scored.
 """
 
@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from deepsound.errors import LabelError
-from deepsound.label_maps import describe_spellings, group_spellings, make_identity_map, normalize_artist
+from deepsound.label_maps.label_map import make_identity_map
+from deepsound.label_maps.names import describe_spellings, group_spellings, normalize_artist
 from deepsound.taxonomy import Taxonomy, taxonomy_of
 
 Rows = list[dict[str, Any]]

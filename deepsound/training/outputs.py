@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from deepsound.data.layout import Layout
-from deepsound.evaluation.ood import SegmentOutputs
+from deepsound.evaluation.ood.statistics import SegmentOutputs
 
 # Values that a network takes at a time: 256 segments of MFCCs, 17 where the network is a whole VGGish.
 _BATCH_VALUES = 1 << 20

@@ -6,7 +6,8 @@ import numpy as np
 import scipy.stats
 
 from deepsound.evaluation.detection import evaluate_detection
-from deepsound.evaluation.drift import build_reference, compare_tracks
+from deepsound.evaluation.drift.reference import build_reference
+from deepsound.evaluation.drift.report import compare_tracks
 from deepsound.evaluation.metrics import measure
 from tests.bench.measure import BenchLine
 from tests.populations import draw_answers, draw_values

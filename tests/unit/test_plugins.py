@@ -19,7 +19,7 @@ from deepsound.data.layout import Layout
 from deepsound.errors import ConfigError, LabelMapError, PluginError, UnknownFeatureError
 from deepsound.features.fingerprint import declare_features
 from deepsound.features.registry import FEATURES, check_feature_names, find_features, load_extractors
-from deepsound.label_maps import read_label_map
+from deepsound.label_maps.read import read_label_map
 from deepsound.models.architectures import build_model
 from deepsound.models.export import export_onnx
 from deepsound.plugins import Plugin
@@ -103,7 +103,7 @@ importlib.metadata.distributions = None
 import deepsound.commands.extract
 from deepsound.config import TrainSettings
 from deepsound.features.registry import find_features
-from deepsound.label_maps import read_label_map
+from deepsound.label_maps.read import read_label_map
 TrainSettings(); read_label_map("fma"); {code}
 assert "numpy" not in sys.modules or "find" in {code!r}
 """

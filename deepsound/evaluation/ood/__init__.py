@@ -22,29 +22,3 @@ instruments (``python -m tests.bench.ood``). None of them tells every solo instr
 
 Fitting the statistics is :mod:`deepsound.evaluation.ood.fitting`; all else needs numpy and scipy alone.
 """
-
-from deepsound.config import OOD_SCORES
-from deepsound.evaluation.ood.statistics import (
-    OodStatistics,
-    SegmentOutputs,
-    available_scores,
-    compute_energy,
-    compute_ood_score,
-    pack_statistics,
-    unpack_statistics,
-)
-from deepsound.evaluation.ood.threshold import OodRule, fit_rule, fit_threshold
-
-__all__ = [
-    "OOD_SCORES",
-    "OodRule",
-    "OodStatistics",
-    "SegmentOutputs",
-    "available_scores",
-    "compute_energy",
-    "compute_ood_score",
-    "fit_rule",
-    "fit_threshold",
-    "pack_statistics",
-    "unpack_statistics",
-]

@@ -11,22 +11,11 @@ import scipy.stats
 
 from deepsound.audio.spectrogram import compute_mel_power
 from deepsound.errors import BundleError, ParameterError
-from deepsound.evaluation.drift import (
-    BinnedQuantities,
-    build_reference,
-    compare,
-    compare_tracks,
-    compute_p_values,
-    compute_psi,
-    compute_tilt,
-    compute_treble,
-    count_bins,
-    count_tracks,
-    describe_bounds,
-    fit_bins,
-    pack_reference,
-    unpack_reference,
-)
+from deepsound.evaluation.drift.bins import BinnedQuantities, count_bins, fit_bins
+from deepsound.evaluation.drift.divergence import compute_p_values, compute_psi, compute_tilt
+from deepsound.evaluation.drift.packing import pack_reference, unpack_reference
+from deepsound.evaluation.drift.reference import build_reference, compute_treble, count_tracks
+from deepsound.evaluation.drift.report import compare, compare_tracks, describe_bounds
 from deepsound.features.mfcc import MfccExtractor
 
 N_DIMS = 20

@@ -11,7 +11,7 @@ from deepsound.errors import ParameterError
 from deepsound.evaluation.counts import count_table
 from deepsound.evaluation.detection import evaluate_detection
 from deepsound.evaluation.evaluate import distance_edges, evaluate
-from deepsound.evaluation.ood import fit_rule
+from deepsound.evaluation.ood.threshold import fit_rule
 from deepsound.evaluation.predictions import read_predictions
 from deepsound.evaluation.units import number_units
 

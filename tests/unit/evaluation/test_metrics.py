@@ -7,7 +7,8 @@ from deepsound.errors import ParameterError
 from deepsound.evaluation.calibration import fit_temperature, mean_by_track
 from deepsound.evaluation.intervals import wilson_interval
 from deepsound.evaluation.metrics import compute_metrics, count_confusion, measure
-from deepsound.evaluation.ood import compute_energy, fit_threshold
+from deepsound.evaluation.ood.statistics import compute_energy
+from deepsound.evaluation.ood.threshold import fit_threshold
 from deepsound.evaluation.render.plain import headline_numbers, metrics_to_plain, per_genre_rows
 from deepsound.evaluation.render.text import format_per_genre
 from tests.confusions import metrics_of

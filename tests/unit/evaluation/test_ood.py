@@ -13,17 +13,15 @@ import sklearn.neighbors
 
 from deepsound.config import OOD_SCORES
 from deepsound.errors import BundleError, ParameterError
-from deepsound.evaluation.ood import (
-    OodRule,
+from deepsound.evaluation.ood.fitting import fit_statistics
+from deepsound.evaluation.ood.statistics import (
     SegmentOutputs,
     available_scores,
     compute_ood_score,
-    fit_rule,
-    fit_threshold,
     pack_statistics,
     unpack_statistics,
 )
-from deepsound.evaluation.ood.fitting import fit_statistics
+from deepsound.evaluation.ood.threshold import OodRule, fit_rule, fit_threshold
 
 N_UNITS = 6
 

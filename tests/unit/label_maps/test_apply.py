@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepsound.errors import LabelMapError
-from deepsound.label_maps import (
+from deepsound.label_maps.label_map import (
     AMBIGUOUS,
     MAPPED,
     OUTCOMES,
@@ -18,8 +18,8 @@ from deepsound.label_maps import (
     LabelOutcome,
     make_identity_map,
     map_labels,
-    parse_label_map,
 )
+from deepsound.label_maps.read import parse_label_map
 from deepsound.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy(("hiphop", "jazz", "rock"))

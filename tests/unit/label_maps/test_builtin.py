@@ -6,7 +6,9 @@ import re
 import pytest
 from mutagen.id3 import TCON
 
-from deepsound.label_maps import AMBIGUOUS, UNMAPPED, builtin_label_maps, normalize_label, read_label_map
+from deepsound.label_maps.label_map import AMBIGUOUS, UNMAPPED
+from deepsound.label_maps.names import normalize_label
+from deepsound.label_maps.read import builtin_label_maps, read_label_map
 from deepsound.taxonomy import GTZAN_GENRES, Taxonomy
 
 NAMES = ("fma", "id3", "jamendo")

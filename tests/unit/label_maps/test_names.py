@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepsound.label_maps import normalize_artist, normalize_label, split_labels
-from deepsound.label_maps.names import split_loosely
+from deepsound.label_maps.names import normalize_artist, normalize_label, split_labels, split_loosely
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,9 @@ import pytest
 import yaml
 
 from deepsound.errors import LabelMapError
-from deepsound.label_maps import (
-    AMBIGUOUS,
-    MAPPED,
-    UNMAPPED,
-    LabelOutcome,
-    builtin_label_maps,
-    parse_label_map,
-    read_label_map,
-)
 from deepsound.label_maps import read as read_module
+from deepsound.label_maps.label_map import AMBIGUOUS, MAPPED, UNMAPPED, LabelOutcome
+from deepsound.label_maps.read import builtin_label_maps, parse_label_map, read_label_map
 
 GOOD = {
     "name": "mine",

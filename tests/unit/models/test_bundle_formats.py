@@ -12,7 +12,7 @@ import pytest
 
 from deepsound.config import OOD_SCORES
 from deepsound.errors import BundleError
-from deepsound.evaluation.ood import OodRule
+from deepsound.evaluation.ood.threshold import OodRule
 from deepsound.evaluation.predictions import make_predictions
 from deepsound.models.bundle import FORMAT_VERSION, read_bundle, write_bundle
 from deepsound.models.head import load_head

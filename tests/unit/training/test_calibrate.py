@@ -8,7 +8,8 @@ from onnx import TensorProto, helper, numpy_helper
 from deepsound.config import OOD_SCORES, OodSettings, TrainSettings
 from deepsound.data.layout import Layout
 from deepsound.errors import ConfigError
-from deepsound.evaluation.ood import SegmentOutputs, compute_energy, fit_threshold, pack_statistics
+from deepsound.evaluation.ood.statistics import SegmentOutputs, compute_energy, pack_statistics
+from deepsound.evaluation.ood.threshold import fit_threshold
 from deepsound.models.head import HeadSpec, PackedHead, load_head
 from deepsound.training.calibrate import fit_ood_rule, locate_segments
 from deepsound.training.dataset import Subset

@@ -7,7 +7,7 @@ import pytest
 
 from deepsound.config import TrainSettings
 from deepsound.errors import LabelError, LeakageError
-from deepsound.label_maps import map_labels
+from deepsound.label_maps.label_map import map_labels
 from deepsound.taxonomy import Taxonomy
 from deepsound.training.dataset import load_dataset
 from deepsound.training.held_out import Learned

@@ -7,7 +7,8 @@ from markupsafe import Markup
 
 from deepsound.evaluation.coverage import COVERAGES, CoverageCurve
 from deepsound.evaluation.detection import Detection
-from deepsound.evaluation.drift import DriftReport, QuantityDrift, describe_bounds
+from deepsound.evaluation.drift.movement import QuantityDrift
+from deepsound.evaluation.drift.report import DriftReport, describe_bounds
 from deepsound.evaluation.quantification import Quantification
 from deepsound.evaluation.render.chart_style import pick_of
 from deepsound.evaluation.render.figures import Bar, draw_coverage, draw_distances, draw_paired_bars
@@ -15,7 +16,7 @@ from deepsound.evaluation.render.html.inline_svg import to_inline_svg
 from deepsound.evaluation.render.html.page import Block, Chart, Listing, Section, Table
 from deepsound.evaluation.render.wording import figure, percent, sentence, share_of, tracks
 from deepsound.evaluation.report import Distances, PredictedGenre, Report
-from deepsound.label_maps import TakenLabel
+from deepsound.label_maps.label_map import TakenLabel
 
 _WANTED_ACCURACY = 0.9
 _LABELS = {

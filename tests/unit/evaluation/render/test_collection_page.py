@@ -17,11 +17,12 @@ from deepsound.audio.clips import Clip
 from deepsound.errors import ParameterError
 from deepsound.evaluation.coverage import compute_coverage
 from deepsound.evaluation.detection import evaluate_detection
-from deepsound.evaluation.drift import build_reference, compare, count_tracks
+from deepsound.evaluation.drift.reference import build_reference, count_tracks
+from deepsound.evaluation.drift.report import compare
 from deepsound.evaluation.examples import Example, Examples, SegmentGuess
 from deepsound.evaluation.intervals import wilson_interval
 from deepsound.evaluation.metrics import measure
-from deepsound.evaluation.ood import fit_rule
+from deepsound.evaluation.ood.threshold import fit_rule
 from deepsound.evaluation.paired import compare_paired
 from deepsound.evaluation.quantification import estimate_shares
 from deepsound.evaluation.reliability import compute_reliability
@@ -40,7 +41,7 @@ from deepsound.evaluation.render.text import describe_comparison, format_report
 from deepsound.evaluation.render.wording import brief, percent
 from deepsound.evaluation.report import Distances, PredictedGenre, Report
 from deepsound.evaluation.slices import Slice, Slices
-from deepsound.label_maps import LabelOutcome, TakenLabel
+from deepsound.label_maps.label_map import LabelOutcome, TakenLabel
 
 EVIL = "<script>alert('&\"')</script>"
 GENRES = ("blues", EVIL, "jazz")

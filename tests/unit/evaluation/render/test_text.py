@@ -7,13 +7,13 @@ import pytest
 
 from deepsound.evaluation.coverage import compute_coverage
 from deepsound.evaluation.detection import evaluate_detection
-from deepsound.evaluation.drift import DriftReport
-from deepsound.evaluation.ood import fit_rule
+from deepsound.evaluation.drift.report import DriftReport
+from deepsound.evaluation.ood.threshold import fit_rule
 from deepsound.evaluation.quantification import estimate_shares
 from deepsound.evaluation.render.plain import report_to_plain, report_to_rows
 from deepsound.evaluation.render.text import format_report, format_scorecard
 from deepsound.evaluation.report import Distances, PredictedGenre, Report
-from deepsound.label_maps import LabelOutcome, TakenLabel
+from deepsound.label_maps.label_map import LabelOutcome, TakenLabel
 from tests.confusions import metrics_of
 
 GENRES = ("blues", "jazz")
