@@ -75,7 +75,7 @@ class SegmentScores:
 class Head:
     """A head ready to run on the CPU.
 
-    ``onnx`` is the network or its file, ``ood_bytes`` from :func:`~deepsound.evaluation.ood.statistics.pack_statistics`;
+    ``onnx`` is the network or its file, ``ood_bytes`` from ``pack_statistics``;
     without them there are only the scores of the logits. Raises BundleError if the network is no ONNX model, reads
     other files or does not fit ``spec``, or the statistics do not fit it.
     """

@@ -1,6 +1,6 @@
 """The labels of ``tracks/`` rows as training takes them: one genre, one artist, one name, however it is spelled.
 
-Scoring compares labels by :func:`deepsound.label_maps.names.normalize_label`; so does this, or a model would tell two
+Scoring compares labels by ``normalize_label``; so does this, or a model would tell two
 genres apart that are one when it is scored.
 """
 

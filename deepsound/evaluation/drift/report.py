@@ -82,7 +82,7 @@ def compare_tracks(
 ) -> DriftReport:
     """Hold tracks, all of a collection or a sample of them, against the reference.
 
-    Parameters and errors are those of :func:`~deepsound.evaluation.drift.reference.count_tracks` and :func:`compare`;
+    Parameters and errors are those of ``count_tracks`` and :func:`compare`;
     ``units`` [shape=(n_tracks,), int64] are artists, None for each track as its own.
     """
     counts = count_tracks(reference, feature_means=feature_means, columns=columns, containers=containers)
