@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepsound.evaluation.neighbours import find_neighbours
+from deepsound.errors import ParameterError
 from deepsound.evaluation.profiles import TrackProfiles
 
 MAX_EXPECTED = 1e-3
@@ -107,3 +107,34 @@ def estimate_dimension(distances: np.ndarray, *, k: int) -> float:
         return 1.0
     median = float(np.median(np.log(far[is_spread] / near[is_spread])))
     return float(np.clip(np.log(2) / max(median, 1e-12), 1.0, 100.0))
+
+
+def find_neighbours(points: np.ndarray, *, n_neighbours: int) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest other points of each point, by Euclidean distance.
+
+    Returns
+    -------
+    indices : np.ndarray [shape=(n_points, n_neighbours), int64]
+    distances : np.ndarray [shape=(n_points, n_neighbours), float64]
+        Ascending; from the differences, so that equal points are at distance 0.
+
+    Raises
+    ------
+    ParameterError
+        If there are not so many other points.
+    """
+    # Not at the top: what imports this module need not have scikit-learn.
+    from sklearn.neighbors import NearestNeighbors
+
+    if not 1 <= n_neighbours < len(points):
+        raise ParameterError(f"{n_neighbours} neighbours of {len(points)} points; wanted 1 to {len(points) - 1}")
+    # Around the mean, where float32 has most digits to spare.
+    points = points - points.mean(axis=0, dtype=np.float64).astype(np.float32)
+    search = NearestNeighbors(n_neighbors=n_neighbours, algorithm="brute").fit(points)
+    near = search.kneighbors(return_distance=False)
+    distances = np.empty(near.shape)
+    for place, column in enumerate(near.T):
+        gaps = points.astype(np.float64) - points[column]
+        distances[:, place] = np.sqrt(np.einsum("ij,ij->i", gaps, gaps))
+    order = np.argsort(distances, axis=1, kind="stable")
+    return np.take_along_axis(near, order, axis=1), np.take_along_axis(distances, order, axis=1)

@@ -6,9 +6,7 @@ import scipy.signal
 import scipy.spatial.distance
 
 from deepsound.errors import ParameterError
-from deepsound.evaluation import neighbours
-from deepsound.evaluation.near_duplicates import estimate_dimension, find_near_duplicates
-from deepsound.evaluation.neighbours import find_neighbours
+from deepsound.evaluation.near_duplicates import estimate_dimension, find_near_duplicates, find_neighbours
 from deepsound.evaluation.profiles import TrackProfiles, profile_tracks
 
 N_SEGMENTS, N_FRAMES, N_DIMS = 3, 20, 8
@@ -147,9 +145,7 @@ def test_dimension_is_that_of_the_space_with_and_without_copies(n_dims):
     assert estimate_dimension(np.zeros((30, 20)), k=10) == 1
 
 
-@pytest.mark.parametrize("block", [1, 700, 2**24])
-def test_neighbours_are_those_of_all_distances(block, monkeypatch):
-    monkeypatch.setattr(neighbours, "_BLOCK_NUMBERS", block)
+def test_neighbours_are_those_of_all_distances():
     points = (5000 + np.random.default_rng(0).normal(size=(60, 4))).astype(np.float32)
     points[7] = points[3]
     indices, distances = find_neighbours(points, n_neighbours=6)
