@@ -105,9 +105,10 @@ def test_the_copied_source_is_all_that_the_package_is_built_from(tmp_path):
         assert {path.relative_to(built) for path in (built / folder).rglob("*.*")} == files > set()
     # And found there, where there is no checkout around it.
     look = """
-from deepsound import label_maps, settings, shipped
+from deepsound import settings, shipped
 from deepsound.config import TrainSettings
-print(label_maps.read_label_map("fma").name, shipped.shipped_folder("jobs"), sorted(shipped.conf_files()))
+from deepsound.label_maps.read import read_label_map
+print(read_label_map("fma").name, shipped.shipped_folder("jobs"), sorted(shipped.conf_files()))
 print(settings.read_settings(TrainSettings, section="train", path="gtzan").feature)
 """
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "built")}
