@@ -144,7 +144,7 @@ def open_local(uri: str) -> BinaryIO:
         raise OSError("tracks/ does not say where it lies")
     if not uri.startswith("file:/"):
         raise OSError(f"a page reads files of this machine alone, not {uri.partition(':')[0][:20]}:")
-    # A pipe that nobody writes to would be waited for.
+    # Opening a pipe without a writer would block.
     descriptor = os.open("/" + uri.removeprefix("file:").lstrip("/"), os.O_RDONLY | os.O_NONBLOCK)
     file = os.fdopen(descriptor, "rb")
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

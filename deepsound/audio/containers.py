@@ -85,7 +85,7 @@ def identify_container(source: AudioSource) -> Container:
 def _is_known(source: AudioSource, head: bytes) -> bool:
     """Whether what no decoder opens was a sound file once, by the bytes ``head`` behind its tags."""
     is_tagged = _is_id3(source.peek(0, 10))
-    # Not layer I (6): nobody has it, but a text in UTF-16 begins like it.
+    # Not layer I (6), which is not in use: a text in UTF-16 begins like it.
     is_mpeg = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE6 in (0xE2, 0xE4)
     # As GTZAN's jazz.00054.wav: a WAV without its first bytes, or a file whose beginning was never written.
     is_beheaded = head[8:12] == b"WAVE" or head[12:16] == b"fmt " or head[:16] == bytes(16)

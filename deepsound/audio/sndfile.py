@@ -124,6 +124,6 @@ def _mono_pieces(
 
 
 def _detail_of(exc: BaseException) -> str:
-    # libsndfile's own words; soundfile puts the repr of our source before them, which tells nobody anything.
+    # libsndfile's own words, without the repr of our source that soundfile puts before them.
     text = getattr(exc, "error_string", None) or str(exc)
     return " ".join(str(text).split())[:200]

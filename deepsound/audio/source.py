@@ -47,12 +47,12 @@ class AudioSource:
         return self._failure is not None
 
     def check_declared(self, duration_s: float, *, sample_rate_hz: int) -> None:
-        """Raise if a header declares more than is allowed, or more than this file could hold.
+        """Refuse a header that declares more than is allowed, or more than this file could hold.
 
         Raises
         ------
         AudioUnreadableError
-            The header is damaged: it declares more samples than so few bytes can stand for.
+            More samples than so few bytes can stand for.
         AudioTooLongError
             Longer than the limits allow.
         """

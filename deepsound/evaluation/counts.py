@@ -55,14 +55,9 @@ class Counts:
 def count_cells(
     cells: Iterable[Mapping[str, Any]], *, genres: Sequence[str], measure: Callable[[np.ndarray], Spread]
 ) -> Counts:
-    """The counts of cells.
+    """The counts of cells: :data:`CELL_KEYS`, ``n`` tracks and the sum of their ``confidence``.
 
-    Parameters
-    ----------
-    cells : iterable of mappings
-        :data:`CELL_KEYS`, ``n`` tracks and the sum of their ``confidence``.
-    measure : callable
-        Gives the spread of the tracks with a known genre, from their confusion counts.
+    ``measure`` gives the spread of the tracks with a known genre, from their confusion counts.
     """
     place = {genre: i for i, genre in enumerate(genres)}
     confusion, ood = (np.zeros((len(genres) + 1, len(genres)), np.int64) for _ in range(2))
@@ -92,13 +87,7 @@ def count_cells(
 
 
 def count_table(table: pa.Table, predictions: Predictions) -> Counts:
-    """The counts of a table in memory.
-
-    Parameters
-    ----------
-    predictions : Predictions
-        The scored tracks of the same table.
-    """
+    """The counts of a table in memory, of which ``predictions`` are the scored tracks."""
     columns = {name: table[name] if name in table.column_names else pa.nulls(len(table)) for name in CELL_KEYS}
     filled = pa.table({**columns, "confidence": table["confidence"].fill_null(0.0)})
     cells = filled.group_by(list(CELL_KEYS)).aggregate([("confidence", "sum"), ([], "count_all")])

@@ -128,12 +128,11 @@ def compute_fpr95(
 ) -> tuple[float, float, float] | None:
     """FPR95 with its 95 % interval: (value, low, high); parameters and errors as :func:`evaluate_detection`.
 
-    Two things are uncertain: where 95 % of in-distribution tracks end, and the share of the others below it. The
-    interval is that of 10,000 draws of both: the quantile's rank is binomial, and given the quantile, the share
-    has the beta distribution of Jeffreys' interval (L. D. Brown, T. T. Cai and A. DasGupta, "Interval estimation
-    for a binomial proportion", Stat. Sci. 16 (2001) 101-133), each at as many independent tracks as vary as much
-    as these do by artist. From 20 artists on it holds the truth in 90 to 99 % of cases; of fewer it is not known
-    where 95 % end, and the figure is None.
+    The interval is that of 10,000 draws: the rank of the 95 % quantile is binomial, and given the quantile, the
+    share has the beta distribution of Jeffreys' interval (L. D. Brown, T. T. Cai and A. DasGupta, "Interval
+    estimation for a binomial proportion", Stat. Sci. 16 (2001) 101-133), each at as many independent tracks as
+    vary as much by artist. It is None of fewer than 20 artists; from there on it holds the truth in 90 to 99 % of
+    cases.
     """
     _check(home, foreign)
     home_units = check_units(home_units, n_tracks=len(home))

@@ -51,7 +51,7 @@ def evaluate(
     Raises
     ------
     ParameterError
-        The table is none of predictions, or of other genres.
+        The table does not hold predictions, or those of other genres.
     """
     predictions = read_predictions(table, genres=genres)
     counts = counts or count_table(table, predictions)

@@ -145,7 +145,7 @@ def inflation_lines(rights: Mapping[str, np.ndarray], *, groups: np.ndarray) -> 
     Parameters
     ----------
     rights : mapping of str to np.ndarray [shape=(n_repeats, n_tracks), float, 0..1]
-        Whether each track is right in each repeat; the same tracks, the most careful way last.
+        Whether each track is right in each repeat; the most careful way last.
     groups : np.ndarray [shape=(n_tracks,), str]
         The artist of each track, or the track.
     """

@@ -38,15 +38,10 @@ def interval_of(
 ) -> Interval:
     """95 % interval of a figure between 0 and 1, from the variance that artists (or other units) give it.
 
-    Wilson's interval at the number of independent tracks that would give the same variance, kept between 1 and the
-    number of tracks; where nothing varies, at the number of units. Source: E. L. Korn and B. I. Graubard, Surv.
-    Methodol. 24 (1998) 193-201; C. Franco et al., J. Surv. Stat. Methodol. 7 (2019) 334-364, who find Wilson's
-    best among such.
-
-    Parameters
-    ----------
-    n_freedom : int or None
-        Degrees of freedom of the variance, for Korn and Graubard's correction by Student's t; None for none.
+    Wilson's interval at the number of independent tracks of the same variance, kept between 1 and the number of
+    tracks; where nothing varies, at the number of units. With ``n_freedom`` degrees of freedom, corrected by
+    Student's t. Source: E. L. Korn and B. I. Graubard, Surv. Methodol. 24 (1998) 193-201; C. Franco et al., J.
+    Surv. Stat. Methodol. 7 (2019) 334-364.
     """
     spread = value * (1 - value)
     n_effective = spread / variance if variance > 0 and spread > 0 else float(n_units)

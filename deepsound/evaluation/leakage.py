@@ -43,15 +43,9 @@ class Leak:
 
 @dataclass(frozen=True, kw_only=True)
 class LeakAudit:
-    """What an audit of one division found.
+    """What an audit of one division found, of all tracks of the collection.
 
-    Attributes
-    ----------
-    tracks : tuple of TrackIdentity
-        Of the whole collection, also those that are in no split.
-    near_duplicates : tuple of NearDuplicate or None
-        All pairs, by position in ``tracks``, whether divided or not; None where there were too few tracks to tell.
-    leaks : tuple of Leak
+    ``near_duplicates`` are all pairs, by position in ``tracks``; None where there were too few tracks to tell.
     """
 
     tracks: tuple[TrackIdentity, ...]
@@ -71,12 +65,8 @@ def find_leaks(
 ) -> list[Leak]:
     """All that stands in more than one split, by reason; tracks without a split are ignored.
 
-    Parameters
-    ----------
-    splits : mapping
-        track_id to the name of its split, or of its fold.
-    near_duplicates : sequence of NearDuplicate
-        Positions in ``tracks``. A pair with the same content is told as that alone.
+    ``splits`` is track_id to the name of its split or fold. A near-duplicate with the same content is told as that
+    alone.
     """
     leaks: list[Leak] = []
     for reason in ("content", "artist"):

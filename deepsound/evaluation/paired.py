@@ -45,12 +45,8 @@ class _PairCounts:
 class PairSums(_PairCounts):
     """What a comparison takes: tracks by who is right, and sums over units.
 
-    Attributes
-    ----------
-    nn, na, nb, aa, ab, bb : int
-        Sums over units of products of two of: tracks (n), right ones of model A (a), right ones of model B (b).
-    flips : mapping of int to int
-        Units by how far they lean, to whichever side; those of 0 may be left out.
+    ``nn`` to ``bb`` are sums over units of products of two of: tracks (n), right ones of model A (a) and of B (b).
+    ``flips`` are units by how far they lean, to whichever side; those of 0 may be left out.
     """
 
     nn: int
@@ -66,15 +62,9 @@ class PairSums(_PairCounts):
 class PairedComparison(_PairCounts):
     """Models A and B on the same tracks.
 
-    Attributes
-    ----------
-    interval_a, interval_b : Interval
-        95 % intervals of the two accuracies.
-    difference : float
-        Accuracy of A minus accuracy of B; ``low`` and ``high`` bound its 95 % interval, ``standard_error`` is by
-        artists.
-    p_value : float
-        Two-sided, of both being right equally often; ``test`` says which form: ``mid-p``.
+    ``interval_a`` and ``interval_b`` are 95 % intervals of the two accuracies; ``difference`` is A's less B's,
+    with its 95 % interval and ``standard_error``, by artists. ``p_value`` is two-sided, of both being right
+    equally often.
     """
 
     interval_a: Interval

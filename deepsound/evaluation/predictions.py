@@ -124,7 +124,7 @@ def read_predictions(table: pa.Table, *, genres: Sequence[str]) -> Predictions:
     Raises
     ------
     ParameterError
-        A column is missing, a genre is none of the taxonomy, or a confidence is no number in 0..1.
+        A column is missing, a genre is not in the taxonomy, or a confidence is no number in 0..1.
     """
     missing = [name for name in _EVALUATED if name not in table.column_names]
     if missing:

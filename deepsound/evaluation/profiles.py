@@ -19,7 +19,7 @@ _N_STEPS, _MAX_SEGMENTS = 32, 4
 # Source: D. Achlioptas, "Database-friendly random projections", J. Comput. Syst. Sci. 66 (2003), theorem 1.1.
 _MAX_DIMS = 256
 _PROJECTION_SEED = 0
-# A course this much weaker than the collection's median is none: digital silence, a single frame.
+# A course this much weaker than the collection's median does not count: digital silence, a single frame.
 _MIN_COURSE = 1e-3
 
 
@@ -32,8 +32,8 @@ class TrackProfiles:
     sound : np.ndarray [shape=(n_tracks, min(2 n_dims, 256)), float32]
         Each number standardised over the tracks.
     course : np.ndarray [shape=(n_tracks, <= 256), float32]
-        Deviations from the track's own mean, step by step, of length 1, minus the collection's mean of such, and
-        again of length 1.
+        Deviations from the track's own mean, step by step, of length 1, less the collection's mean, again of
+        length 1.
     has_course : np.ndarray [shape=(n_tracks,), bool]
         False where nothing changes over time; such a ``course`` means nothing.
     """

@@ -128,7 +128,7 @@ def find_slices(table: pa.Table, *, genres: Sequence[str]) -> Slices:
     Raises
     ------
     ParameterError
-        The table is none of predictions, or of other genres.
+        The table does not hold predictions, or those of other genres.
     """
     labelled = table.filter(pc.and_(pc.is_valid(table["predicted_genre"]), pc.is_valid(table["genre"])))
     predictions = read_predictions(labelled, genres=genres)

@@ -30,14 +30,10 @@ class Spread:
     ----------
     unit : str
         ``artist``, or ``track`` where no artist is known.
-    n_artists : int
-        Known artists of the tracks.
     variances : np.ndarray [shape=(4 + 3 n_genres,), float64]
         Of accuracy, macro precision, recall and F1, and each genre's precision, recall and F1 (genre by genre).
-    n_units : np.ndarray [shape=(4 + 3 n_genres,), int64]
-        Artists, and tracks of unknown ones, that each figure rests on.
-    freedoms : np.ndarray [shape=(4 + 3 n_genres,), int64]
-        Degrees of freedom of each variance, at least 1.
+    n_units, freedoms : np.ndarray [shape=(4 + 3 n_genres,), int64]
+        Artists, and tracks of unknown ones, that each figure rests on; degrees of freedom of each variance.
     """
 
     unit: str
@@ -130,9 +126,7 @@ def spread_from_squares(squares: np.ndarray, *, n_units: np.ndarray, n_all: int,
     ----------
     squares : np.ndarray [shape=(4 + 3 n_genres,), float64]
     n_units : np.ndarray [shape=(n_genres, 3), int]
-        As in :func:`compute_shares`.
-    n_all, n_artists : int
-        Units, and known artists among them.
+        As in :func:`compute_shares`; ``n_all`` are all units.
     """
     # Means over genres have had their factor, genre by genre.
     n_of_figure = np.concatenate([[n_all], np.repeat(n_all, len(MACROS)), n_units.ravel()])

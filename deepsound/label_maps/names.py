@@ -74,7 +74,7 @@ def split_words(label: str) -> list[str]:
 
 
 def split_loosely(label: str) -> list[str]:
-    r"""A label that nobody knows as a whole, cut at ``/``, ``,``, ``\`` and behind a number in brackets."""
+    r"""A label that a map does not name as a whole, cut at ``/``, ``,``, ``\`` and behind a number in brackets."""
     return _parts(_LOOSE_SEPARATORS, label)
 
 

@@ -64,7 +64,7 @@ def read_label_map(name: str) -> LabelMap:
     Raises
     ------
     LabelMapError
-        No such map, or the file cannot be read or is none.
+        No such map, or the file cannot be read or is not a label map.
     PluginError
         The map of a package is not the path of a file.
     """

@@ -139,12 +139,7 @@ def keep_file(path: pathlib.Path, content: bytes, *, what: str, mode: int = 0o60
 def find_foreign(path: pathlib.Path) -> pathlib.Path | None:
     """What another user may have put in the way of a path, in a folder where everybody may write; None if nothing.
 
-    Any other folder is kept by someone, and nobody puts anything there who was not let.
-
-    Raises
-    ------
-    OSError
-        If it is not there.
+    Raises OSError if the path is not there.
     """
     for place in (path.absolute(), path.resolve()):
         for entry in (place, *place.parents):

@@ -74,7 +74,6 @@ def check_self_contained(onnx: bytes | pathlib.Path) -> None:
     NetworkMismatchError
         It has, or it is no ONNX.
     OSError
-        The file cannot be read.
     """
     if isinstance(onnx, bytes):
         _check(onnx)

@@ -71,12 +71,8 @@ def compose_ood_collection(
 ) -> list[SampleTrack]:
     """Write the out-of-distribution collection: ``<genre>_<n>.<ext>``, other sounds, rooms and formats.
 
-    Three more files are broken on purpose: no bytes, text, and a FLAC that is cut in its header.
-
-    Raises
-    ------
-    ParameterError
-        Fewer than one track per genre, or ``output_dir`` is a file.
+    Three more files are broken on purpose: no bytes, text, and a FLAC that is cut in its header. Errors are those
+    of :func:`compose_collection`.
     """
     _check(output_dir, tracks_per_genre)
     tracks, numbers = [], []

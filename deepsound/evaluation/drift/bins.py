@@ -18,10 +18,9 @@ class BinnedQuantities:
 
     Attributes
     ----------
-    names : tuple of str [length n_quantities]
     edges : np.ndarray [shape=(n_quantities, n_edges), float64]
         Ascending; bin i holds ``edges[i - 1] < value <= edges[i]``, the outermost bins are open. Quantities with
-        fewer edges are filled up with infinity, so that their last bins stay empty.
+        fewer edges are filled up with infinity.
     counts : np.ndarray [shape=(n_quantities, n_edges + 1), int64]
         Reference tracks in each bin.
     """
@@ -48,10 +47,7 @@ class BinnedQuantities:
     def median(self, counts: np.ndarray) -> np.ndarray:
         """Bounds between which the median of each quantity lies [shape=(n_quantities, 2), float64].
 
-        Parameters
-        ----------
-        counts : np.ndarray
-            As from :func:`count_bins`. Of a quantity without a value the bounds are NaN.
+        Of counts as from :func:`count_bins`; NaN for a quantity without a value.
         """
         padded = np.pad(self.edges, ((0, 0), (1, 1)), constant_values=(-np.inf, np.inf))
         cumulative = np.cumsum(counts, axis=1)

@@ -39,7 +39,7 @@ def compute_psi(
     properties of the population stability index", J. Risk Model Validation 14(4), 2020 (its mean by chance).
     """
     n, m = _independent(reference, counts, n_reference=n_reference, n_tracks=n_tracks)
-    # Bins that nobody fell into say nothing, and where there are fewer edges they are not even bins.
+    # Empty bins say nothing, and where there are fewer edges they are only padding.
     is_bin = (reference + counts) > 0
     n_bins = is_bin.sum(axis=1)
     p, q = (

@@ -11,16 +11,10 @@ _SMALLEST_NORM = 1e-12
 
 @dataclass(frozen=True, kw_only=True)
 class Gaussian:
-    """One covariance and the centres that share it.
+    """One covariance and the whitened centres [shape=(n_centres, n_units), float64] that share it.
 
-    Attributes
-    ----------
-    origin : np.ndarray [shape=(n_units,), float64]
-        Taken off first, so that no large numbers are subtracted from each other later.
-    whitening : np.ndarray [shape=(n_units, n_units), float64]
-        ``whitening @ (x - origin)`` has the unit covariance where x has the shared one.
-    centres : np.ndarray [shape=(n_centres, n_units), float64]
-        The centres, whitened.
+    ``origin`` is taken off first, so that no large numbers are subtracted later; ``whitening @ (x - origin)`` has
+    the unit covariance where x has the shared one.
     """
 
     origin: np.ndarray
@@ -37,14 +31,9 @@ class Gaussian:
 
 @dataclass(frozen=True, kw_only=True)
 class NeighbourBank:
-    """Training segments to be near to.
+    """Training segments to be near to: vectors [shape=(n_bank, n_units), float32] of length 1.
 
-    Attributes
-    ----------
-    vectors : np.ndarray [shape=(n_bank, n_units), float32]
-        Of length 1 each.
-    n_neighbours : int
-        The distance is that of the neighbour of this rank, 1 being the nearest.
+    The distance is that of the neighbour of rank ``n_neighbours``, 1 being the nearest.
     """
 
     vectors: np.ndarray

@@ -33,9 +33,8 @@ class SegmentOutputs:
     ----------
     logits : np.ndarray [shape=(n_segments, n_genres), float]
     penultimate : np.ndarray [shape=(n_segments, n_units), float], or None
-        None for heads that give no such numbers.
     feature_means : np.ndarray [shape=(n_segments, n_dims), float]
-        Mean over frames of the features as the network takes them, transformed and standardised.
+        Mean over frames of the features, transformed and standardised.
     """
 
     logits: np.ndarray

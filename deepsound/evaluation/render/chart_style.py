@@ -123,10 +123,7 @@ def add_legend(figure: Figure, axes: Axes) -> None:
 def add_title(artist: Artist, words: str, *, pick: str = "") -> None:
     """Words that a page shows where the pointer rests on the shape, and the tracks that it lists at a click.
 
-    Parameters
-    ----------
-    pick : str
-        From :func:`pick_of`; empty for none.
+    ``pick`` comes from :func:`pick_of`; empty for none.
     """
     artist.set_gid(TITLE + to_printable(words) + (PICK + pick if pick else ""))
 

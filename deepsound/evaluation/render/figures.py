@@ -71,12 +71,8 @@ def draw_bars(bars: Sequence[Bar], *, title: str = "") -> Figure:
 def draw_paired_bars(pairs: Sequence[tuple[Bar, Bar]], *, names: tuple[str, str]) -> Figure:
     """Two shares a row, one below the other, each with its interval; as long as the longest needs, not up to 1.
 
-    Parameters
-    ----------
-    pairs : sequence of (Bar, Bar)
-        A row is labelled by its first bar, and its notes are both.
-    names : (str, str)
-        What the first bars are, and the second ones.
+    ``names`` say what the first and the second bars are. A row is labelled by its first bar, and its notes are
+    both.
     """
     figure, axes = new_chart(height=34 * len(pairs) + 50)
     _draw_rows(axes, [[pair[place] for pair in pairs] for place in (0, 1)], names=names)
@@ -101,12 +97,7 @@ def draw_predicted_genres(genres: Sequence[str], counts: Sequence[int], *, title
 def draw_confusion(metrics: CollectionMetrics, *, title: str = "") -> Figure:
     """Confusion matrix: tracks as numbers, share of the true genre as shade; rows true, columns predicted.
 
-    Parameters
-    ----------
-    metrics : CollectionMetrics
-        Its ``confusion`` has the shape (n_genres, n_genres), in taxonomy order.
-    title : str, optional
-        What was scored, of a picture that stands alone; it then says its accuracy and axes, too.
+    A picture that stands alone has a ``title``, what was scored, and then says its accuracy and axes, too.
     """
     confusion, genres = metrics.confusion, [line.genre for line in metrics.per_genre]
     labels, n_true = [shorten(genre) for genre in genres], confusion.sum(axis=1)
@@ -162,14 +153,10 @@ def draw_reliability(reliabilities: Mapping[str, Reliability]) -> Figure:
 
 @styled
 def draw_learning_curves(history: Sequence[Mapping[str, float]], *, best_epoch: int, title: str = "") -> Figure:
-    """Loss above accuracy per epoch, training against validation.
+    """Loss above accuracy per epoch, training against validation; ``best_epoch`` (from 0) is marked.
 
-    Parameters
-    ----------
-    history : sequence of mappings
-        One per epoch, with ``loss``, ``val_loss``, ``accuracy``, ``val_accuracy``; what is not finite is left out.
-    best_epoch : int
-        The epoch (from 0) whose weights were kept; marked.
+    An epoch of ``history`` has ``loss``, ``val_loss``, ``accuracy``, ``val_accuracy``; what is not finite is left
+    out.
     """
     figure = new_figure(height=370)
     all_axes = figure.subplots(2, 1, sharex=True)
@@ -190,10 +177,7 @@ def draw_learning_curves(history: Sequence[Mapping[str, float]], *, best_epoch: 
 def draw_coverage(curve: CoverageCurve, *, dots: tuple[float, ...]) -> Figure:
     """Accuracy of the surest tracks against how many of all these are, with 95 % intervals as thin lines.
 
-    Parameters
-    ----------
-    dots : tuple of float
-        Coverages that are marked on the curve.
+    ``dots`` are coverages that are marked on the curve.
     """
     points = [curve.point(int(level)) for level in _choose_levels(curve)]
     coverages = [point.coverage for point in points]
@@ -214,13 +198,8 @@ def draw_coverage(curve: CoverageCurve, *, dots: tuple[float, ...]) -> Figure:
 def draw_distances(edges: np.ndarray, *, home: np.ndarray, collection: np.ndarray, threshold: float) -> Figure:
     """Histograms of the scores of held-out tracks (filled) and of a collection, each adding up to 1.
 
-    Parameters
-    ----------
-    edges : np.ndarray [shape=(n_bins + 1,), rising]
-    home, collection : np.ndarray [shape=(n_bins,), int]
-        Tracks in each bin.
-    threshold : float
-        From where on a track is called out-of-distribution.
+    ``edges`` rise [shape=(n_bins + 1,)]; ``home`` and ``collection`` are tracks in each bin; above the threshold a
+    track is called out-of-distribution.
     """
     figure, axes = new_chart(height=226)
     shares = [counts / max(int(counts.sum()), 1) for counts in (home, collection)]

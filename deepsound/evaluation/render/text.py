@@ -60,12 +60,8 @@ def format_report(report: Report) -> str:
 def format_scorecard(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     """What a person wants to see of a scored collection.
 
-    Parameters
-    ----------
-    summary : mapping
-        The content of ``metrics.json``.
-    rows : sequence of mappings
-        The rows of ``per_genre/``; with ``n_scored_as`` where nothing is labelled.
+    ``summary`` is the content of ``metrics.json``, ``rows`` those of ``per_genre/``; with ``n_scored_as`` where
+    nothing is labelled.
     """
     lines = format_counts(summary)
     if summary["accuracy"] is None:
@@ -119,10 +115,7 @@ def describe_accuracy(metrics: CollectionMetrics) -> str:
 def format_side_by_side(cards: Mapping[str, Scorecard]) -> str:
     """Several models on the same tracks, in columns; whole scorecards, one below the other, without labels.
 
-    Parameters
-    ----------
-    cards : mapping
-        Name of the model to its (``metrics.json``, rows of ``per_genre/``); rows in the same order.
+    ``cards`` maps a model's name to its (``metrics.json``, rows of ``per_genre/``); rows in the same order.
     """
     if any(summary["accuracy"] is None for summary, _ in cards.values()):
         return "\n\n".join(f"{name}: {format_scorecard(*card)}" for name, card in cards.items())
