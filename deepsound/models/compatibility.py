@@ -18,19 +18,21 @@ def take_feature(summary: FeatureSummary, name: str, *, network: str | None) -> 
     )
 
 
-def check_features(bundle: Bundle, summary: FeatureSummary, *, where: str = "the features") -> None:
+def check_features(bundle: Bundle, summary: FeatureSummary) -> None:
     """Refuse a FEATURES folder whose features are of another shape or definition than the model's.
 
-    ``where`` says whose features these are, for the message. Raises UnknownFeatureError if the folder declares no
-    feature of such a name; FingerprintMismatchError if it is another.
+    Raises UnknownFeatureError if the folder declares no feature of such a name; FingerprintMismatchError if it is
+    another.
     """
     found = summary.layout_of(*bundle.columns)
     for name, shape, wanted in zip(bundle.columns, found.shapes, bundle.head.spec.layout.shapes, strict=True):
         if shape != wanted:
             raise FingerprintMismatchError(
-                f"the model wants {name} of {wanted}, {where} hold {shape}; was another segment_s used?"
+                f"the model wants {name} of {wanted}, the features hold {shape}; was another segment_s used?"
             )
-    check_fingerprints(bundle, {name: summary.fingerprint_of(name) for name in bundle.columns}, where=where)
+    check_fingerprints(
+        bundle, {name: summary.fingerprint_of(name) for name in bundle.columns}, where="the features"
+    )
 
 
 def check_fingerprints(bundle: Bundle, found: Mapping[str, str], *, where: str) -> None:

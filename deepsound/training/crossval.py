@@ -62,7 +62,6 @@ class CrossValidation(JudgedTracks):
     ``fold_indices`` [shape=(n_tracks,), int] say which fold each was tested in.
     """
 
-    groups: tuple[str, ...]
     fold_indices: np.ndarray
 
     @property
@@ -154,9 +153,7 @@ def predict_fold(fold: _Tested, settings: TrainSettings) -> np.ndarray:
     trained = train_model(fold, settings=settings, report_epoch=_say_nothing)
     temperature = compute_temperature(trained, fold.validation)
     probabilities = scipy.special.softmax(trained.compute_logits(fold.test.values) / temperature, axis=1)
-    return mean_by_track(
-        probabilities, track_indices=fold.test.track_indices, n_tracks=len(fold.test.genre_indices)
-    )
+    return fold.test.mean_by_track(probabilities)
 
 
 def cross_validate(
@@ -175,8 +172,7 @@ def cross_validate(
     than two folds, or too few groups to learn from all but one.
     """
     tracks, genre_indices = collection.tracks, collection.segments.genre_indices
-    groups = group_tracks(tracks, by=settings.split.by)
-    for genre, _ in genres_of_one_group(groups.values()):
+    for genre, _ in genres_of_one_group(group_tracks(tracks, by=settings.split.by).values()):
         report(f"{genre} has one group only: whenever it is judged, it is unknown; its tracks count as wrong")
     probabilities = np.zeros((len(tracks), len(collection.taxonomy)))
     fold_indices = np.zeros(len(tracks), np.int64)
@@ -188,11 +184,9 @@ def cross_validate(
             f"fold {fold.number + 1}/{n_folds}: {len(is_right)} tracks, accuracy {is_right.mean():.3f}, "
             f"learned from {len(fold.train.genre_indices)} and {len(fold.validation.genre_indices)} to stop by"
         )
-    group_of = {track.track_id: name for name, members in groups.items() for track in members}
     return CrossValidation(
         genres=collection.taxonomy.genres,
         track_ids=tuple(track.track_id for track in tracks),
-        groups=tuple(group_of[track.track_id] for track in tracks),
         artists=tuple(track.artist for track in tracks),
         fold_indices=fold_indices,
         true_indices=genre_indices,

@@ -20,6 +20,7 @@ from deepsound.data.store import (
     read_tracks,
 )
 from deepsound.errors import LabelError
+from deepsound.evaluation.calibration import mean_by_track
 from deepsound.evaluation.leakage import Leak, LeakAudit
 from deepsound.settings import compute_fingerprint
 from deepsound.taxonomy import Taxonomy
@@ -72,6 +73,23 @@ class Subset:
         """Class index of each segment."""
         genres: np.ndarray = self.genre_indices[self.track_indices]
         return genres
+
+    def mean_by_track(self, values: np.ndarray) -> np.ndarray:
+        """Mean over each track's segments [shape=(n_tracks, ...)] of values [shape=(n_segments, ...)]."""
+        return mean_by_track(values, track_indices=self.track_indices, n_tracks=len(self.genre_indices))
+
+    def weigh_segments(self, *, artist_balance: float, genre_balance: float) -> np.ndarray:
+        """How much each training segment counts, on average 1 [shape=(n_segments,), float64].
+
+        A track of an artist with n tracks counts n ** -artist_balance: an artist's tracks resemble each other, and
+        so say less than as many by others. The same for genres; both balances are 0 to 1.
+        """
+        genre_sizes = np.bincount(self.genre_indices)[self.genre_indices]
+        weights = genre_sizes.astype(np.float64) ** -genre_balance
+        if self.group_sizes is not None:
+            weights *= self.group_sizes.astype(np.float64) ** -artist_balance
+        of_segments: np.ndarray = weights[self.track_indices] / weights[self.track_indices].mean()
+        return of_segments
 
     def pick(self, is_wanted: np.ndarray) -> "Subset":
         """Only the tracks where ``is_wanted`` [shape=(n_tracks,), bool], in the same order."""

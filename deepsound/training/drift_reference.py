@@ -3,7 +3,6 @@
 import numpy as np
 
 from deepsound.data.store import read_known_tracks
-from deepsound.evaluation.calibration import mean_by_track
 from deepsound.evaluation.drift.reference import TRACK_QUANTITIES, DriftReference, build_reference
 from deepsound.training.dataset import Dataset
 
@@ -17,11 +16,7 @@ def build_drift_reference(
     tracks than of any others.
     """
     train = dataset.train
-    means = mean_by_track(
-        train.layout.average_frames(train.values, dtype=np.float64),
-        track_indices=train.track_indices,
-        n_tracks=len(train.genre_indices),
-    )
+    means = train.mean_by_track(train.layout.average_frames(train.values, dtype=np.float64))
     table = read_known_tracks(features, columns=(*TRACK_QUANTITIES, "container"))
     rows = dict(zip(table["track_id"].to_pylist(), table.to_pylist(), strict=True))
     is_train = [split == "train" for split in dataset.split["split"].to_pylist()]

@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from deepsound.data.contract import FeatureSummary
 from deepsound.data.store import read_known_tracks
-from deepsound.evaluation.calibration import mean_by_track
 from deepsound.evaluation.examples import Examples, SegmentRows, choose_examples
 from deepsound.evaluation.ood.threshold import OodRule
 from deepsound.models.head import Head
@@ -30,11 +29,7 @@ def find_examples(
     tracks = {
         row["track_id"]: row for row in read_known_tracks(features, columns=("path", "duration_s")).to_pylist()
     }
-    ood_scores = mean_by_track(
-        scores.ood[rule.score][:, np.newaxis],
-        track_indices=test.track_indices,
-        n_tracks=len(test.genre_indices),
-    )[:, 0]
+    ood_scores = test.mean_by_track(scores.ood[rule.score])
     table = predictions.to_table()
     table = table.append_column("ood_score", pa.array(ood_scores))
     table = table.append_column("is_ood", pa.array(ood_scores > rule.threshold))

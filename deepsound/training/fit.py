@@ -11,8 +11,9 @@ import scipy.special
 
 from deepsound.config import Lda, Logistic, TrainSettings
 from deepsound.data.layout import Layout
-from deepsound.evaluation.calibration import fit_temperature, mean_by_track
+from deepsound.evaluation.calibration import fit_temperature
 from deepsound.evaluation.metrics import CollectionMetrics, measure
+from deepsound.evaluation.ood.fitting import fit_statistics
 from deepsound.evaluation.ood.statistics import OodStatistics, pack_statistics
 from deepsound.evaluation.ood.threshold import OodRule
 from deepsound.models.architectures import build_model
@@ -21,14 +22,13 @@ from deepsound.models.export import export_onnx
 from deepsound.models.head import HeadSpec, PackedHead
 from deepsound.models.transform import apply_transforms, choose_transform
 from deepsound.taxonomy import Taxonomy
-from deepsound.training.calibrate import fit_ood_rule, locate_segments
+from deepsound.training.calibrate import fit_ood_rule
 from deepsound.training.dataset import Subset, join_subsets
 from deepsound.training.epochs import EpochRecorder, EpochReporter, train_epochs
 from deepsound.training.finetune import finetune
 from deepsound.training.linear import fit_linear
 from deepsound.training.outputs import compute_logits, compute_outputs
 from deepsound.training.standardize import compute_standardization, standardize
-from deepsound.training.weights import weigh_segments
 
 __all__ = [
     "EpochReporter",
@@ -123,8 +123,8 @@ def fit_head(data: TrainingData, *, settings: TrainSettings, report_epoch: Epoch
         transforms=trained.transforms,
     )
     rule, statistics = _fit_ood(trained, data, settings=settings)
-    probabilities = _mean_of_tracks(
-        scipy.special.softmax(trained.validation_logits / spec.temperature, axis=1), data.validation
+    probabilities = data.validation.mean_by_track(
+        scipy.special.softmax(trained.validation_logits / spec.temperature, axis=1)
     )
     return FittedHead(
         head=PackedHead(spec, export_onnx(trained.model, probe=probe), pack_statistics(statistics)),
@@ -220,7 +220,7 @@ def _train_member(
         (standardize(train.values, *scale), train.segment_genres),
         None if validation is None else (standardize(validation.values, *scale), validation.segment_genres),
     )
-    weights = weigh_segments(train, artist_balance=recipe.artist_balance, genre_balance=settings.genre_balance)
+    weights = train.weigh_segments(artist_balance=recipe.artist_balance, genre_balance=settings.genre_balance)
     network = settings.networks[0]
     if isinstance(network, Lda | Logistic):
         fit_linear(model, network, *data, recorder=recorder, weights=weights)
@@ -273,11 +273,11 @@ def _fit_ood(
         compute_outputs(trained.held_out, trained.prepare(subset.values), layout=trained.layout)
         for subset in (data.train, data.validation)
     )
-    statistics = locate_segments(train, data.train, settings=settings)
+    statistics = fit_statistics(train, segment_genres=data.train.segment_genres, seed=settings.seed)
     rule = fit_ood_rule(validation, data.validation, statistics=statistics, settings=settings)
     if settings.recipe.refit:
         refitted = compute_outputs(trained.model, trained.prepare(data.train.values), layout=trained.layout)
-        statistics = locate_segments(refitted, data.train, settings=settings)
+        statistics = fit_statistics(refitted, segment_genres=data.train.segment_genres, seed=settings.seed)
     return rule, statistics
 
 
@@ -288,10 +288,6 @@ def _fit_temperature(logits: np.ndarray, validation: Subset) -> float:
 def _judge(probabilities: np.ndarray, subset: Subset, taxonomy: Taxonomy) -> CollectionMetrics:
     predicted = probabilities.argmax(axis=1)
     return measure(subset.genre_indices, predicted, genres=taxonomy.genres, artists=subset.artist_names)
-
-
-def _mean_of_tracks(values: np.ndarray, subset: Subset) -> np.ndarray:
-    return mean_by_track(values, track_indices=subset.track_indices, n_tracks=len(subset.genre_indices))
 
 
 def _say_nothing(epoch: int, figures: dict[str, float]) -> None:

@@ -12,8 +12,13 @@ from dataclasses import dataclass
 from deepsound.credentials import hide_credentials
 from deepsound.documents import parse_json
 from deepsound.errors import BundleError, TrackingError
-from deepsound.training.mlflow_manners import short_patience
-from deepsound.training.mlflow_store import describe_choice, registry_uri, sqlite_path, tracking_errors
+from deepsound.training.mlflow_store import (
+    describe_choice,
+    registry_uri,
+    short_patience,
+    sqlite_path,
+    tracking_errors,
+)
 
 _URI_SCHEMES = ("models:/", "runs:/", "mlflow-artifacts:/")
 _N_NAMED = 10

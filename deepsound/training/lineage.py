@@ -14,8 +14,7 @@ from mlflow.types.schema import Schema, TensorSpec
 from deepsound.credentials import hide_credentials
 from deepsound.settings import compute_fingerprint
 from deepsound.training.dataset import Dataset, Subset
-from deepsound.training.mlflow_manners import short_patience
-from deepsound.training.mlflow_store import tracking_errors
+from deepsound.training.mlflow_store import short_patience, tracking_errors
 
 _N_DIGEST = 16
 

@@ -6,16 +6,16 @@ MLflow is imported when it is needed, as that takes seconds.
 """
 
 import contextlib
+import importlib.util
 import logging
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deepsound.credentials import hide_credentials
 from deepsound.errors import DeepsoundError, TrackingError
 from deepsound.training.held_file import holding
-from deepsound.training.mlflow_manners import short_patience
 
 _EXPERIMENT = "deepsound"
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
@@ -186,3 +186,38 @@ def _alone(uri: str) -> Iterator[None]:
             with contextlib.suppress(OSError):
                 stack.enter_context(holding(path.parent, wait=True))
         yield
+
+
+@contextlib.contextmanager
+def short_patience() -> Iterator[None]:
+    """Wait seconds, not minutes, for a server that may not be there.
+
+    MLflow's own patience, two minutes a request and seven retries, is for uploads. Whether there is a server
+    at all shows within seconds.
+    """
+    with _environment({"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}):
+        yield
+
+
+@contextlib.contextmanager
+def without_progress_bar() -> Iterator[None]:
+    """Draw no bar over the files of a model."""
+    with _environment({"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}):
+        yield
+
+
+def can_log_system_metrics() -> bool:
+    """Whether MLflow can, as psutil is installed, and the user has not said whether it shall."""
+    is_open = "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING" not in os.environ
+    return is_open and importlib.util.find_spec("psutil") is not None
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    added = [name for name in values if name not in os.environ]
+    os.environ.update({name: values[name] for name in added})
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)

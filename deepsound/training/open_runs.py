@@ -19,8 +19,7 @@ from deepsound.credentials import hide_credentials
 from deepsound.errors import OutputError
 from deepsound.networks.cache import cache_folder
 from deepsound.training import held_file
-from deepsound.training.mlflow_manners import short_patience
-from deepsound.training.mlflow_store import absolute_uri, sqlite_path
+from deepsound.training.mlflow_store import absolute_uri, short_patience, sqlite_path
 
 _held: dict[str, int] = {}
 

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import scipy.special
 
-from deepsound.evaluation.calibration import mean_by_track
 from deepsound.evaluation.evaluate import evaluate
 from deepsound.evaluation.predictions import make_predictions
 from deepsound.evaluation.reliability import Reliability, compute_reliability
@@ -118,11 +117,7 @@ def predict_tracks(head: Head, subset: Subset, *, track_ids: Sequence[str]) -> T
     logits = [head.compute_logits(subset.values[i : i + _BATCH_SEGMENTS]).astype(np.float64) for i in starts]
     of_segments = np.concatenate(logits) if logits else np.zeros((0, len(head.spec.genres)))
     probabilities, uncalibrated = (
-        mean_by_track(
-            scipy.special.softmax(of_segments / temperature, axis=1),
-            track_indices=subset.track_indices,
-            n_tracks=len(subset.genre_indices),
-        )
+        subset.mean_by_track(scipy.special.softmax(of_segments / temperature, axis=1))
         for temperature in (head.spec.temperature, 1.0)
     )
     return TrackPredictions(

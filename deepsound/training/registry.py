@@ -19,8 +19,7 @@ from deepsound.errors import BundleError
 from deepsound.models.bundle import Bundle, read_bundle
 from deepsound.training import pyfunc_model
 from deepsound.training.known_models import check_model, is_mlflow_uri
-from deepsound.training.mlflow_manners import short_patience, without_progress_bar
-from deepsound.training.mlflow_store import look_into_store, tracking_errors
+from deepsound.training.mlflow_store import look_into_store, short_patience, tracking_errors, without_progress_bar
 
 CHAMPION = "champion"
 PREVIOUS = "previous"

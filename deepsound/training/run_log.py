@@ -11,7 +11,7 @@ from deepsound.evaluation.render.plain import headline_numbers, per_genre_rows
 from deepsound.evaluation.render.text import describe_accuracy, format_per_genre
 from deepsound.models.bundle_files import to_parquet
 from deepsound.training import tracking
-from deepsound.training.mlflow_manners import short_patience
+from deepsound.training.mlflow_store import short_patience
 from deepsound.training.scorecard import TrainingOutcome, build_scorecard
 
 DESCRIPTION = "mlflow.note.content"

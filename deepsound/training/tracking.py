@@ -27,8 +27,7 @@ from deepsound.errors import TerminatedError, TrackingError
 from deepsound.evaluation.render.chart_style import save_figure
 from deepsound.settings import flatten
 from deepsound.training import open_runs
-from deepsound.training.mlflow_manners import short_patience, without_progress_bar
-from deepsound.training.mlflow_store import tracking_errors
+from deepsound.training.mlflow_store import short_patience, tracking_errors, without_progress_bar
 
 _MAX_PARAM_CHARACTERS = 500
 

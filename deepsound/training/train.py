@@ -32,7 +32,7 @@ from deepsound.training.finished_run import (
     write_record,
 )
 from deepsound.training.fit import EpochReporter, FittedHead, fit_head
-from deepsound.training.mlflow_manners import can_log_system_metrics
+from deepsound.training.mlflow_store import can_log_system_metrics
 from deepsound.training.predictions import predict_tracks
 from deepsound.training.promotion import Promotion, decide_promotion
 from deepsound.training.provenance import compute_code_fingerprint

@@ -8,10 +8,11 @@ from onnx import TensorProto, helper, numpy_helper
 from deepsound.config import OOD_SCORES, OodSettings, TrainSettings
 from deepsound.data.layout import Layout
 from deepsound.errors import ConfigError
+from deepsound.evaluation.ood.fitting import fit_statistics
 from deepsound.evaluation.ood.statistics import SegmentOutputs, compute_energy, pack_statistics
 from deepsound.evaluation.ood.threshold import fit_threshold
 from deepsound.models.head import HeadSpec, PackedHead, load_head
-from deepsound.training.calibrate import fit_ood_rule, locate_segments
+from deepsound.training.calibrate import fit_ood_rule
 from deepsound.training.dataset import Subset
 
 SHAPE, N_GENRES = (2, 4), 3
@@ -63,7 +64,7 @@ def give(subset, weights):
 
 def calibrate(weights, *, temperature=2.0, **settings):
     settings = TrainSettings(**settings)
-    statistics = locate_segments(give(TRAIN, weights), TRAIN, settings=settings)
+    statistics = fit_statistics(give(TRAIN, weights), segment_genres=TRAIN.segment_genres, seed=0)
     rule = fit_ood_rule(give(VALIDATION, weights), VALIDATION, statistics=statistics, settings=settings)
     spec = HeadSpec(
         genres=("a", "b", "c"),

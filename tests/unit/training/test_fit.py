@@ -14,7 +14,6 @@ from deepsound.training.dataset import Subset, join_subsets
 from deepsound.training.epochs import train_epochs
 from deepsound.training.fit import fit_head
 from deepsound.training.predictions import predict_tracks
-from deepsound.training.weights import weigh_segments
 
 SHAPE = (4, 3)
 SETTINGS = TrainSettings(
@@ -188,7 +187,7 @@ def test_weights():
     )
 
     def weights(artist_balance, genre_balance, of=subset):
-        return weigh_segments(of, artist_balance=artist_balance, genre_balance=genre_balance)
+        return of.weigh_segments(artist_balance=artist_balance, genre_balance=genre_balance)
 
     np.testing.assert_allclose(weights(0, 0), np.ones(7))
     np.testing.assert_allclose(weights(0.5, 0), np.array([1, 1, 0.5, 0.5, 0.5, 1, 1]) * 7 / 5.5)

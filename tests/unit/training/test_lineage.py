@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from deepsound.models.bundle import write_bundle
-from deepsound.training import lineage, mlflow_manners, mlflow_store, registry, tracking
+from deepsound.training import lineage, mlflow_store, registry, tracking
 from deepsound.training.lineage import FeaturesDataset
 from tests.tracking_servers import serve
 
@@ -104,7 +104,7 @@ def test_the_system_is_measured_where_it_can_be_and_nobody_has_said_otherwise(
     monkeypatch.delenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", raising=False)
     if said is not None:
         monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", said)
-    assert mlflow_manners.can_log_system_metrics() == is_on
+    assert mlflow_store.can_log_system_metrics() == is_on
 
 
 def test_a_picture_is_shown_in_the_description():
