@@ -13,13 +13,19 @@ import keras
 
 from deepsound.config import Cnn, Head, Lda, Logistic, Lstm, Mlp, Network, Transformer, check_n_steps
 from deepsound.data.layout import Layout
-from deepsound.errors import ParameterError, PluginError, first_line
+from deepsound.errors import PluginError, first_line
 
 # Keras' 0.99 needs some 500 steps until the running averages are right; a small collection has a dozen an epoch,
 # and until then the validation loss that stops the training would be meaningless.
 _BATCH_NORM_MOMENTUM = 0.9
 # Keeps the gradient of a standard deviation finite where a feature does not change over time.
 _VARIANCE_FLOOR = 1e-6
+_STATISTICS = {
+    "mean": keras.ops.mean,
+    "std": lambda x, axis: keras.ops.sqrt(keras.ops.var(x, axis=axis) + _VARIANCE_FLOOR),
+    "min": keras.ops.min,
+    "max": keras.ops.max,
+}
 
 
 def build_model(networks: Sequence[Network | Head], *, layout: Layout, n_genres: int) -> keras.Model:
@@ -166,20 +172,7 @@ def _average_frames(x: Any, frames_per_step: int) -> Any:
 
 
 def _compute_statistics(x: Any, names: tuple[str, ...]) -> Any:
-    return _join([_compute_statistic(x, name) for name in names])
-
-
-def _compute_statistic(x: Any, name: str) -> Any:
-    match name:
-        case "mean":
-            return keras.ops.mean(x, axis=1)
-        case "std":
-            return keras.ops.sqrt(keras.ops.var(x, axis=1) + _VARIANCE_FLOOR)
-        case "min":
-            return keras.ops.min(x, axis=1)
-        case "max":
-            return keras.ops.max(x, axis=1)
-    raise ParameterError(f"no statistic is called {name!r}")
+    return _join([_STATISTICS[name](x, axis=1) for name in names])
 
 
 def _convolve(x: Any, n_filters: int, kernel_shape: tuple[int, int]) -> Any:

@@ -201,27 +201,12 @@ def _to_manifest(bundle: Bundle) -> dict[str, Any]:
         "extract_settings": bundle.extract_settings,
         "standardization": {"transforms": list(spec.transforms), "mean": list(spec.mean), "std": list(spec.std)},
         "temperature": spec.temperature,
-        "ood": _rule_to_plain(bundle.ood),
+        # A key that is left out here is one that older versions do not know.
+        "ood": {key: value for key, value in dataclasses.asdict(bundle.ood).items() if value is not None},
         "train_settings": bundle.train_settings,
         "data_fingerprint": bundle.data_fingerprint,
         "run_id": bundle.run_id,
     }
-
-
-def _rule_to_plain(rule: OodRule) -> dict[str, Any]:
-    plain: dict[str, Any] = {
-        "score": rule.score,
-        "thresholds": dict(rule.thresholds),
-        "false_alarm_rate": rule.false_alarm_rate,
-        "n_tracks": rule.n_tracks,
-    }
-    # Not a format of its own: who does not know the keys loses a picture, and how sure the rule is.
-    more = {
-        "n_independent": rule.n_independent,
-        "home_scores": None if rule.home_scores is None else list(rule.home_scores),
-        "home_units": None if rule.home_units is None else list(rule.home_units),
-    }
-    return {**plain, **{key: value for key, value in more.items() if value is not None}}
 
 
 def _parse(manifest: Manifest, folder: pathlib.Path) -> Bundle:

@@ -124,17 +124,6 @@ class Head:
         logits, _ = self._run(features, self._logits_name)
         return logits
 
-    def compute_penultimate(self, features: np.ndarray) -> np.ndarray:
-        """What the last dense layer sees of segments: (n_segments, n_units) float32, for distances between them.
-
-        Raises ParameterError if the features are of another shape; BundleError if the head was exported before
-        heads had this output.
-        """
-        if not self._has_penultimate:
-            raise BundleError("this head gives no penultimate numbers: it is of an older bundle; train it again")
-        penultimate, _ = self._run(features, OUTPUT_NAMES[1])
-        return penultimate
-
     def score(self, features: np.ndarray, *, ood_scores: Sequence[str] = ("energy",)) -> SegmentScores:
         """Probabilities and out-of-distribution scores of segments, from one run of the network.
 

@@ -150,7 +150,7 @@ class _Tested(TrainingData, Protocol):
 
 def predict_fold(fold: _Tested, settings: TrainSettings) -> np.ndarray:
     """Track probabilities [shape=(n_test_tracks, n_genres)] by a network trained as ``settings`` say."""
-    trained = train_model(fold, settings=settings, report_epoch=_say_nothing)
+    trained = train_model(fold, settings=settings)
     temperature = compute_temperature(trained, fold.validation)
     probabilities = scipy.special.softmax(trained.compute_logits(fold.test.values) / temperature, axis=1)
     return fold.test.mean_by_track(probabilities)
@@ -206,7 +206,3 @@ def iterate_folds(collection: Collection, *, settings: TrainSettings, n_folds: i
             validation=collection.segments.pick(masks.is_validation),
             test=collection.segments.pick(masks.is_test),
         )
-
-
-def _say_nothing(epoch: int, figures: dict[str, float]) -> None:
-    """No report of single epochs."""

@@ -31,7 +31,7 @@ class EpochRecorder:
     Epochs are counted on from one call of :func:`train_epochs` to the next.
     """
 
-    def __init__(self, report_epoch: EpochReporter) -> None:
+    def __init__(self, report_epoch: EpochReporter | None = None) -> None:
         self.history: list[dict[str, float]] = []
         self._report_epoch = report_epoch
 
@@ -43,7 +43,8 @@ class EpochRecorder:
     def record(self, figures: dict[str, float]) -> None:
         """Take down the next epoch."""
         self.history.append(figures)
-        self._report_epoch(len(self.history) - 1, figures)
+        if self._report_epoch is not None:
+            self._report_epoch(len(self.history) - 1, figures)
 
 
 def train_epochs(

@@ -138,7 +138,9 @@ def fit_head(data: TrainingData, *, settings: TrainSettings, report_epoch: Epoch
     )
 
 
-def train_model(data: TrainingData, *, settings: TrainSettings, report_epoch: EpochReporter) -> TrainedModel:
+def train_model(
+    data: TrainingData, *, settings: TrainSettings, report_epoch: EpochReporter | None = None
+) -> TrainedModel:
     """The network that ``settings`` ask for, trained; see :func:`fit_head`.
 
     Notes
@@ -160,7 +162,7 @@ def train_model(data: TrainingData, *, settings: TrainSettings, report_epoch: Ep
     scale = layout.spread(mean), layout.spread(std)
     train_member = functools.partial(_train_member, scale=scale, n_genres=len(data.taxonomy))
     asked, recipe = settings.members, settings.recipe
-    recorders = [EpochRecorder(_say_nothing if number else report_epoch) for number in range(len(asked))]
+    recorders = [EpochRecorder(report_epoch), *(EpochRecorder() for _ in asked[1:])]
     members = [
         train_member(train, validation, settings=one, recorder=recorder)
         for one, recorder in zip(asked, recorders, strict=True)
@@ -215,7 +217,7 @@ def _train_member(
     recipe = settings.recipe
     keras.utils.set_random_seed(settings.seed)
     model = build_model(settings.networks, layout=train.layout, n_genres=n_genres)
-    recorder = recorder or EpochRecorder(_say_nothing)
+    recorder = recorder or EpochRecorder()
     data = (
         (standardize(train.values, *scale), train.segment_genres),
         None if validation is None else (standardize(validation.values, *scale), validation.segment_genres),
@@ -241,7 +243,9 @@ def _train_member(
     return model
 
 
-def _train_pretrained(data: TrainingData, *, settings: TrainSettings, report_epoch: EpochReporter) -> TrainedModel:
+def _train_pretrained(
+    data: TrainingData, *, settings: TrainSettings, report_epoch: EpochReporter | None
+) -> TrainedModel:
     """The pretrained network takes its input as it is, so there is nothing to standardise."""
     keras.utils.set_random_seed(settings.seed)
     recorder = EpochRecorder(report_epoch)
@@ -288,7 +292,3 @@ def _fit_temperature(logits: np.ndarray, validation: Subset) -> float:
 def _judge(probabilities: np.ndarray, subset: Subset, taxonomy: Taxonomy) -> CollectionMetrics:
     predicted = probabilities.argmax(axis=1)
     return measure(subset.genre_indices, predicted, genres=taxonomy.genres, artists=subset.artist_names)
-
-
-def _say_nothing(epoch: int, figures: dict[str, float]) -> None:
-    """No report of single epochs."""

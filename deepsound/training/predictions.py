@@ -17,8 +17,6 @@ from deepsound.evaluation.units import number_units
 from deepsound.models.head import Head
 from deepsound.training.dataset import Subset
 
-_BATCH_SEGMENTS = 512
-
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedTracks:
@@ -113,11 +111,9 @@ class TrackPredictions(JudgedTracks):
 
 def predict_tracks(head: Head, subset: Subset, *, track_ids: Sequence[str]) -> TrackPredictions:
     """Predictions of a subset's tracks, whose ids are given in their order, by a head of the same taxonomy."""
-    starts = range(0, len(subset.values), _BATCH_SEGMENTS)
-    logits = [head.compute_logits(subset.values[i : i + _BATCH_SEGMENTS]).astype(np.float64) for i in starts]
-    of_segments = np.concatenate(logits) if logits else np.zeros((0, len(head.spec.genres)))
+    logits = head.compute_logits(subset.values).astype(np.float64)
     probabilities, uncalibrated = (
-        subset.mean_by_track(scipy.special.softmax(of_segments / temperature, axis=1))
+        subset.mean_by_track(scipy.special.softmax(logits / temperature, axis=1))
         for temperature in (head.spec.temperature, 1.0)
     )
     return TrackPredictions(

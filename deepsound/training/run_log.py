@@ -24,12 +24,17 @@ class LiveCurves:
     ``missing`` are the epochs that the store has not heard of, with their metrics.
     """
 
-    def __init__(self, report: Callable[[str], None]) -> None:
+    def __init__(self, report: Callable[[str], None], *, max_epochs: int) -> None:
         self.missing: list[tuple[int, dict[str, float]]] = []
-        self._report = report
+        self._report, self._max_epochs = report, max_epochs
 
     def log(self, epoch: int, figures: dict[str, float]) -> None:
         """One epoch more; ``figures`` as :class:`~deepsound.training.epochs.EpochRecorder` names them."""
+        if epoch % 5 == 0:
+            self._report(
+                f"epoch {epoch + 1}/{self._max_epochs}: loss {figures['loss']:.3f}, "
+                f"validation loss {figures['val_loss']:.3f}, accuracy {figures['val_accuracy']:.2f}"
+            )
         metrics = {f"epoch/{name.replace('val_', 'validation_')}": value for name, value in figures.items()}
         if not self.missing:
             try:

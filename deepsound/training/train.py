@@ -31,7 +31,7 @@ from deepsound.training.finished_run import (
     write_finished,
     write_record,
 )
-from deepsound.training.fit import EpochReporter, FittedHead, fit_head
+from deepsound.training.fit import FittedHead, fit_head
 from deepsound.training.mlflow_store import can_log_system_metrics
 from deepsound.training.predictions import predict_tracks
 from deepsound.training.promotion import Promotion, decide_promotion
@@ -93,7 +93,7 @@ def train(features: str, *, settings: TrainSettings, report: Report, promote: bo
         has_system_metrics=can_log_system_metrics(),
     ) as run_id:
         _log_data(dataset, features, feature=settings.feature)
-        curves = LiveCurves(report)
+        curves = LiveCurves(report, max_epochs=settings.max_epochs)
         decide = functools.partial(decide_promotion, dataset=dataset, is_asked_for=promote)
         outcome = _learn(
             dataset,
@@ -139,7 +139,7 @@ def _learn(
     folds = None
     if n_folds:
         folds = cross_validate(dataset.collect(), settings=settings, n_folds=n_folds, report=report)
-    fitted = fit_head(dataset, settings=settings, report_epoch=_epoch_reporter(settings, report, curves))
+    fitted = fit_head(dataset, settings=settings, report_epoch=curves.log)
     test_ids = [row["track_id"] for row in dataset.split.to_pylist() if row["split"] == "test"]
     head = load_head(fitted.head)
     predictions = predict_tracks(head, dataset.test, track_ids=test_ids)
@@ -242,18 +242,6 @@ def _tags(dataset: Dataset, settings: TrainSettings) -> dict[str, str]:
 def _network_of(dataset: Dataset, settings: TrainSettings) -> str | None:
     """Where the pretrained weights behind the model come from, be they in the feature or where training began."""
     return settings.pretrained or dataset.summary.network_of(*settings.features)
-
-
-def _epoch_reporter(settings: TrainSettings, report: Report, curves: LiveCurves) -> EpochReporter:
-    def report_epoch(epoch: int, figures: dict[str, float]) -> None:
-        curves.log(epoch, figures)
-        if epoch % 5 == 0:
-            report(
-                f"epoch {epoch + 1}/{settings.max_epochs}: loss {figures['loss']:.3f}, "
-                f"validation loss {figures['val_loss']:.3f}, accuracy {figures['val_accuracy']:.2f}"
-            )
-
-    return report_epoch
 
 
 def _log_data(dataset: Dataset, features: str, *, feature: str) -> None:

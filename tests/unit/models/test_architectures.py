@@ -120,7 +120,7 @@ def test_export_refuses_another_network(monkeypatch):
         export_onnx(model, probe=np.ones((2, 5, 200), np.float32))
 
 
-def test_a_head_gives_its_penultimate_numbers_and_an_old_one_says_that_it_cannot(tiny_bundle):
+def test_a_head_gives_its_penultimate_numbers_and_an_old_one_none(tiny_bundle):
     model = build("mlp", (4, 3))
     segments = np.random.default_rng(0).normal(size=(5, 4, 3)).astype(np.float32)
     mean, std = (1.0, 0.0, 2.0), (2.0, 1.0, 3.0)
@@ -135,12 +135,11 @@ def test_a_head_gives_its_penultimate_numbers_and_an_old_one_says_that_it_cannot
     head = Head(spec, export_onnx(model, probe=segments))
     before_last = keras.Model(model.input, model.get_layer("penultimate").output)
     expected = before_last((segments - np.float32(mean)) / np.float32(std), training=False)
-    np.testing.assert_allclose(head.compute_penultimate(segments), expected, atol=1e-5)
+    np.testing.assert_allclose(head.score(segments).penultimate, expected, atol=1e-5)
     assert head.compute_logits(segments).shape == (5, 7)
     old = Head(tiny_bundle.head.spec, tiny_bundle.head.onnx_bytes)
     assert old.compute_logits(segments).shape == (5, 3)
-    with pytest.raises(BundleError, match="older bundle"):
-        old.compute_penultimate(segments)
+    assert old.score(segments).penultimate is None
 
 
 @pytest.mark.parametrize("architecture", ["cnn", "lstm", "transformer", "mlp"])

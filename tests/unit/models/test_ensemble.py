@@ -40,7 +40,7 @@ def test_one_head_one_file_one_session(architecture, tmp_path):
     head = Head(spec, export_onnx(together, probe=segments))
     np.testing.assert_allclose(head.compute_logits(segments), expected, atol=1e-5)
     own = [keras.Model(m.input, m.get_layer("penultimate").output)(segments, training=False) for m in members]
-    np.testing.assert_allclose(head.compute_penultimate(segments), np.concatenate(own, axis=1), atol=1e-5)
+    np.testing.assert_allclose(head.score(segments).penultimate, np.concatenate(own, axis=1), atol=1e-5)
     together.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     np.testing.assert_allclose(again(segments, training=False), expected, atol=1e-6)

@@ -93,7 +93,7 @@ def test_several_seeds_are_one_head_of_networks_that_differ():
     fitted, reported = fit(DATA, replace(SETTINGS, n_seeds=3, epochs=5))
     assert len(reported) == 5
     head = Head(fitted.head.spec, fitted.head.onnx_bytes)
-    penultimate = head.compute_penultimate(DATA.train.values)
+    penultimate = head.score(DATA.train.values).penultimate
     assert penultimate.shape == (72, 24)
     kernel, bias = fitted.model.get_layer("logits").get_weights()
     np.testing.assert_allclose(head.compute_logits(DATA.train.values), penultimate @ kernel + bias, atol=1e-4)

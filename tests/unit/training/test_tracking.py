@@ -278,15 +278,19 @@ def test_epochs_that_a_store_did_not_hear_of_are_kept(monkeypatch):
         logged.append(step)
 
     monkeypatch.setattr(tracking, "log_metrics", log)
-    curves = LiveCurves(said.append)
+    curves = LiveCurves(said.append, max_epochs=9)
     for epoch in range(5):
         if epoch == 2:
             is_away.append(True)
         if epoch == 4:
             is_away.clear()
-        curves.log(epoch, {"val_loss": epoch})
-    assert (logged, curves.missing) == ([0, 1], [(epoch, {"epoch/validation_loss": epoch}) for epoch in (2, 3, 4)])
-    assert said == ["the store is away. The training goes on; the rest of its curves is logged at its end"]
+        curves.log(epoch, {"loss": 2, "val_loss": epoch, "val_accuracy": 0.5})
+    figures = [{"epoch/loss": 2, "epoch/validation_loss": n, "epoch/validation_accuracy": 0.5} for n in (2, 3, 4)]
+    assert (logged, curves.missing) == ([0, 1], list(enumerate(figures, start=2)))
+    assert said == [
+        "epoch 1/9: loss 2.000, validation loss 0.000, accuracy 0.50",
+        "the store is away. The training goes on; the rest of its curves is logged at its end",
+    ]
 
 
 def test_parameters_are_what_decides_and_the_file_has_all(store):  # noqa: ARG001
