@@ -85,7 +85,7 @@ def _build_own(head: Head, x: Any) -> Any:
     try:
         built = head.build(x)
         rank = len(built.shape)
-    except Exception as exc:  # whatever a stranger's code does
+    except Exception as exc:  # the code of another package may raise anything
         raise PluginError(
             f"the head {head!r:.200} cannot be built: {type(exc).__name__}: {first_line(exc)}"
         ) from exc

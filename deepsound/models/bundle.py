@@ -239,7 +239,7 @@ def _parse(manifest: Manifest, folder: pathlib.Path) -> Bundle:
 
 
 def _check_extract_settings(manifest: Manifest) -> None:
-    """Those that this version knows; which labels an earlier one read is nobody's business any more."""
+    """Those that this version knows; which labels an earlier one read does not matter any more."""
     names = {field.name for field in dataclasses.fields(ExtractSettings)} - {"labels"}
     known = {name: value for name, value in manifest.extract_settings.items() if name in names}
     from_plain(ExtractSettings, known, where="extract_settings")

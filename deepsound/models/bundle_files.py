@@ -1,4 +1,4 @@
-"""The files of a bundle as bytes, and its tables of tracks; nothing outside a stranger's folder is read."""
+"""The files of a bundle as bytes, and its tables of tracks; nothing outside its folder is read."""
 
 import hashlib
 import pathlib

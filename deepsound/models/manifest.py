@@ -1,4 +1,4 @@
-"""What the JSON of a bundle may hold, number by number: the door through which a stranger's model comes in.
+"""What the JSON of a bundle may hold, number by number: what a bundle of unknown origin is checked by.
 
 Read on the driver alone: executors get what was found, and import none of this.
 """

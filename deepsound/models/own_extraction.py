@@ -46,7 +46,7 @@ def own_settings(models: Sequence[NamedModel], settings: ScoreSettings) -> Extra
     labels = replace(settings.labels, map=None, endings=True)  # applied to the predictions
     features = list(dict.fromkeys(name for model in models for name in model.bundle.columns))
     own = {**first.bundle.extract_settings, "features": features, "labels": to_plain(labels)}
-    own["duplicates"] = "keep"  # whoever asks for a score gets one
+    own["duplicates"] = "keep"  # every file gets a score
     own["source"] = {}
     network = next((m.bundle.extract_settings["network"] for m in models if m.bundle.network), None)
     if (settings.network or network) is not None:

@@ -107,7 +107,7 @@ def unfreeze(vggish: keras.Model, blocks: Sequence[str]) -> None:
 def count_patches(shape: tuple[int, int]) -> int:
     """How many patches there are in a feature of this shape.
 
-    Raises ParameterError if it is none of whole log-mel patches.
+    Raises ParameterError if it is not of whole log-mel patches.
     """
     n_frames, n_mels = shape
     if n_mels != N_MELS or n_frames < PATCH_FRAMES or n_frames % PATCH_FRAMES:

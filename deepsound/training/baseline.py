@@ -9,7 +9,7 @@ from deepsound.evaluation.paired import PairedComparison, compare_paired
 from deepsound.evaluation.render.text import describe_accuracy
 from deepsound.training.crossval import CrossValidation, cross_validate, predict_fold
 from deepsound.training.dataset import Dataset
-from deepsound.training.predictions import JudgedTracks, TrackPredictions
+from deepsound.training.predictions import LabelledPredictions, TrackPredictions
 
 _ARCHITECTURE = "lda"
 
@@ -54,8 +54,8 @@ def measure_baseline(
         split=settings.split,
         transform="auto",
     ).resolved()
-    model: JudgedTracks = test if folds is None else folds
-    found: JudgedTracks
+    model: LabelledPredictions = test if folds is None else folds
+    found: LabelledPredictions
     try:
         if folds is None:
             found = replace(test, probabilities=predict_fold(dataset, own))

@@ -24,7 +24,7 @@ from deepsound.training.comparison import subset_of
 from deepsound.training.crossval import Fold, cross_validate, predict_fold
 from deepsound.training.dataset import Collection, Dataset, Subset, join_subsets, load_dataset
 from deepsound.training.labelling import map_genres, unify_artists
-from deepsound.training.predictions import JudgedTracks
+from deepsound.training.predictions import LabelledPredictions
 
 Report = Callable[[str], None]
 _METADATA = b"deepsound"
@@ -143,7 +143,7 @@ def _predict_test(
         validation=data.dataset.validation,
         test=test,
     )
-    return JudgedTracks(
+    return LabelledPredictions(
         genres=taxonomy.genres,
         track_ids=tuple(track_ids),
         artists=test.artist_names,
@@ -174,7 +174,7 @@ def _cross_validate_segments(
     )
     divided = replace(settings, split=replace(settings.split, by="track"))
     result = cross_validate(alone, settings=divided, n_folds=n_folds, report=report)
-    return JudgedTracks(
+    return LabelledPredictions(
         genres=collection.taxonomy.genres,
         track_ids=tuple(track.track_id for track in tracks),
         artists=tuple(track.artist for track in tracks),

@@ -1,4 +1,4 @@
-"""Cross-validation: every track is judged once, by a model that has heard neither it nor its artist."""
+"""Cross-validation: every track is predicted once, by a model that has learned from neither it nor its artist."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from deepsound.taxonomy import Taxonomy
 from deepsound.training.audit import refuse_leaks
 from deepsound.training.dataset import Collection, Dataset, Subset
 from deepsound.training.fit import TrainingData, compute_temperature, train_model
-from deepsound.training.predictions import JudgedTracks
+from deepsound.training.predictions import LabelledPredictions
 
 # From so many test tracks on, folds=auto does without folds.
 _MANY_TEST_TRACKS = 500
@@ -56,7 +56,7 @@ class FoldPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CrossValidation(JudgedTracks):
+class CrossValidation(LabelledPredictions):
     """Every track's prediction by the one model that did not know its group, with that model's temperature.
 
     ``fold_indices`` [shape=(n_tracks,), int] say which fold each was tested in.
@@ -167,9 +167,9 @@ def cross_validate(
     """Train and evaluate once per fold.
 
     ``settings.split.by`` says what is kept together; ``seed`` deals out the folds and starts the networks.
-    ``report`` gets one line per fold, and one about each genre that this cannot judge fairly. ``predict`` learns
-    from a fold and gives track probabilities of its test. Raises ParameterError or SplitError if there are fewer
-    than two folds, or too few groups to learn from all but one.
+    ``report`` gets one line per fold, and one about each genre that this cannot evaluate fairly. ``predict``
+    learns from a fold and gives track probabilities of its test. Raises ParameterError or SplitError if there are
+    fewer than two folds, or too few groups to learn from all but one.
     """
     tracks, genre_indices = collection.tracks, collection.segments.genre_indices
     for genre, _ in genres_of_one_group(group_tracks(tracks, by=settings.split.by).values()):
@@ -195,7 +195,7 @@ def cross_validate(
 
 
 def iterate_folds(collection: Collection, *, settings: TrainSettings, n_folds: int) -> Iterator[Fold]:
-    """The folds one after the other, for who wants to stop in between; see :func:`cross_validate`."""
+    """The folds one after the other, so that one may stop in between; see :func:`cross_validate`."""
     divided = divide_folds(collection.tracks, n_folds=n_folds, split=settings.split, seed=settings.seed)
     for number, masks in enumerate(divided):
         yield Fold(

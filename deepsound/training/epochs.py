@@ -86,7 +86,7 @@ def train_epochs(
     """
     optimizer = keras.optimizers.Adam(learning_rate)
     optimizer.build(model.trainable_variables)
-    learn, judge = _make_learner(model, optimizer), _make_judge(model, batch_size=batch_size)
+    learn, validate = _make_learner(model, optimizer), _make_validator(model, batch_size=batch_size)
     weights = np.ones(len(train[0])) if weights is None else weights
     train_data = (*_to_tensors(train), tf.constant(weights, tf.float32))
     validation_data = None if validation is None else _to_tensors(validation)
@@ -97,7 +97,7 @@ def train_epochs(
         loss, accuracy = learn(*train_data, order, learning_rate * progress)
         figures = {"loss": float(loss), "accuracy": float(accuracy)}
         if validation_data:
-            val_loss, val_accuracy = judge(*validation_data)
+            val_loss, val_accuracy = validate(*validation_data)
             figures |= {"val_loss": float(val_loss), "val_accuracy": float(val_accuracy)}
         recorder.record(figures)
         if best.is_enough(figures):
@@ -182,11 +182,11 @@ def _make_learner(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> 
     return learn
 
 
-def _make_judge(model: keras.Model, *, batch_size: int) -> Any:
+def _make_validator(model: keras.Model, *, batch_size: int) -> Any:
     """A graph that gives mean loss and accuracy of segments, ``batch_size`` of them at a time."""
 
     @tf.function  # type: ignore[untyped-decorator]
-    def judge(values: Any, genres: Any) -> _Figures:
+    def validate(values: Any, genres: Any) -> _Figures:
         loss, n_right = 0.0, 0.0
         n_segments = tf.shape(values)[0]
         for start in tf.range(0, n_segments, batch_size):
@@ -197,7 +197,7 @@ def _make_judge(model: keras.Model, *, batch_size: int) -> Any:
         n = tf.cast(n_segments, tf.float32)
         return loss / n, n_right / n
 
-    return judge
+    return validate
 
 
 def _count_right(logits: Any, truth: Any) -> Any:

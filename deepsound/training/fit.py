@@ -132,7 +132,7 @@ def fit_head(data: TrainingData, *, settings: TrainSettings, report_epoch: Epoch
         history=trained.history,
         best_epoch=trained.best_epoch,
         ood=rule,
-        validation=_judge(probabilities, data.validation, data.taxonomy),
+        validation=_measure(probabilities, data.validation, data.taxonomy),
         confidences=probabilities.max(axis=1),
         is_refitted=settings.recipe.refit,
     )
@@ -289,6 +289,6 @@ def _fit_temperature(logits: np.ndarray, validation: Subset) -> float:
     return fit_temperature(logits, true_indices=validation.genre_indices, track_indices=validation.track_indices)
 
 
-def _judge(probabilities: np.ndarray, subset: Subset, taxonomy: Taxonomy) -> CollectionMetrics:
+def _measure(probabilities: np.ndarray, subset: Subset, taxonomy: Taxonomy) -> CollectionMetrics:
     predicted = probabilities.argmax(axis=1)
     return measure(subset.genre_indices, predicted, genres=taxonomy.genres, artists=subset.artist_names)

@@ -35,7 +35,7 @@ def apply_split_lists(rows: Rows, settings: TrainSettings, report: Report) -> Ro
 
 
 def find_known_splits(rows: Rows, settings: TrainSettings, report: Report) -> dict[str, str]:
-    """track_id to split, of the tracks that the model of ``split.like`` has divided; empty where there is none.
+    """track_id to split, of the tracks that the model of ``split.like`` has divided; empty without one.
 
     A track is known again by its id or its content. If splits go by artist, a new track is where most tracks of
     its artist were, whether these are still there or not.

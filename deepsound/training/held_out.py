@@ -17,7 +17,7 @@ from deepsound.models.bundle import Bundle
 from deepsound.models.bundle_files import stack_probabilities
 from deepsound.models.head import load_head
 from deepsound.training.dataset import Subset
-from deepsound.training.predictions import JudgedTracks, predict_tracks
+from deepsound.training.predictions import LabelledPredictions, predict_tracks
 
 Row = Mapping[str, Any]
 # From positions of rows to their segments.
@@ -82,7 +82,7 @@ class HeldOut:
         """Whether there is a prediction of the track that was made without having learned from it."""
         return self.is_in_folds(row) or not self.learned.has_seen(row)
 
-    def predict(self, rows: Sequence[Row], *, read: SegmentReader, by_itself: bool = False) -> JudgedTracks:
+    def predict(self, rows: Sequence[Row], *, read: SegmentReader, by_itself: bool = False) -> LabelledPredictions:
         """Predictions of ``tracks/`` rows whose genres the model knows, in their order.
 
         ``read`` gives the segments of the rows at some positions; it is asked for those alone that the head has to
@@ -100,7 +100,7 @@ class HeldOut:
             track_ids = [str(rows[i]["track_id"]) for i in wanted.tolist()]
             scored = predict_tracks(load_head(self.bundle.head), read(wanted), track_ids=track_ids)
             probabilities[wanted] = scored.probabilities
-        return JudgedTracks(
+        return LabelledPredictions(
             genres=genres,
             track_ids=tuple(str(row["track_id"]) for row in rows),
             artists=tuple(None if row["artist"] is None else normalize_artist(row["artist"]) for row in rows),

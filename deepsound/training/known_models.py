@@ -107,7 +107,7 @@ def _read_sqlite(path: pathlib.Path) -> list[KnownModel]:
 
 
 def _ask_server(uri: str) -> list[KnownModel]:
-    """What a server says to one who shows no credentials; nothing where it wants some, or is none."""
+    """What a server says without credentials; nothing where it wants some, or is no MLflow server."""
     if not uri.startswith(("http://", "https://")):
         return []
     import urllib.request

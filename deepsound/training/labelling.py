@@ -47,7 +47,7 @@ def pick_genres(rows: Rows, genres: Sequence[str], report: Report) -> tuple[Taxo
 
 
 def map_genres(rows: Rows, taxonomy: Taxonomy, report: Report) -> Rows:
-    """The rows with the genre of the taxonomy that each label is in any spelling, null where it is none."""
+    """The rows with the genre of the taxonomy that each label is in any spelling, else null."""
     labels = [row["genre"] for row in rows if row["genre"] is not None]
     identity = make_identity_map(taxonomy)
     known = {label: label if label in taxonomy else identity.resolve(label).genre for label in set(labels)}

@@ -53,9 +53,9 @@ def fit_linear(
     kernel, bias = _spread(found.coef_, found.intercept_, found.classes_, n_genres=model.output_shape[-1])
     kernel = kernel / scaler.scale_[:, None]
     model.get_layer("logits").set_weights([kernel, bias - scaler.mean_ @ kernel])
-    figures = dict(zip(("loss", "accuracy"), _judge(model, train), strict=True))
+    figures = dict(zip(("loss", "accuracy"), _measure(model, train), strict=True))
     if validation is not None:
-        figures |= dict(zip(("val_loss", "val_accuracy"), _judge(model, validation), strict=True))
+        figures |= dict(zip(("val_loss", "val_accuracy"), _measure(model, validation), strict=True))
     recorder.record(figures)
 
 
@@ -73,7 +73,7 @@ def _spread(
     return kernel, bias
 
 
-def _judge(model: keras.Model, data: Labelled) -> tuple[float, float]:
+def _measure(model: keras.Model, data: Labelled) -> tuple[float, float]:
     """Mean cross-entropy and accuracy of segments."""
     logits, truth = compute_logits(model, data[0]).astype(np.float64), data[1]
     likelihoods = logits[np.arange(len(truth)), truth] - np.logaddexp.reduce(logits, axis=1)

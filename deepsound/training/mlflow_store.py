@@ -84,7 +84,7 @@ def open_store() -> str:
 
 
 def look_into_store() -> None:
-    """Choose the tracking store to look something up in; where there is none, none is made.
+    """Choose the tracking store to look something up in; it is not made.
 
     Raises TrackingError if it cannot be reached, or is a file that is not there yet.
     """

@@ -1,4 +1,4 @@
-"""What one trial of a search is worth: its settings, judged fold by fold, until it is done or pruned."""
+"""The objective of a search: settings evaluated fold by fold, until the trial is done or pruned."""
 
 import json
 from collections.abc import Mapping

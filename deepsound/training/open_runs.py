@@ -1,7 +1,7 @@
 """The runs that this process has open in MLflow, so that somebody closes them if it is killed.
 
-Each is a file in the user's cache folder, held for as long as the run is open. One that nobody holds is of a
-process that has died, whatever it died of; the next job of the same user on the same machine closes its run.
+Each is a file in the user's cache folder, held for as long as the run is open. One that is not held is of a
+process that has died; the next job of the same user on the same machine closes its run.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ _held: dict[str, int] = {}
 
 
 def hold(run_id: str) -> None:
-    """Keep in mind that a run of the current store is open. Where the cache cannot be written to, nobody does."""
+    """Note that a run of the current store is open, if the cache can be written to."""
     with contextlib.suppress(OSError, OutputError):
         path = _folder() / run_id
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def close_abandoned() -> list[str]:
     """
     closed, machine = [], socket.gethostname()
     kept: list[pathlib.Path] = []
-    with contextlib.suppress(OutputError):  # a user without a home folder keeps nothing in mind
+    with contextlib.suppress(OutputError):  # without a home folder nothing is noted
         kept = sorted(_folder().glob("*"))
     for path in kept:
         # Held by a process that lives, or just closed by another one.
@@ -88,6 +88,6 @@ def _store() -> str:
 
 
 def _is_gone(store: str) -> bool:
-    """Whether a store, as the file of a run names it, is none any more."""
+    """Whether a store, as the file of a run names it, no longer exists."""
     path = sqlite_path(store)
     return not store or (path is not None and not path.exists())

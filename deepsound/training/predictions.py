@@ -19,7 +19,7 @@ from deepsound.training.dataset import Subset
 
 
 @dataclass(frozen=True, kw_only=True)
-class JudgedTracks:
+class LabelledPredictions:
     """Labelled tracks with what a model that has not learned from them says of each.
 
     Attributes
@@ -75,12 +75,12 @@ class JudgedTracks:
         rows: list[dict[str, Any]] = wrong.sort_by([("confidence", "descending")]).to_pylist()
         return rows
 
-    def reduce_to(self, genres: Sequence[str]) -> "JudgedTracks":
+    def reduce_to(self, genres: Sequence[str]) -> "LabelledPredictions":
         """The same asked among these genres only, in their order; every track's true genre is one of them."""
         columns = [self.genres.index(genre) for genre in genres]
         places = {column: place for place, column in enumerate(columns)}
         kept = self.probabilities[:, columns]
-        return JudgedTracks(
+        return LabelledPredictions(
             genres=tuple(genres),
             track_ids=self.track_ids,
             artists=self.artists,
@@ -90,7 +90,7 @@ class JudgedTracks:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrackPredictions(JudgedTracks):
+class TrackPredictions(LabelledPredictions):
     """By one model; ``uncalibrated`` [shape=(n_tracks, n_genres)] are the probabilities at temperature 1."""
 
     uncalibrated: np.ndarray

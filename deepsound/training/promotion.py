@@ -103,7 +103,7 @@ def _share_a_track(rows: Sequence[Mapping[str, Any]], others: Sequence[Mapping[s
 
 
 def _compare(new: HeldOut, former: HeldOut, dataset: Dataset) -> PairedComparison | None:
-    """On the tracks of which both have a fair prediction; None where there is none."""
+    """On the tracks of which both have a prediction without having learned from them; None without such tracks."""
     collection = dataset.collect()
     rows = [asdict(track) for track in collection.tracks]
     is_common = np.array([new.covers(row) and former.covers(row) for row in rows])

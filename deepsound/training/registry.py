@@ -1,4 +1,4 @@
-"""MLflow's model registry: who is champion, registering a bundle, and getting one back."""
+"""MLflow's model registry: the champion, registering a bundle, and getting one back."""
 
 import contextlib
 import pathlib
@@ -67,7 +67,7 @@ def check_may_register(feature: str) -> None:
         if model is not None:
             client.update_registered_model(name, description=model.description or "")
             return
-        # By another name: one who trains the same feature may be about to register its first model.
+        # By another name: another training of the feature may be about to register its first model.
         trial = f"{name}-trial-{uuid.uuid4().hex}"
         client.create_registered_model(trial)
         client.delete_registered_model(trial)

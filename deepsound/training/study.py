@@ -51,7 +51,7 @@ def make_pruner() -> optuna.pruners.BasePruner:
 
 @contextlib.contextmanager
 def open_local_study(path: pathlib.Path, *, name: str, seed: int) -> Iterator[optuna.Study]:
-    """The study of this name in a sqlite file, new or as it was left; nobody else may use the file meanwhile.
+    """The study of this name in a sqlite file, new or as it was left; no other process may use the file meanwhile.
 
     Raises SearchError if the file is in use, cannot be written or is something else.
     """

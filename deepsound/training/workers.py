@@ -1,4 +1,4 @@
-"""Processes on this machine that judge settings side by side, for a search without Spark."""
+"""Processes on this machine that evaluate settings side by side, for a search without Spark."""
 
 import functools
 import json
@@ -42,7 +42,7 @@ class WorkerPool:
         self._former: Callable[[int, FrameType | None], Any] | None = None
 
     def __call__(self, settings: TrainSettings, report_fold: FoldReporter) -> None:
-        """Judge settings in a process of their own.
+        """Evaluate settings in a process of their own.
 
         Raises SearchError if the training failed there, or the process ended; KeyboardInterrupt if the process was
         interrupted, as all are by the key.
@@ -98,7 +98,7 @@ class _Worker:
             text=True,
             env=child_environment(),
         )
-        # Whether it waits for settings: not while it judges some, and never again once it has ended.
+        # Whether it waits for settings: not while it evaluates some, nor once it has ended.
         self.is_idle = True
         self._send(start)
 
