@@ -27,7 +27,6 @@ class Head(Protocol):
 
     def build(self, x: Any) -> Any:
         """One feature, a Keras tensor (batch, n_frames, n_dims), to numbers (batch, n_units)."""
-        ...
 
 
 def check_architecture(name: str, *, key: str) -> None:

@@ -13,18 +13,10 @@ LINEAR = ("lda", "logistic")
 class Recipe:
     """How long a head is trained, on what, and what it is averaged with.
 
-    Attributes
-    ----------
-    patience : int
-        Epochs without a lower validation loss before training stops; 0 to train them all.
-    artist_balance : float
-        A track of an artist with n tracks counts n ** -artist_balance.
-    n_seeds : int
-        Networks that differ by their seed alone and are averaged into one.
-    average_with : tuple of str
-        Linear heads that are averaged with them, each brought to its own temperature first.
-    refit : bool
-        Train once more, as long, on the training and validation tracks together.
+    ``patience`` counts epochs without a lower validation loss before training stops; 0 trains them all. A track of
+    an artist with n tracks counts n ** -artist_balance. ``n_seeds`` networks that differ by their seed alone are
+    averaged into one, with linear heads (``average_with``) that are brought to their own temperatures first.
+    ``refit`` trains once more, as long, on the training and validation tracks together.
     """
 
     schedule: str

@@ -66,21 +66,11 @@ class ModelFeature:
 class Bundle:
     """A model with everything that scoring needs.
 
-    Attributes
-    ----------
-    features : tuple of ModelFeature
-        In the order in which they lie in the head's input.
-    extract_settings : dict
-        Resolved settings of the extraction, to treat new audio the same way.
-    drift : DriftReference or None
-        What the training tracks were like; None in bundles of format 1.
-    run_id : str or None
-        None outside MLflow.
-    split : pa.Table
-        track_id, genre, artist, split.
-    out_of_fold : pa.Table or None
-        track_id, artist, genre, predicted_genre, confidence, probabilities, fold of every track that the
-        cross-validation had; None without one, and in older bundles.
+    ``features`` are in the order in which they lie in the head's input; ``extract_settings`` are resolved, to
+    treat new audio the same way. ``drift`` says what the training tracks were like; None in bundles of format 1.
+    ``run_id`` is None outside MLflow. ``split`` has the columns track_id, genre, artist, split; ``out_of_fold``
+    track_id, artist, genre, predicted_genre, confidence, probabilities, fold of every track of the
+    cross-validation, None without one.
     """
 
     head: PackedHead

@@ -57,14 +57,9 @@ class HeadSpec:
 class SegmentScores:
     """What a head says of segments.
 
-    Attributes
-    ----------
-    probabilities : np.ndarray [shape=(n_segments, n_genres), float64]
-        Calibrated.
-    ood : dict of str to np.ndarray [shape=(n_segments,), float64]
-        Out-of-distribution scores by name; higher is farther from the training segments.
-    penultimate : np.ndarray [shape=(n_segments, n_units), float32], or None
-        What the last dense layer sees; None of heads of old bundles.
+    ``probabilities`` [shape=(n_segments, n_genres), float64] are calibrated; ``ood`` has scores by name
+    [shape=(n_segments,), float64], higher is farther from the training segments; ``penultimate``
+    [shape=(n_segments, n_units), float32] is what the last dense layer sees, None of heads of old bundles.
     """
 
     probabilities: np.ndarray

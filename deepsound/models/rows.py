@@ -25,20 +25,13 @@ SCORE_TYPE = pa.struct(
 
 
 def score_rows(head: Head, *columns: pa.Array, ood_score: str) -> pa.StructArray:
-    """Scores of rows, each by itself.
+    """Scores of rows, each by itself [length n_rows, :data:`SCORE_TYPE`].
 
-    Parameters
-    ----------
-    *columns : pa.Array [list<float>, row-major (n_frames, n_dims)]
-        One a feature of the model, in its order, as ``segments/`` has them. Raises ParameterError if there are
-        more or fewer.
-
-    Returns
-    -------
-    pa.StructArray [length n_rows, :data:`SCORE_TYPE`]
-        All but the reason is null where there is no score. The reason is ``missing`` where a feature is null,
-        ``malformed`` where it holds another number of numbers than the model wants, ``not_finite`` where one of
-        them, or of the scores, is NaN, infinite or null.
+    ``columns`` [list<float>, row-major (n_frames, n_dims)] are one a feature of the model, in its order, as
+    ``segments/`` has them; ParameterError is raised if there are more or fewer. All but the reason is null where
+    there is no score. The reason is ``missing`` where a feature is null, ``malformed`` where it holds another
+    number of numbers than the model wants, ``not_finite`` where one of them, or of the scores, is NaN, infinite or
+    null.
     """
     features, is_whole = read_rows(*columns, layout=head.spec.layout)
     scores = head.score(features, ood_scores=[ood_score])
@@ -72,20 +65,11 @@ def _reasons(columns: Sequence[pa.Array], *, is_whole: np.ndarray, has_none: np.
 
 
 def read_rows(*columns: pa.Array, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
-    """The columns of features as one array.
+    """The columns of features as one array, and which rows are whole [shape=(n_rows,), bool].
 
-    Parameters
-    ----------
-    *columns : pa.Array [list<float>, row-major, of the shapes of ``layout``]
-        Raises ParameterError if there is not one a feature.
-
-    Returns
-    -------
-    features : np.ndarray [shape=(n_rows, *layout.shape), float32]
-        Of one column, not copied where all rows are whole. Numbers that are null are NaN, those too large for
-        float32 infinite.
-    is_whole : np.ndarray [shape=(n_rows,), bool]
-        Rows that hold as many numbers as the shapes ask for; what is not whole is 0.
+    The array [shape=(n_rows, *layout.shape), float32] of one column is not copied where all rows are whole: hold
+    as many numbers as the shapes ask for. What is not whole is 0; numbers that are null are NaN, those too large
+    for float32 infinite. Raises ParameterError if there is not one column [list<float>, row-major] a feature.
     """
     if len(columns) != len(layout.shapes):
         raise ParameterError(

@@ -132,19 +132,10 @@ class Collection:
 class Dataset:
     """Everything a training run needs of its data.
 
-    Attributes
-    ----------
-    train, validation, test : Subset
-    split : pa.Table
-        track_id, genre, artist, split, content_sha256 of every labelled track that a split took.
-    tracks : tuple of LabelledTrack
-        The same tracks in the same order, as a division wants them.
-    n_left_out : int
-        Readable tracks without a label of the taxonomy, or without a split where one was given.
-    audit : LeakAudit
-        Its leaks are none unless they were allowed.
-    fingerprint : str
-        sha256 of the feature's fingerprint and of every track's content, label and split.
+    ``split`` has track_id, genre, artist, split, content_sha256 of every labelled track that a split took,
+    ``tracks`` the same tracks in the same order. ``n_left_out`` counts readable tracks without a label of the
+    taxonomy, or without a split where one was given. ``audit`` has leaks only if they were allowed.
+    ``fingerprint`` is the sha256 of the feature's fingerprint and of every track's content, label and split.
     """
 
     summary: FeatureSummary

@@ -65,24 +65,12 @@ def train_epochs(
     """Train with Adam until the validation loss has not fallen for ``patience`` epochs; the best weights stay.
 
     An epoch of patience has at least 20 steps: where there are fewer in an epoch, more epochs are waited for.
+    Without ``validation``, or with a patience of 0, all epochs are trained and the last weights stay. ``weights``
+    [shape=(n_segments,)] say how much each training segment counts. No more than ``stop_after`` of the ``epochs``
+    that the schedule is made for are trained. By the schedule ``cosine`` the learning rate falls to 0 along half a
+    cosine.
 
-    Parameters
-    ----------
-    model : keras.Model
-        From values to logits.
-    validation : (values, genres), optional
-        Without it, or with a patience of 0, all epochs are trained and the last weights stay.
-    weights : np.ndarray [shape=(n_segments,), float], optional
-        How much each training segment counts; 1 without.
-    stop_after : int, optional
-        Train no more than so many of the ``epochs`` that the schedule is made for.
-    schedule : str
-        ``constant``, or ``cosine``: the learning rate falls to 0 along half a cosine over all epochs.
-
-    Notes
-    -----
-    Source of the cosine: I. Loshchilov and F. Hutter, "SGDR: stochastic gradient descent with warm restarts",
-    ICLR 2017.
+    Source: I. Loshchilov and F. Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017.
     """
     optimizer = keras.optimizers.Adam(learning_rate)
     optimizer.build(model.trainable_variables)
@@ -140,14 +128,9 @@ def _count_steps(n_segments: int, *, batch_size: int) -> int:
 def _plan_epochs(
     n_segments: int, *, epochs: int, batch_size: int, schedule: str, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """What each epoch's steps get.
+    """Each epoch's segments [shape=(n_steps, n), int64] and factors of the learning rate [shape=(n_steps,)].
 
-    Yields
-    ------
-    order : np.ndarray [shape=(n_steps, n), int64]
-        Which segments; the last batch is filled up with the first of the same epoch.
-    progress : np.ndarray [shape=(n_steps,), float32]
-        Factors of the learning rate.
+    The last batch is filled up with the first segments of the same epoch.
     """
     rng = np.random.default_rng(seed)
     n_at_a_time = min(batch_size, n_segments)

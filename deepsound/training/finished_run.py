@@ -104,12 +104,7 @@ def write_record(
     plain = {
         "run_id": outcome.run_id,
         "feature": outcome.settings.feature,
-        "metrics": record.metrics,
-        "tags": record.tags,
-        "curves": record.curves,
-        "tables": record.tables,
-        "summary": record.summary,
-        "version_tags": record.version_tags,
+        **{name: value for name, value in vars(record).items() if name != "files"},
         "test": metrics_to_plain(outcome.test),
         "folds": None if outcome.folds is None else metrics_to_plain(outcome.folds.pooled),
         "promotion": {"is_promoted": outcome.promotion.is_promoted, "reason": outcome.promotion.reason},

@@ -143,8 +143,6 @@ def train_model(
 ) -> TrainedModel:
     """The network that ``settings`` ask for, trained; see :func:`fit_head`.
 
-    Notes
-    -----
     With ``refit``, training and validation tracks are learned from together in the end, each seed for as many
     epochs as were best for it before. Nothing is stopped by or calibrated on a track that was learned from.
     """

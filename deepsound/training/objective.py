@@ -23,19 +23,15 @@ class TrialLog(Protocol):
 
     def start(self, trial: optuna.Trial) -> str:
         """Begin a run for a trial; its id."""
-        ...
 
     def run_of(self, trial: FrozenTrial) -> str | None:
         """The run of a trial that was cut off; None where it had not come to have one."""
-        ...
 
     def fold(self, run_id: str, number: int, accuracy: float) -> None:
         """One fold more."""
-        ...
 
     def end(self, run_id: str, state: str, *, accuracies: list[float], reason: str = "") -> None:
         """``state`` is complete, pruned, failed or killed."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,13 +22,8 @@ from deepsound.training.dataset import Subset
 class LabelledPredictions:
     """Labelled tracks with what a model that has not learned from them says of each.
 
-    Attributes
-    ----------
-    genres : tuple of str
-        The taxonomy, in the order of the columns.
-    true_indices : np.ndarray [shape=(n_tracks,), int]
-    probabilities : np.ndarray [shape=(n_tracks, n_genres), float64]
-        Means over each track's segments, with the temperature.
+    ``genres`` are in the order of the columns of ``probabilities`` [shape=(n_tracks, n_genres), float64], which
+    are means over each track's segments, with the temperature; ``true_indices`` are [shape=(n_tracks,), int].
     """
 
     genres: tuple[str, ...]

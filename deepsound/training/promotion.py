@@ -1,17 +1,14 @@
-"""Which model is the champion: the one that people get who ask for no version.
+"""Which model is the champion: the one that is used where no version is named.
 
-The rule, for a new model of a name that has a champion: it takes the alias only when it is **shown to be better**
-on the same tracks, by a higher accuracy and a two-sided test, artists as units, with p < 0.05. The tracks are
-those of the new model's collection of which both have a prediction that was made without having learned from it,
-out-of-fold or by the model itself; see :mod:`deepsound.training.held_out`. Not-worse would not do: by luck alone
-every other retraining is a little better on given tracks, and a champion that changes with each of them is chosen
-for its luck there. Where the two cannot be compared, the champion stays, and the reason is told:
+A new model takes the alias only when it is **shown to be better** than the champion on the same tracks, by a
+higher accuracy and a two-sided test, artists as units, with p < 0.05. The tracks are those of the new model's
+collection of which both have a prediction without having learned from them; see
+:mod:`deepsound.training.held_out`. Not-worse would not do: by luck alone every other retraining is a little better
+on given tracks. The champion stays, and the reason is told, where it cannot be loaded, wants other features, knows
+other genres, or shares no track with the collection, or where there is no track to compare on.
 
-* it cannot be loaded, wants other features, or knows other genres;
-* none of its tracks is in the collection (it serves another one), or there is no track to compare on.
-
-The first model of a name is promoted. A model whose own split leaks never is, be it the first, as its figures
-flatter. One that the user asks to promote always is.
+The first model of a name is promoted. A model whose own split leaks never is, as its figures flatter. One that the
+user asks to promote always is.
 """
 
 from collections.abc import Mapping, Sequence

@@ -126,7 +126,7 @@ def _collect_figures(outcome: TrainingOutcome) -> dict[str, float]:
     before, after = outcome.predictions.reliabilities
     fitted, folds = outcome.fitted, outcome.folds
     figures = {
-        **{f"validation/{name}": value for name, value in headline_numbers(outcome.validation).items()},
+        **{f"validation/{name}": value for name, value in headline_numbers(fitted.validation).items()},
         "validation/temperature": fitted.head.spec.temperature,
         "validation/best_epoch": fitted.best_epoch,
         **{f"validation/ood_threshold_{name}": value for name, value in fitted.ood.thresholds.items()},

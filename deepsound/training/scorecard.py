@@ -44,8 +44,7 @@ from deepsound.training.registry import model_name
 class TrainingOutcome:
     """All that a training run came to, before it is registered.
 
-    ``predictions``, ``test`` and ``examples`` are of its test tracks, ``slices`` of those of the headline,
-    ``validation`` of those it stopped and calibrated by.
+    ``predictions``, ``test`` and ``examples`` are of its test tracks, ``slices`` of those of the headline.
     """
 
     run_id: str
@@ -55,7 +54,6 @@ class TrainingOutcome:
     grouping: str
     fitted: FittedHead
     predictions: TrackPredictions
-    validation: CollectionMetrics
     test: CollectionMetrics
     examples: Examples
     slices: Slices

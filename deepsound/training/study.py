@@ -150,7 +150,6 @@ class TrialRunner(Protocol):
         timeout_s: float | None,
     ) -> None:
         """Run so many trials and return when they have ended."""
-        ...
 
 
 def run_trials_elsewhere(

@@ -157,7 +157,6 @@ def _learn(
         grouping=_describe_grouping(dataset, settings),
         fitted=fitted,
         predictions=predictions,
-        validation=fitted.validation,
         test=predictions.evaluate().metrics,
         examples=add_clips(examples, n_clips=settings.report.audio, extraction=dataset.summary.settings),
         slices=find_slices(judged, genres=predictions.genres),
