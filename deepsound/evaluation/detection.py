@@ -124,7 +124,6 @@ def compute_fpr95(
     *,
     home_units: np.ndarray | None = None,
     foreign_units: np.ndarray | None = None,
-    seed: int = 0,
 ) -> tuple[float, float, float] | None:
     """FPR95 with its 95 % interval: (value, low, high); parameters and errors as :func:`evaluate_detection`.
 
@@ -147,7 +146,6 @@ def compute_fpr95(
         n_foreign=len(foreign),
         home_effective=count_effective(home <= threshold, units=home_units),
         foreign_effective=count_effective(foreign <= threshold, units=foreign_units),
-        seed=seed,
     )
 
 
@@ -157,13 +155,12 @@ def _fpr95(
     n_foreign: int,
     home_effective: float,
     foreign_effective: float,
-    seed: int,
 ) -> tuple[float, float, float]:
     """From how many foreign tracks pass no score of home, its lowest, and so on [shape=(n_home + 1,)]."""
     n_home = len(n_passing) - 1
     value = float(n_passing[_rank(n_home)] / n_foreign)
     n_independent = round(home_effective)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     # The quantile lies between two neighbours in rank: at one or the other, by a coin.
     steps = rng.binomial(n_independent, _HOME_KEPT, size=_N_DRAWS) + rng.random(size=_N_DRAWS)
     ranks = np.rint(steps * (n_home / n_independent)).astype(np.int64)

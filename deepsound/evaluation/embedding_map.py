@@ -9,7 +9,7 @@ _MAX_COMPONENTS, _FEWEST = 50, 5
 _PERPLEXITY, _N_STEPS = 30.0, 500
 
 
-def map_vectors(vectors: np.ndarray, *, seed: int = 0) -> np.ndarray | None:
+def map_vectors(vectors: np.ndarray) -> np.ndarray | None:
     """Places [shape=(n_vectors, 2), float64, 0..1] of at most 1,500 finite vectors on a map.
 
     None of fewer than five vectors, or if they are all the same. Neighbourhood means something there, distances
@@ -24,12 +24,12 @@ def map_vectors(vectors: np.ndarray, *, seed: int = 0) -> np.ndarray | None:
     import threadpoolctl
 
     n_components = min(_MAX_COMPONENTS, *vectors.shape)
-    reduced = sklearn.decomposition.PCA(n_components, random_state=seed).fit_transform(vectors.astype(np.float64))
+    reduced = sklearn.decomposition.PCA(n_components, random_state=0).fit_transform(vectors.astype(np.float64))
     tsne = sklearn.manifold.TSNE(
         perplexity=min(_PERPLEXITY, (len(vectors) - 1) / 3),
         init="pca" if n_components > 1 else "random",
         max_iter=_N_STEPS,
-        random_state=seed,
+        random_state=0,
     )
     # Threads that wait for each other at each of a thousand steps take minutes where cores are shared.
     with threadpoolctl.threadpool_limits(1):

@@ -60,11 +60,6 @@ class DriftReport:
     n_units: int | None = None
 
     @property
-    def n_moved(self) -> int:
-        """Dimensions of the feature that moved."""
-        return sum(drift.has_moved for drift in self.features)
-
-    @property
     def has_drifted(self) -> bool:
         """Whether anything moved."""
         has_other_containers = self.containers is not None and self.containers.has_moved
