@@ -20,7 +20,7 @@ from deepsound.evaluation.evaluate import evaluate
 from deepsound.evaluation.leakage import count_leaks
 from deepsound.evaluation.render.benchmark import benchmark_to_csv, benchmark_to_json
 from deepsound.evaluation.render.html.benchmark import benchmark_page
-from deepsound.evaluation.render.plain import headline_numbers, per_genre_rows
+from deepsound.evaluation.render.plain import listed_numbers, per_genre_rows
 from deepsound.evaluation.render.text import describe_accuracy
 from deepsound.settings import compute_fingerprint, flatten, to_plain
 from deepsound.training import mlflow_store, tracking
@@ -180,7 +180,7 @@ def _fill(plan: _Plan, data: FeatureData, training: TrainSettings, protocol: str
             cell = replace(cell, predictions=predictions, seconds=time.monotonic() - started)
         cell = replace(cell, run_id=run_id)
         metrics = evaluate(cell.predictions, genres=data.collection.taxonomy.genres).metrics
-        tracking.log_metrics({**headline_numbers(metrics), "seconds": cell.seconds}, prefix=_METRICS[protocol])
+        tracking.log_metrics({**listed_numbers(metrics), "seconds": cell.seconds}, prefix=_METRICS[protocol])
         tracking.log_rows(per_genre_rows(metrics), "per_genre.json")
         # Last, so that what is there has a run that is whole.
         plan.store.write(path, cell, fingerprint=fingerprint, parent_run_id=parent, benchmark=plan.fingerprint)
@@ -207,6 +207,6 @@ def _publish(plan: _Plan, benchmark: Benchmark, folder: pathlib.Path, *, run_id:
         (folder / name).write_text(text, encoding="utf-8")
         tracking.log_text(text, name)
     best = benchmark.best
-    tracking.log_metrics(headline_numbers(best.report.metrics), prefix="best/")
+    tracking.log_metrics(listed_numbers(best.report.metrics), prefix="best/")
     tracking.set_tags({"deepsound.best": best.cell.head})
     plan.report(f"written: {', '.join(files)} in {folder}; run {run_id}")

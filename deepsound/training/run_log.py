@@ -7,7 +7,7 @@ from typing import Any
 from deepsound.errors import TrackingError
 from deepsound.evaluation.render.chart_style import save_figure
 from deepsound.evaluation.render.figures import draw_confusion, draw_learning_curves
-from deepsound.evaluation.render.plain import headline_numbers, per_genre_rows
+from deepsound.evaluation.render.plain import figure_rows, headline_numbers, listed_numbers, per_genre_rows
 from deepsound.evaluation.render.text import describe_accuracy, format_per_genre
 from deepsound.models.bundle_files import to_parquet
 from deepsound.training import tracking
@@ -72,7 +72,7 @@ def build_record(outcome: TrainingOutcome, *, described: str, curves: LiveCurves
     fitted, folds, rows = outcome.fitted, outcome.folds, per_genre_rows(outcome.headline)
     learning = draw_learning_curves(fitted.history, best_epoch=fitted.best_epoch, title=title)
     confusion = draw_confusion(outcome.headline, title=f"{title}: {outcome.headline_tracks.rstrip(',')}")
-    tables = {"per_genre.json": rows}
+    tables = {"per_genre.json": rows, "figures.json": figure_rows(_collect_figures(outcome))}
     judged = outcome.predictions if folds is None else folds
     if mistakes := judged.list_mistakes():
         tables["mistakes.json"] = mistakes
@@ -89,7 +89,7 @@ def build_record(outcome: TrainingOutcome, *, described: str, curves: LiveCurves
     if outcome.baseline is not None:
         summary += f"\n\n{outcome.baseline.describe()}"
     return RunRecord(
-        metrics=_collect_figures(outcome),
+        metrics=_list_metrics(outcome),
         tags={
             "deepsound.promotion": outcome.promotion.verdict,
             "deepsound.promotion_reason": outcome.promotion.reason[:5000],
@@ -120,6 +120,21 @@ def _describe_headline(outcome: TrainingOutcome) -> str:
     if outcome.folds is None:
         return "the held-out test tracks"
     return f"out-of-fold, {outcome.folds.describe_spread()}; test tracks: {describe_accuracy(outcome.test)}"
+
+
+def _list_metrics(outcome: TrainingOutcome) -> dict[str, float]:
+    """What the runs are listed by. The UI draws a bar for each on the run's page, so the rest is a table."""
+    folds, of = outcome.folds, "test" if outcome.folds is None else "folds"
+    listed = {f"test/{name}": value for name, value in listed_numbers(outcome.test).items()}
+    listed |= {"test/ece": outcome.predictions.reliabilities[1].ece}
+    if folds is not None:
+        listed |= {f"folds/{name}": value for name, value in listed_numbers(folds.pooled).items()}
+        listed |= {"folds/mean_accuracy": folds.mean, "folds/sd_accuracy": folds.spread}
+    if outcome.baseline is not None:
+        listed[f"{of}/above_baseline"] = outcome.baseline.paired.difference
+    if outcome.validation.accuracy is not None:
+        listed["validation/accuracy"] = outcome.validation.accuracy
+    return listed
 
 
 def _collect_figures(outcome: TrainingOutcome) -> dict[str, float]:

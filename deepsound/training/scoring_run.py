@@ -13,7 +13,7 @@ from deepsound.evaluation.paired import PairedComparison
 from deepsound.evaluation.render.figures import draw_confusion, draw_predicted_genres
 from deepsound.evaluation.render.html.collection import collection_page
 from deepsound.evaluation.render.html.page import link_or_text
-from deepsound.evaluation.render.plain import headline_numbers
+from deepsound.evaluation.render.plain import figure_rows, headline_numbers, listed_numbers
 from deepsound.evaluation.render.text import format_report
 from deepsound.evaluation.report import Report
 from deepsound.models.bundle import Bundle
@@ -22,10 +22,8 @@ from deepsound.training import lineage, tracking
 from deepsound.training.lineage import FeaturesDataset
 from deepsound.training.provenance import library_versions
 
-_FIGURES = (
-    *("n_tracks", "n_labelled", "n_scored", "n_failed", "n_ood"),
-    *("mean_confidence", "calibration_error", "aurc"),
-)
+_LISTED = ("n_tracks", "n_labelled", "n_failed", "n_ood", "calibration_error")
+_FIGURES = (*_LISTED, "n_scored", "mean_confidence", "aurc")
 
 
 def draw_scorecard(
@@ -103,7 +101,10 @@ def log_scoring(
     with tracking.start_run(name, tags=tags, settings=settings) as run_id:
         lineage.log_input(_describe_input(summary, bundle), context="scored")
         lineage.log_model_input(bundle.run_id)
-        tracking.log_metrics(_collect_figures(report, summary), prefix="collection/")
+        figures = _collect_figures(report, summary)
+        tracking.log_metrics(_choose_listed(figures, report), prefix="collection/")
+        rows = figure_rows({f"collection/{name}": value for name, value in figures.items()})
+        tracking.log_rows(rows, "figures.json")
         if metrics.n_labelled:
             tracking.log_figure(draw_confusion(metrics, title=title), "pictures/confusion_matrix.png")
         counts = [row["n_scored_as"] for row in per_genre]
@@ -147,6 +148,16 @@ def _collect_figures(report: Report, summary: Mapping[str, Any]) -> dict[str, fl
         low, high = detection.auroc_low, detection.auroc_high
         figures |= {name: detection.auroc, f"{name}_low": low, f"{name}_high": high}
     return figures
+
+
+def _choose_listed(figures: Mapping[str, float], report: Report) -> dict[str, float]:
+    """What the runs are listed by; the rest stands in a table."""
+    listed = {*_LISTED, *listed_numbers(report.metrics)}
+    return {
+        name: value
+        for name, value in figures.items()
+        if name in listed or (name.startswith("ood_auroc_") and not name.endswith(("_low", "_high")))
+    }
 
 
 def _collection(summary: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """A report as plain tables: for ``metrics.json``, ``per_genre/`` and MLflow."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -19,6 +20,26 @@ _SHARE_FIELDS = (
 def headline_numbers(metrics: CollectionMetrics) -> dict[str, float]:
     """The defined headline figures by name, with ``_low`` and ``_high``; undefined ones are left out."""
     return {name: value for name, value in _headline(metrics).items() if value is not None}
+
+
+def listed_numbers(metrics: CollectionMetrics) -> dict[str, float]:
+    """Those of :func:`headline_numbers` that runs are listed by: MLflow draws a chart of every metric of a run."""
+    listed = ("accuracy", "macro_f1")
+    return {name: value for name, value in headline_numbers(metrics).items() if name.startswith(listed)}
+
+
+def figure_rows(figures: Mapping[str, float]) -> list[dict[str, Any]]:
+    """A row for each figure, named ``of/figure``, with its ``_low`` and ``_high`` beside it, null without."""
+    bounds = {f"{name}_{bound}" for name in figures for bound in ("low", "high")}
+    return [
+        {
+            **dict(zip(("of", "figure"), name.rsplit("/", 1), strict=True)),
+            "value": value,
+            **{bound: figures.get(f"{name}_{bound}") for bound in ("low", "high")},
+        }
+        for name, value in figures.items()
+        if name not in bounds
+    ]
 
 
 def _headline(metrics: CollectionMetrics) -> dict[str, float | None]:

@@ -9,7 +9,13 @@ from deepsound.evaluation.intervals import wilson_interval
 from deepsound.evaluation.metrics import compute_metrics, count_confusion, measure
 from deepsound.evaluation.ood.statistics import compute_energy
 from deepsound.evaluation.ood.threshold import fit_threshold
-from deepsound.evaluation.render.plain import headline_numbers, metrics_to_plain, per_genre_rows
+from deepsound.evaluation.render.plain import (
+    figure_rows,
+    headline_numbers,
+    listed_numbers,
+    metrics_to_plain,
+    per_genre_rows,
+)
 from deepsound.evaluation.render.text import format_per_genre
 from tests.confusions import metrics_of
 
@@ -136,3 +142,23 @@ def test_energy_and_threshold():
 def test_table_has_a_dash_for_undefined():
     rows = per_genre_rows(metrics_of(np.diag([1, 0, 0, 0]), genres=GENRES))
     assert format_per_genre(rows).splitlines()[2].split() == ["b", "0", "0", "-", "-", "-", "-"]
+
+
+def test_runs_are_listed_by_few_figures_and_the_table_has_all():
+    figures = headline_numbers(metrics_of(np.diag([3, 2, 1, 1]) + 1, genres=GENRES))
+    listed = listed_numbers(metrics_of(np.diag([3, 2, 1, 1]) + 1, genres=GENRES))
+    ends = ("", "_low", "_high")
+    assert listed == {name + end: figures[name + end] for name in ("accuracy", "macro_f1") for end in ends}
+    rows = figure_rows(
+        {f"test/{name}": value for name, value in figures.items()} | {"validation/temperature": 2.0}
+    )
+    assert [(row["of"], row["figure"]) for row in rows] == [
+        *(("test", name) for name in ("accuracy", "macro_precision", "macro_recall", "macro_f1")),
+        ("validation", "temperature"),
+    ]
+    assert rows[3] == {
+        "of": "test",
+        "figure": "macro_f1",
+        **{name: figures[f"macro_f1{end}"] for name, end in zip(("value", "low", "high"), ends, strict=True)},
+    }
+    assert (rows[-1]["value"], rows[-1]["low"]) == (2.0, None)
