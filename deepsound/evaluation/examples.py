@@ -15,6 +15,7 @@ from deepsound.audio.clips import Clip, ClipLimits, ClipRequest, cut_clips
 from deepsound.config import ExtractSettings
 from deepsound.evaluation.embedding_map import MAX_POINTS, map_tracks
 from deepsound.evaluation.ood.distances import normalize_rows
+from deepsound.evaluation.slices import LABEL_COLUMNS, SLICE_COLUMNS
 
 N_MISTAKES = 10
 N_FARTHEST = 4
@@ -103,6 +104,8 @@ class Examples:
         Places in ``tracks``: wrong ones by confidence; the most out-of-distribution.
     typical : tuple of (genre, int, int)
         Of a genre the track nearest to the mean of its tracks in the penultimate layer, and the one farthest off.
+    known : pa.Table, or None
+        Of each track what slices are cut by, as far as it is known.
     vectors : np.ndarray [shape=(n_tracks, n_units), float32], or None
         Mean over each track's segments of the penultimate layer, of length 1; NaN where it was not looked up.
     places, home_places : np.ndarray [shape=(n, 2), float64, 0..1], or None
@@ -114,6 +117,7 @@ class Examples:
     mistakes: tuple[int, ...] = ()
     farthest: tuple[int, ...] = ()
     typical: tuple[tuple[str, int, int], ...] = ()
+    known: pa.Table | None = None
     vectors: np.ndarray | None = None
     places: np.ndarray | None = None
     home_places: np.ndarray | None = None
@@ -139,7 +143,8 @@ def choose_examples(
     table : pa.Table
         Scored rows of predictions; ``ood_score`` and ``is_ood`` may be missing.
     tracks : mapping
-        track_id to what else is known of it: ``path``, ``duration_s``.
+        track_id to what else is known of it: ``path`` and
+        :data:`~deepsound.evaluation.slices.SLICE_COLUMNS`.
     segments : SegmentRows or None
         Of the rows' tracks, as far as they were looked up.
     """
@@ -154,6 +159,7 @@ def choose_examples(
         mistakes=tuple(wrong[:N_MISTAKES]),
         farthest=tuple(farthest),
         typical=_find_typical(rows, vectors, genres),
+        known=_collect_known(rows, tracks),
         vectors=vectors,
         places=places,
         home_places=home_places,
@@ -161,6 +167,12 @@ def choose_examples(
     timelines = _timelines({rows[i]["track_id"] for i in chosen.to_be_heard}, segments, genres)
     examples = (_to_example(row, genres, tracks.get(row["track_id"], {}), timelines) for row in rows)
     return replace(chosen, tracks=tuple(examples))
+
+
+def _collect_known(rows: Sequence[Mapping[str, Any]], tracks: Mapping[str, Mapping[str, Any]]) -> pa.Table:
+    of_files = [tracks.get(row["track_id"], {}) for row in rows]
+    labels = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in LABEL_COLUMNS}
+    return pa.table({**labels, **{name: pa.array([one.get(name) for one in of_files]) for name in SLICE_COLUMNS}})
 
 
 def _bound(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -28,9 +28,14 @@ _MAX_EXACT = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class ReliabilityBin:
-    """Tracks of about the same confidence; ``low`` and ``high`` bound the accuracy's 95 % interval by artists."""
+    """Tracks of about the same confidence, ``least`` to ``most``.
+
+    ``low`` and ``high`` bound the accuracy's 95 % interval by artists.
+    """
 
     n_tracks: int
+    least: float
+    most: float
     confidence: float
     accuracy: float
     low: float
@@ -159,6 +164,8 @@ def _bin(levels: np.ndarray, counts: np.ndarray, is_right: np.ndarray, units: np
     low, high = proportion_interval(is_right, units=units, is_of_few=True)
     return ReliabilityBin(
         n_tracks=n_tracks,
+        least=float(levels[0]),
+        most=float(levels[-1]),
         confidence=float((counts * levels).sum() / n_tracks),
         accuracy=int(is_right.sum()) / n_tracks,
         low=low,

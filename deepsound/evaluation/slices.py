@@ -28,8 +28,10 @@ from deepsound.evaluation.units import count_independent, proportion_interval
 
 # Of ``tracks/``: what the file is like.
 SLICE_COLUMNS = ("container", "sample_rate_hz", "duration_s", "rms_dbfs")
+# Of predictions.
+LABEL_COLUMNS = ("genre", "label", "artist")
 
-_WORDS = ("genre", "label", "artist", "container")
+_WORDS = (*LABEL_COLUMNS, "container")
 _NUMBERS = {
     "sample_rate_hz": ("sample rate", "Hz"),
     "duration_s": ("duration", "s"),
@@ -45,6 +47,39 @@ _SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    """Tracks of one value in a column, or of a range: ``above`` to ``up_to``, the latter among it.
+
+    Attributes
+    ----------
+    name : str
+        For example ``container mp3`` or ``duration up to 12.5 s``.
+    """
+
+    name: str
+    column: str
+    value: str | float | None = None
+    above: float = -math.inf
+    up_to: float = math.inf
+
+    def find(self, table: pa.Table) -> np.ndarray:
+        """Which tracks are in it [shape=(n_tracks,), bool]; null and infinite values are in none."""
+        if self.column not in table.column_names:
+            return np.zeros(table.num_rows, bool)
+        if isinstance(self.value, str):
+            return np.asarray(pc.fill_null(pc.equal(table[self.column], self.value), False), bool)
+        numbers = _to_numbers(table[self.column])
+        is_in: np.ndarray = np.isfinite(numbers) & (numbers > self.above) & (numbers <= self.up_to)
+        return is_in if self.value is None else is_in & (numbers == self.value)
+
+
+def _to_numbers(column: pa.ChunkedArray) -> np.ndarray:
+    """A column of numbers [shape=(n_tracks,), float64], null as NaN."""
+    numbers: np.ndarray = column.cast(pa.float64()).to_numpy()
+    return numbers
+
+
+@dataclass(frozen=True, kw_only=True)
 class Slice:
     """A part of the labelled tracks (``container mp3``), and how right the model is there.
 
@@ -52,7 +87,7 @@ class Slice:
     P-values are two-sided; ``p_holm`` holds for all slices together.
     """
 
-    name: str
+    part: Part
     n_tracks: int
     accuracy: float
     low: float
@@ -60,6 +95,11 @@ class Slice:
     elsewhere: float
     p_value: float
     p_holm: float
+
+    @property
+    def name(self) -> str:
+        """That of its part."""
+        return self.part.name
 
     @property
     def is_beyond_chance(self) -> bool:
@@ -96,7 +136,8 @@ class Slices:
 
     def to_plain(self) -> dict[str, Any]:
         """For JSON."""
-        return {"n_tested": self.n_tested, "worst": [asdict(one) for one in self.worst]}
+        worst = [{"name": one.name, **{k: v for k, v in asdict(one).items() if k != "part"}} for one in self.worst]
+        return {"n_tested": self.n_tested, "worst": worst}
 
 
 def join_columns(predictions: pa.Table, tracks: pa.Table) -> pa.Table:
@@ -133,7 +174,8 @@ def find_slices(table: pa.Table, *, genres: Sequence[str]) -> Slices:
     labelled = table.filter(pc.and_(pc.is_valid(table["predicted_genre"]), pc.is_valid(table["genre"])))
     predictions = read_predictions(labelled, genres=genres)
     found: dict[bytes, Slice] = {}
-    for name, is_in in _cut(labelled):
+    for part in _cut(labelled):
+        is_in = part.find(labelled)
         of_artists = predictions.units[is_in]
         n_artists = len(np.unique(of_artists[of_artists < predictions.n_artists]))
         # A slice and all that is not in it are one hypothesis.
@@ -141,9 +183,9 @@ def find_slices(table: pa.Table, *, genres: Sequence[str]) -> Slices:
         is_new = key not in found or found[key].accuracy > found[key].elsewhere
         if is_new and (len(of_artists) >= _MIN_TRACKS or n_artists >= _MIN_ARTISTS):
             units = predictions.units
-            if name.startswith("artist "):
+            if part.column == "artist":
                 units = np.where(is_in, len(units) + np.arange(len(units)), units)
-            measured = _measure(name, is_in, is_right=predictions.is_right, units=units)
+            measured = _measure(part, is_in, is_right=predictions.is_right, units=units)
             if measured is not None:
                 found[key] = measured
     adjusted = adjust_by_holm([one.p_value for one in found.values()])
@@ -186,14 +228,14 @@ def _deviations(is_in: np.ndarray, n_right: np.ndarray, numbers: np.ndarray) -> 
     return sums / is_in.sum() * math.sqrt(n_units / (n_units - 1)), n_units
 
 
-def _measure(name: str, is_in: np.ndarray, *, is_right: np.ndarray, units: np.ndarray) -> Slice | None:
+def _measure(part: Part, is_in: np.ndarray, *, is_right: np.ndarray, units: np.ndarray) -> Slice | None:
     p_value = compare_with_rest(is_in, is_right=is_right, units=units)
     if p_value is None:
         return None
     numbers = np.unique(units[is_in], return_inverse=True)[1]
     interval: Interval = proportion_interval(is_right[is_in], units=numbers)
     return Slice(
-        name=name,
+        part=part,
         n_tracks=int(is_in.sum()),
         accuracy=float(is_right[is_in].mean()),
         low=interval[0],
@@ -204,35 +246,31 @@ def _measure(name: str, is_in: np.ndarray, *, is_right: np.ndarray, units: np.nd
     )
 
 
-def _cut(table: pa.Table) -> Iterator[tuple[str, np.ndarray]]:
-    """Names of slices, and which tracks are in them [shape=(n_tracks,), bool]; the commonest of many."""
+def _cut(table: pa.Table) -> Iterator[Part]:
+    """Parts that each hold some of the tracks; of many values the commonest."""
     for column in _WORDS:
         if column in table.column_names:
             counts = sorted(pc.value_counts(table[column]).to_pylist(), key=lambda one: -one["counts"])
-            names = [one["values"] for one in counts if one["values"]][:_MAX_NAMES]
-            for name in names:
-                is_in = pc.fill_null(pc.equal(table[column], name), False).to_numpy()
-                yield f"{column} {name}", is_in.astype(bool)
+            for name in [one["values"] for one in counts if one["values"]][:_MAX_NAMES]:
+                yield Part(name=f"{column} {name}", column=column, value=name)
     for column, (what, unit) in _NUMBERS.items():
         if column in table.column_names:
-            yield from _cut_numbers(table[column].cast(pa.float64()).to_numpy(), what=what, unit=unit)
+            yield from _cut_numbers(_to_numbers(table[column]), column=column, what=what, unit=unit)
 
 
-def _cut_numbers(values: np.ndarray, *, what: str, unit: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Slices of few values each, of more by quartiles; null and infinite values are in none."""
-    known = np.isfinite(values)
-    distinct = np.unique(values[known])
+def _cut_numbers(values: np.ndarray, *, column: str, what: str, unit: str) -> Iterator[Part]:
+    """Parts of few values each, of more by quartiles."""
+    known = values[np.isfinite(values)]
+    distinct = np.unique(known)
     if len(distinct) <= _MAX_VALUES:
-        for value in distinct:
-            yield f"{what} {value:.6g} {unit}", values == value
+        for value in distinct.tolist():
+            yield Part(name=f"{what} {value:.6g} {unit}", column=column, value=value)
         return
-    edges = np.unique(np.quantile(values[known], [0.25, 0.5, 0.75]))
-    bounds = [-math.inf, *edges.tolist(), math.inf]
-    for low, high in itertools.pairwise(bounds):
-        is_in = known & (values > low) & (values <= high)
+    edges = np.unique(np.quantile(known, [0.25, 0.5, 0.75]))
+    for low, high in itertools.pairwise([-math.inf, *edges.tolist(), math.inf]):
+        words = f"{low:.4g} to {high:.4g}"
         if low == -math.inf:
-            yield f"{what} up to {high:.4g} {unit}", is_in
+            words = f"up to {high:.4g}"
         elif high == math.inf:
-            yield f"{what} over {low:.4g} {unit}", is_in
-        else:
-            yield f"{what} {low:.4g} to {high:.4g} {unit}", is_in
+            words = f"over {low:.4g}"
+        yield Part(name=f"{what} {words} {unit}", column=column, above=low, up_to=high)

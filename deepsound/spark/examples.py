@@ -14,6 +14,7 @@ from deepsound.evaluation.examples import (
     add_clips,
     choose_examples,
 )
+from deepsound.evaluation.slices import LABEL_COLUMNS, SLICE_COLUMNS
 from deepsound.models.head import load_head
 from deepsound.models.rows import read_rows
 from deepsound.spark.features import FeatureFrames
@@ -22,7 +23,7 @@ from deepsound.spark.predict import PLACES, ScoringModel
 from deepsound.spark.samples import draw
 from deepsound.spark.udf import BatchFunction, batch_udf
 
-_COLUMNS = ("track_id", "genre", "predicted_genre", "confidence", "probabilities", "ood_score", "is_ood")
+_COLUMNS = ("track_id", *LABEL_COLUMNS, "predicted_genre", "confidence", "probabilities", "ood_score", "is_ood")
 # Tracks that come to the driver: by hash, and at most as examples of their cells.
 _N_SAMPLED, _MAX_LISTED = 1500, 4000
 # Of a track, half an hour.
@@ -46,7 +47,7 @@ def collect_examples(
     """
     table = _candidates(predictions, n_genres=len(model.genres), n_scored=n_scored)
     wanted = F.broadcast(frames.tracks.sparkSession.createDataFrame(table.select(["track_id"])))
-    known = [name for name in ("path", "duration_s") if name in frames.tracks.columns]
+    known = [name for name in ("path", *SLICE_COLUMNS) if name in frames.tracks.columns]
     tracks = frames.tracks.join(wanted, "track_id", "left_semi").select("track_id", *known).toArrow().to_pylist()
     examples = choose_examples(
         table,

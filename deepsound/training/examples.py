@@ -1,4 +1,4 @@
-"""What the page of a training shows of single test tracks."""
+"""What the page of a training shows of single tracks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,33 +6,36 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from deepsound.data.contract import FeatureSummary
 from deepsound.data.store import read_known_tracks
 from deepsound.evaluation.examples import Examples, SegmentRows, choose_examples
 from deepsound.evaluation.ood.threshold import OodRule
+from deepsound.evaluation.slices import SLICE_COLUMNS, join_columns
 from deepsound.models.head import Head
-from deepsound.training.dataset import Subset
+from deepsound.training.dataset import Dataset
 from deepsound.training.predictions import TrackPredictions
 
 
 def find_examples(
-    predictions: TrackPredictions,
+    judged: pa.Table,
     *,
+    predictions: TrackPredictions,
     head: Head,
     rule: OodRule,
-    test: Subset,
+    dataset: Dataset,
     features: str,
-    summary: FeatureSummary,
 ) -> Examples:
-    """The test tracks, in the order of ``predictions``, with what the head says of their segments."""
+    """The tracks of the headline (``judged``), test tracks among them with what the head says of their segments."""
+    test, summary = dataset.test, dataset.summary
     scores = head.score(test.values, ood_scores=[rule.score])
-    tracks = {
-        row["track_id"]: row for row in read_known_tracks(features, columns=("path", "duration_s")).to_pylist()
-    }
+    known = read_known_tracks(features, columns=("path", *SLICE_COLUMNS))
+    tracks = {row["track_id"]: row for row in known.to_pylist()}
     ood_scores = test.mean_by_track(scores.ood[rule.score])
-    table = predictions.to_table()
-    table = table.append_column("ood_score", pa.array(ood_scores))
-    table = table.append_column("is_ood", pa.array(ood_scores > rule.threshold))
+    columns = {
+        "track_id": list(predictions.track_ids),
+        "ood_score": ood_scores,
+        "is_ood": ood_scores > rule.threshold,
+    }
+    table = join_columns(judged, pa.table(columns))
     starts = [
         start_s
         for track_id, n in zip(predictions.track_ids, np.bincount(test.track_indices).tolist(), strict=True)

@@ -73,7 +73,7 @@ def build_record(outcome: TrainingOutcome, *, described: str, curves: LiveCurves
     learning = draw_learning_curves(fitted.history, best_epoch=fitted.best_epoch, title=title)
     confusion = draw_confusion(outcome.headline, title=f"{title}: {outcome.headline_tracks.rstrip(',')}")
     tables = {"per_genre.json": rows, "figures.json": figure_rows(_collect_figures(outcome))}
-    judged = outcome.predictions if folds is None else folds
+    judged = outcome.judged
     if mistakes := judged.list_mistakes():
         tables["mistakes.json"] = mistakes
     if outcome.slices.worst:

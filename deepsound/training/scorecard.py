@@ -1,6 +1,7 @@
 """The scorecard of a training run: one HTML page that says how good the model is, and how that is known."""
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,10 +12,12 @@ from deepsound.config import SPLIT_NAMES, TrainSettings
 from deepsound.credentials import hide_credentials, without_credentials
 from deepsound.evaluation.examples import Examples
 from deepsound.evaluation.metrics import CollectionMetrics
+from deepsound.evaluation.reliability import Reliability
+from deepsound.evaluation.render.html.confidence import confidence_section
 from deepsound.evaluation.render.html.page import Page, Section, render_page
+from deepsound.evaluation.render.html.picks import find_picks
 from deepsound.evaluation.render.html.sections import (
     audit_section,
-    confidence_section,
     confusion_section,
     curves_section,
     facts_section,
@@ -34,7 +37,7 @@ from deepsound.training.baseline import Baseline
 from deepsound.training.crossval import CrossValidation
 from deepsound.training.dataset import Dataset
 from deepsound.training.fit import FittedHead
-from deepsound.training.predictions import TrackPredictions
+from deepsound.training.predictions import JudgedTracks, TrackPredictions
 from deepsound.training.promotion import Promotion
 from deepsound.training.provenance import compute_code_fingerprint, library_versions
 from deepsound.training.registry import model_name
@@ -44,7 +47,7 @@ from deepsound.training.registry import model_name
 class TrainingOutcome:
     """All that a training run came to, before it is registered.
 
-    ``predictions``, ``test`` and ``examples`` are of its test tracks, ``slices`` of those of the headline.
+    ``predictions`` and ``test`` are of its test tracks, ``examples`` and ``slices`` of those of the headline.
     """
 
     run_id: str
@@ -63,6 +66,11 @@ class TrainingOutcome:
     promotion: Promotion
 
     @property
+    def judged(self) -> JudgedTracks:
+        """The tracks of the headline."""
+        return self.folds or self.predictions
+
+    @property
     def headline(self) -> CollectionMetrics:
         """Out-of-fold where there are folds, else of the test tracks."""
         return self.test if self.folds is None else self.folds.pooled
@@ -77,6 +85,7 @@ def build_scorecard(outcome: TrainingOutcome) -> str:
     """The page, as HTML."""
     settings, dataset = outcome.settings, outcome.dataset
     n_genres, n_tracks = len(dataset.taxonomy), dataset.split.num_rows
+    reliabilities = _reliabilities(outcome)
     badges = [
         (outcome.grouping, "plain"),
         ("leaks allowed", "bad") if dataset.audit.leaks else ("no leak found", "good"),
@@ -87,8 +96,9 @@ def build_scorecard(outcome: TrainingOutcome) -> str:
         subtitle=f"{n_tracks} tracks of {outcome.features}; {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         headline=headline_of(outcome.headline, what=outcome.headline_tracks, remarks=_remarks(outcome)),
         badges=tuple(badges),
-        sections=tuple(_sections(outcome)),
+        sections=tuple(_sections(outcome, reliabilities)),
         examples=outcome.examples,
+        picks=find_picks(outcome.examples, reliability=list(reliabilities.values())[-1], slices=outcome.slices),
         footer=f"deepsound {deepsound.__version__}, MLflow run {outcome.run_id}. Intervals are 95 %: Wilson's, at "
         "the number of independent tracks that vary as much as the artists do.",
     )
@@ -105,8 +115,7 @@ def _remarks(outcome: TrainingOutcome) -> list[str]:
     return [*remarks, sentence(outcome.promotion.describe())]
 
 
-def _sections(outcome: TrainingOutcome) -> list[Section]:
-    before, after = outcome.predictions.reliabilities
+def _sections(outcome: TrainingOutcome, reliabilities: Mapping[str, Reliability]) -> list[Section]:
     temperature = outcome.fitted.head.spec.temperature
     sections = [genre_section(outcome.headline), confusion_section(outcome.headline)]
     if outcome.folds is not None:
@@ -115,15 +124,28 @@ def _sections(outcome: TrainingOutcome) -> list[Section]:
     return [
         *sections,
         confidence_section(
-            {"before": before, "after": after},
-            note=f" After: with the temperature {temperature:.2f}, set on validation tracks.",
+            reliabilities,
+            note=" Each fold has a temperature of its own."
+            if outcome.folds is not None
+            else f" After: with the temperature {temperature:.2f}, set on validation tracks.",
         ),
         curves_section(outcome.fitted.history, best_epoch=outcome.fitted.best_epoch),
-        listen_section(outcome.examples, n_wrong=int((~outcome.predictions.is_right).sum())),
+        listen_section(
+            outcome.examples,
+            n_wrong=int((~outcome.judged.is_right).sum()),
+            note="" if outcome.folds is None else " Segments are those of test tracks, by the model itself.",
+        ),
         *filter(None, [map_section(outcome.examples)]),
         audit_section(outcome.dataset.audit, grouping=outcome.grouping),
         _provenance(outcome),
     ]
+
+
+def _reliabilities(outcome: TrainingOutcome) -> dict[str, Reliability]:
+    """Of the headline's tracks by name, the last to go by; folds have a temperature each, from the start."""
+    if outcome.folds is not None and (pooled := outcome.folds.evaluate().reliability) is not None:
+        return {"out-of-fold": pooled}
+    return dict(zip(("before", "after"), outcome.predictions.reliabilities, strict=True))
 
 
 def _folds(folds: CrossValidation, settings: TrainSettings) -> Section:

@@ -114,7 +114,7 @@ def train(features: str, *, settings: TrainSettings, report: Report, promote: bo
         model=model,
         bundle=outcome.bundle,
         headline=outcome.headline,
-        report=(outcome.predictions if outcome.folds is None else outcome.folds).evaluate(),
+        report=outcome.judged.evaluate(),
         page=page,
         test=outcome.test,
         n_epochs=len(outcome.fitted.history),
@@ -143,10 +143,10 @@ def _learn(
     test_ids = [row["track_id"] for row in dataset.split.to_pylist() if row["split"] == "test"]
     head = load_head(fitted.head)
     predictions = predict_tracks(head, dataset.test, track_ids=test_ids)
-    examples = find_examples(
-        predictions, head=head, rule=fitted.ood, test=dataset.test, features=features, summary=dataset.summary
-    )
     judged = (folds or predictions).to_table()
+    examples = find_examples(
+        judged, predictions=predictions, head=head, rule=fitted.ood, dataset=dataset, features=features
+    )
     judged = join_columns(judged, read_known_tracks(features, columns=SLICE_COLUMNS))
     bundle = _make_bundle(fitted, dataset, features, settings=settings, run_id=run_id, folds=folds)
     return TrainingOutcome(

@@ -13,6 +13,7 @@ pytest.importorskip("selenium")
 from selenium.common.exceptions import WebDriverException  # noqa: E402
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 from deepsound.training.mlflow_store import address_of_runs  # noqa: E402
@@ -24,7 +25,7 @@ def pages(tmp_path_factory) -> Pages:
     if not are_here():
         pytest.skip("no chromium and chromedriver here: apt-get install chromium-driver")
     return make_pages(
-        tmp_path_factory.mktemp("pages"), tracks_per_genre=8, training=["folds=0", "epochs=10", "report.audio=6"]
+        tmp_path_factory.mktemp("pages"), tracks_per_genre=8, training=["folds=2", "epochs=10", "report.audio=6"]
     )
 
 
@@ -42,7 +43,7 @@ def read_kind(pages, kind):
     """Where a page lies, the accuracy that it should show, and the predictions that it is made of."""
     if kind == "training":
         table = pq.read_table(pages.artifacts / "predictions.parquet")
-        return pages.artifacts / "scorecard.html", pages.outcome["test"]["accuracy"], table
+        return pages.artifacts / "scorecard.html", pages.outcome["folds"]["accuracy"], table
     accuracy = json.loads((pages.scores / "metrics.json").read_text(encoding="utf-8"))["accuracy"]
     return pages.scores / "scorecard.html", accuracy, pq.read_table(pages.scores / "predictions")
 
@@ -57,14 +58,45 @@ def test_a_page_answers(pages, driver, kind):
     pick = "cell=" + ",".join(urllib.parse.quote(name, safe="") for name in (own, other))
     cell = driver.find_element(By.CSS_SELECTOR, f'[data-pick="{pick}"]')
     ActionChains(driver).scroll_to_element(cell).move_to_element(cell).click().perform()
-    listed = driver.find_elements(By.CSS_SELECTOR, "#picked li")
     wanted = {row["track_id"] for row in rows if (row["genre"], row["predicted_genre"]) == (own, other)}
-    assert len(listed) == n
-    assert {row.find_elements(By.TAG_NAME, "span")[-1].text for row in listed} == wanted
+    assert len(listed(driver)) == n
+    assert set(listed(driver)) == wanted
     assert driver.current_url.endswith("#" + pick)
     audio = driver.find_element(By.TAG_NAME, "audio")
     WebDriverWait(driver, 30).until(lambda d: d.execute_script("return arguments[0].readyState >= 1", audio))
     assert 1 < driver.execute_script("return arguments[0].duration", audio) <= 10.5
+    assert complaints(driver) == []
+
+
+def listed(driver):
+    return [
+        row.find_elements(By.TAG_NAME, "span")[-1].text
+        for row in driver.find_elements(By.CSS_SELECTOR, "#picked li")
+    ]
+
+
+def test_bins_and_slices_list_their_tracks(pages, driver):
+    path, _, predictions = read_kind(pages, "training")
+    driver.get(path.as_uri())
+    for point in driver.find_elements(By.CSS_SELECTOR, '[data-pick^="bin="]'):
+        n_tracks = int(point.find_element(By.TAG_NAME, "title").get_attribute("textContent").split()[0])
+        ActionChains(driver).scroll_to_element(point).move_to_element(point).click().perform()
+        assert len(listed(driver)) == n_tracks
+        assert driver.current_url.endswith("#" + point.get_attribute("data-pick"))
+    driver.execute_script("for (const one of document.querySelectorAll('details')) one.open = true")
+    rows = driver.find_elements(By.CSS_SELECTOR, "tr:has([data-pick])")
+    assert rows, "slices that are no better than the rest"
+    for row in rows:
+        name, n_tracks = (cell.text for cell in row.find_elements(By.TAG_NAME, "td")[:2])
+        row.find_element(By.TAG_NAME, "button").send_keys(Keys.ENTER)
+        assert len(listed(driver)) == int(n_tracks)
+        assert driver.find_element(By.CSS_SELECTOR, "#picked h2").text == name
+    # The address says which: elsewhere it lists the same.
+    last, address = listed(driver), driver.current_url
+    driver.get("about:blank")
+    driver.get(address)
+    assert listed(driver) == last
+    assert set(last) <= set(predictions["track_id"].to_pylist())
     assert complaints(driver) == []
 
 

@@ -132,18 +132,22 @@ def draw_confusion(metrics: CollectionMetrics, *, title: str = "") -> Figure:
 
 @styled
 def draw_reliability(reliabilities: Mapping[str, Reliability]) -> Figure:
-    """Confidence against the share of right tracks; one square for each, beside each other."""
+    """Confidence against the share of right tracks; one square for each, beside each other.
+
+    Bins of the last one are picked by a click: it is the one to go by.
+    """
     n_squares = len(reliabilities)
     figure = new_figure(height=250 if n_squares == 1 else WIDTH / n_squares + 30)
     # So that the last number below one square is none of the next one's.
     all_axes = figure.subplots(1, n_squares, squeeze=False, sharey=True, gridspec_kw={"wspace": 0.12})[0]
     for axes, (name, reliability) in zip(all_axes, reliabilities.items(), strict=True):
         axes.plot([0, 1], [0, 1], color=Colour.QUIET, linewidth=1, linestyle="dashed")
-        for part in reliability.bins:
+        for number, part in enumerate(reliability.bins, start=1):
             reach = [[abs(part.accuracy - part.low)], [abs(part.high - part.accuracy)]]
             axes.errorbar(part.confidence, part.accuracy, yerr=reach, color=Colour.INK, linewidth=1.5)
             words = f"{part.n_tracks} tracks of confidence {part.confidence:.2f}: {part.accuracy:.2f} right"
-            _draw_dot(axes, part.confidence, part.accuracy, words=words)
+            pick = pick_of("bin", str(number)) if axes is all_axes[-1] else ""
+            _draw_dot(axes, part.confidence, part.accuracy, words=words, pick=pick)
         axes.set(xlim=(0, 1), ylim=(0, 1), box_aspect=1, title=name, xlabel="confidence")
         for ticks in (axes.set_xticks, axes.set_yticks):
             ticks([0, 0.5, 1], ["0", "0.5", "1"], color=Colour.QUIET)
@@ -234,10 +238,14 @@ def _draw_rows(axes: Axes, series: Sequence[Sequence[Bar]], *, names: Sequence[s
     axes.spines[:].set_visible(False)
 
 
-def _draw_dot(axes: Axes, x: float, y: float, *, words: str) -> None:
+def _draw_dot(axes: Axes, x: float, y: float, *, words: str, pick: str = "") -> None:
+    """A dot; one to be picked has around it what a finger needs."""
     (dot,) = axes.plot(x, y, "o", markersize=8, color=Colour.ACCENT, markeredgecolor=Colour.CARD, zorder=3)
     dot.set_clip_on(False)
-    add_title(dot, words)
+    if pick:
+        (dot,) = axes.plot(x, y, "o", markersize=22, color=(Colour.CARD, 0), markeredgewidth=0, zorder=4)
+        dot.set_clip_on(False)
+    add_title(dot, words, pick=pick)
 
 
 def _choose_levels(curve: CoverageCurve) -> np.ndarray:

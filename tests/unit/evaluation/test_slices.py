@@ -10,7 +10,7 @@ import scipy.stats
 
 from deepsound.evaluation.intervals import wilson_interval
 from deepsound.evaluation.multiple_tests import adjust_by_holm
-from deepsound.evaluation.slices import Slice, Slices, compare_with_rest, find_slices, join_columns
+from deepsound.evaluation.slices import Part, Slice, Slices, compare_with_rest, find_slices, join_columns
 
 GENRES = ("blues", "jazz")
 
@@ -174,10 +174,11 @@ def test_all_right_is_no_slice():
 
 
 def test_plain():
-    one = Slice(name="x", n_tracks=20, accuracy=0.4, low=0.2, high=0.6, elsewhere=0.9, p_value=0.01, p_holm=0.0123)
+    figures = {"accuracy": 0.4, "low": 0.2, "high": 0.6, "elsewhere": 0.9, "p_value": 0.01, "p_holm": 0.0123}
+    one = Slice(part=Part(name="x", column="x"), n_tracks=20, **figures)
     plain = Slices(worst=(one,), n_tested=3).to_plain()
     assert plain["n_tested"] == 3
-    assert plain["worst"][0]["p_holm"] == 0.0123
+    assert plain["worst"] == [{"name": "x", "n_tracks": 20, **figures}]
     assert one.describe().endswith("; p = 0.012")
 
 

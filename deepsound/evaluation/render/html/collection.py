@@ -16,9 +16,10 @@ from deepsound.evaluation.render.html.collection_parts import (
     shares_section,
 )
 from deepsound.evaluation.render.html.comparison import comparison_sections
+from deepsound.evaluation.render.html.confidence import confidence_section
 from deepsound.evaluation.render.html.page import Headline, Link, Page, Section, render_page
+from deepsound.evaluation.render.html.picks import find_picks
 from deepsound.evaluation.render.html.sections import (
-    confidence_section,
     confusion_section,
     facts_section,
     genre_section,
@@ -75,6 +76,7 @@ def collection_page(
         sections=tuple(sections),
         footer=footer,
         examples=examples,
+        picks=find_picks(examples, reliability=report.reliability, slices=report.slices),
     )
     return render_page(page)
 

@@ -8,6 +8,7 @@ import base64
 import functools
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import jinja2
@@ -55,10 +56,15 @@ class Chart:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table; the first column names its rows. ``title`` set, it is folded away under it."""
+    """A table; the first column names its rows. ``title`` set, it is folded away under it.
+
+    ``picks`` are the tracks that a click on each row lists, as
+    :func:`~deepsound.evaluation.render.chart_style.pick_of` names them.
+    """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    picks: tuple[str, ...] = ()
     title: str = ""
     kind: str = "table"
 
@@ -140,7 +146,11 @@ class Headline:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """A whole scorecard; ``badges`` are (words, style) with the style good, bad or plain."""
+    """A whole scorecard; ``badges`` are (words, style) with the style good, bad or plain.
+
+    ``picks`` are the ``examples`` that a click lists, from
+    :func:`~deepsound.evaluation.render.html.picks.find_picks`.
+    """
 
     title: str
     subtitle: str
@@ -149,6 +159,7 @@ class Page:
     sections: tuple[Section, ...]
     footer: str
     examples: Examples = field(default_factory=lambda: Examples(genres=()))
+    picks: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
 def render_page(page: Page) -> str:
@@ -156,9 +167,8 @@ def render_page(page: Page) -> str:
     environment = _environment()
     script = Markup(environment.get_template("scorecard.js").render())
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template("scorecard.html").render(
-        page=page, script=script, digest=digest, data=to_script_data(page.examples)
-    )
+    data = {**to_script_data(page.examples), "picks": dict(page.picks)}
+    return environment.get_template("scorecard.html").render(page=page, script=script, digest=digest, data=data)
 
 
 @functools.lru_cache(maxsize=1)

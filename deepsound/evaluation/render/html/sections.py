@@ -7,14 +7,12 @@ from deepsound.evaluation.intervals import Interval
 from deepsound.evaluation.leakage import LeakAudit, count_leaks, describe_leak
 from deepsound.evaluation.metrics import CollectionMetrics
 from deepsound.evaluation.near_duplicates import MAX_EXPECTED, MIN_TRACKS
-from deepsound.evaluation.reliability import Reliability
 from deepsound.evaluation.render.chart_style import pick_of
 from deepsound.evaluation.render.figures import (
     Bar,
     draw_bars,
     draw_confusion,
     draw_learning_curves,
-    draw_reliability,
 )
 from deepsound.evaluation.render.html.inline_svg import to_inline_svg
 from deepsound.evaluation.render.html.page import (
@@ -36,7 +34,6 @@ from deepsound.evaluation.render.wording import figure, sentence, tracks
 
 _MAX_LISTED = 50
 _FEW_TRACKS = 100
-_CALIBRATION_HEADER = ("mean error of the confidence", "found", "by chance alone", "in 15 bins of equal width")
 
 
 def headline_of(metrics: CollectionMetrics, *, what: str, remarks: Sequence[str] = ()) -> Headline:
@@ -139,42 +136,6 @@ def confusion_section(metrics: CollectionMetrics) -> Section:
     )
 
 
-def confidence_section(reliabilities: Mapping[str, Reliability], *, note: str = "") -> Section:
-    """Whether the confidence can be believed; the last of several is the one to go by.
-
-    Parameters
-    ----------
-    reliabilities : mapping
-        By name, for example without and with the temperature.
-    """
-    rows = tuple((name, *_errors(found)) for name, found in reliabilities.items())
-    svg = to_inline_svg(draw_reliability(reliabilities), label="confidence against the share of right tracks")
-    return Section(
-        title="Can its confidence be believed?",
-        lead=f"On the diagonal, 70 % of the tracks with 70 % confidence are right.{note}",
-        blocks=(
-            Chart(svg=svg, caption=_judge(list(reliabilities.values())[-1])),
-            Table(header=_CALIBRATION_HEADER, rows=rows, title="Calibration errors in numbers"),
-        ),
-    )
-
-
-def _judge(reliability: Reliability) -> str:
-    by_chance, high = reliability.adaptive_ece_by_chance, reliability.adaptive_ece_by_chance_high
-    found = (
-        f"Expected calibration error {reliability.adaptive_ece:.3f}. On {tracks(reliability.n_tracks)}, a "
-        f"perfectly calibrated model would show {by_chance:.3f}, in 95 % of cases below {high:.3f}: "
-    )
-    if reliability.is_beyond_chance:
-        return f"{found}this is more than chance, and the confidence should not be taken at its word."
-    return f"{found}this is no more than chance."
-
-
-def _errors(reliability: Reliability) -> tuple[str, ...]:
-    found = reliability.adaptive_ece, reliability.adaptive_ece_by_chance, reliability.ece
-    return tuple(f"{error:.3f}" for error in found)
-
-
 def curves_section(history: Sequence[Mapping[str, float]], *, best_epoch: int) -> Section:
     """Loss and accuracy by epoch."""
     svg = to_inline_svg(
@@ -215,8 +176,16 @@ def folds_section(
     )
 
 
-def listen_section(examples: Examples, *, n_wrong: int) -> Section:
-    """The mistakes it was surest of, the farthest tracks and the typical ones, to be heard; each track once."""
+def listen_section(examples: Examples, *, n_wrong: int, note: str = "") -> Section:
+    """The mistakes it was surest of, the farthest tracks and the typical ones, to be heard; each track once.
+
+    Parameters
+    ----------
+    n_wrong : int
+        Of all tracks, listed or not.
+    note : str, optional
+        What else to know of them, after a space.
+    """
     shown: set[int] = set()
     blocks: list[Block] = []
     typical = [place for _, *pair in examples.typical for place in pair]
@@ -239,7 +208,7 @@ def listen_section(examples: Examples, *, n_wrong: int) -> Section:
         lead="Wrong labels show up among the mistakes, too. Typical: near to the mean of a genre's tracks in the "
         "model's last layer but one. Below the sound lies the whole track, blue where it is taken for what it is, "
         "with a frame around what is heard. Space plays and stops, arrows go back and forth by a second. The "
-        "clips are parts of the tracks; whether you may pass them on is up to their licences.",
+        f"clips are parts of the tracks; whether you may pass them on is up to their licences.{note}",
         blocks=tuple(blocks),
         is_wide=True,
     )

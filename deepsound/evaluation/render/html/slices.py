@@ -1,5 +1,6 @@
 """The part of a page that says where the model is worse than elsewhere."""
 
+from deepsound.evaluation.render.chart_style import pick_of
 from deepsound.evaluation.render.html.page import Block, Listing, Section, Table
 from deepsound.evaluation.render.wording import figure
 from deepsound.evaluation.slices import Slices
@@ -22,6 +23,7 @@ def slices_section(slices: Slices | None) -> Section | None:
     table = Table(
         header=("slice", "tracks", "accuracy", "elsewhere", "Holm's p"),
         rows=rows,
+        picks=tuple(pick_of("slice", one.name) for one in slices.worst),
         title=f"The {len(rows)} with the least p, of {slices.n_tested} that were looked at",
     )
     blocks: list[Block] = [Listing(lines=tuple(one.describe() for one in slices.beyond_chance))]
@@ -30,7 +32,8 @@ def slices_section(slices: Slices | None) -> Section | None:
         blocks, lead = [], f"Slices looked at: {slices.n_tested}; none is worse than the rest by more than chance."
     return Section(
         title="Where it is worse",
-        lead=f"{lead} Artists are the units of the test; p-values are corrected by Holm for all slices.",
+        lead=f"{lead} Artists are the units of the test; p-values are corrected by Holm for all slices. A click "
+        "on a row lists its tracks.",
         blocks=(*blocks, *([table] if rows else [])),
         is_wide=True,
     )

@@ -40,7 +40,7 @@ from deepsound.evaluation.render.html.page import Chart, Link, Listing, Players,
 from deepsound.evaluation.render.text import describe_comparison, format_report
 from deepsound.evaluation.render.wording import brief, percent
 from deepsound.evaluation.report import Distances, PredictedGenre, Report
-from deepsound.evaluation.slices import Slice, Slices
+from deepsound.evaluation.slices import Part, Slice, Slices
 from deepsound.label_maps.label_map import LabelOutcome, TakenLabel
 
 EVIL = "<script>alert('&\"')</script>"
@@ -605,7 +605,7 @@ def test_shares_that_are_not_whole_are_not_called_so():
 
 def test_where_it_is_worse():
     bad = Slice(
-        name=f"label {EVIL}",
+        part=Part(name=f"label {EVIL}", column="label", value=EVIL),
         n_tracks=30,
         accuracy=0.4,
         low=0.2,
@@ -614,7 +614,9 @@ def test_where_it_is_worse():
         p_value=0.0001,
         p_holm=0.0004,
     )
-    luck = dataclasses.replace(bad, name="container mp3", p_value=0.04, p_holm=0.16)
+    luck = dataclasses.replace(
+        bad, part=Part(name="container mp3", column="container", value="mp3"), p_value=0.04, p_holm=0.16
+    )
     report = make_report(slices=Slices(worst=(bad, luck), n_tested=4))
     section = find(collection_sections(report, examples=NOTHING), "Where it is worse")
     listing, table = section.blocks

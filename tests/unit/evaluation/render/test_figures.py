@@ -255,8 +255,10 @@ def test_reliability_dots_lie_where_the_bins_are_with_their_intervals():
 def test_dots_keep_their_place_and_colour_inside_a_page():
     reliability = make_reliability()
     svg = to_svg(draw_reliability({"here": reliability}))
-    dots = [group.find("path") for group in svg.iter("g")]
-    assert all("fill: var(--accent)" in dot.get("style") for dot in dots)
+    dots = [path for path in svg.iter("path") if "fill: var(--accent)" in path.get("style", "")]
+    # What is clicked lies around them.
+    assert [group.find("path").get("transform") for group in svg.iter("g")] == [d.get("transform") for d in dots]
+    assert [group.get("data-pick") for group in svg.iter("g")] == [f"bin={i + 1}" for i in range(len(dots))]
     places = [re.fullmatch(r"translate\(([\d.]+) ([\d.]+)\)", dot.get("transform")).groups() for dot in dots]
     x, y = np.array(places, float).T
     assert np.corrcoef(x, [part.confidence for part in reliability.bins])[0, 1] == pytest.approx(1, abs=1e-4)

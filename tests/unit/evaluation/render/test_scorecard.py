@@ -7,10 +7,10 @@ import numpy as np
 from deepsound.evaluation.examples import Example, Examples
 from deepsound.evaluation.leakage import Leak, LeakAudit, TrackIdentity
 from deepsound.evaluation.reliability import compute_reliability
+from deepsound.evaluation.render.html.confidence import confidence_section
 from deepsound.evaluation.render.html.page import Page, render_page
 from deepsound.evaluation.render.html.sections import (
     audit_section,
-    confidence_section,
     confusion_section,
     curves_section,
     facts_section,

@@ -43,32 +43,31 @@
     event.preventDefault();
   });
 
-  // Which tracks a cell, a bar or a point stands for, listed at a click; the address says which.
-  const {genres, tracks, home} = JSON.parse(document.getElementById("data").textContent);
+  // Which tracks a cell, a bar, a bin, a slice or a point stands for, listed at a click; the address says which.
+  const {genres, tracks, picks, home} = JSON.parse(document.getElementById("data").textContent);
   const panel = document.getElementById("picked");
   const [heading, lead, list] = panel.querySelectorAll("h2, p, ol");
   const audioOf = place => document.querySelector(`#track-${place} audio`);
-  const kinds = {
-    cell: ([own, other]) => track => genres[track[1]] === own && genres[track[2]] === other,
-    genre: ([name]) => track => genres[track[1]] === name,
-    predicted: ([name]) => track => genres[track[2]] === name,
-    track: ([place]) => (_, i) => i === Number(place),
+  const placesOf = pick => {
+    const [kind, place] = pick.split("=");
+    return kind === "track" ? [Number(place)].filter(i => i in tracks) : Object.hasOwn(picks, pick) ? picks[pick] : [];
   };
   let origin = null;
   const show = pick => {
-    const [kind, words] = pick.split("=");
-    if (!(kind in kinds) || !words) return;
-    let names;
-    try { names = words.split(",").map(decodeURIComponent); } catch { return; }
+    const places = placesOf(pick);
     const shape = [...document.querySelectorAll("[data-pick]")].find(one => one.dataset.pick === pick);
     for (const one of document.querySelectorAll(".picked")) one.classList.remove("picked");
-    if (shape) shape.classList.add("picked");
-    const title = shape && shape.querySelector("title");
-    const found = tracks.map((track, i) => [track, i]).filter(([track, i]) => kinds[kind](names)(track, i));
-    heading.textContent = title ? title.textContent : kind === "track" ? "One track" : names.join(" taken for ");
-    const shown = found.slice(0, 100);
-    lead.textContent = found.length ? `${shown.length} listed, the surest first` : "None of these tracks is known to the page.";
-    list.replaceChildren(...shown.map(([track, i]) => {
+    if (!shape && !places.length) return;
+    if (shape) {
+      shape.classList.add("picked");
+      if (shape.closest("details")) shape.closest("details").open = true;
+    }
+    heading.textContent = shape ? (shape.querySelector("title") || shape).textContent : "One track";
+    const shown = places.slice(0, 100);
+    const of = shown.length < places.length ? ` of ${places.length}` : "";
+    lead.textContent = places.length ? `${shown.length}${of} listed, the surest first` : "None of these tracks is known to the page.";
+    list.replaceChildren(...shown.map(i => {
+      const track = tracks[i];
       const [row, name, said] = ["li", "span", "em"].map(tag => document.createElement(tag));
       const button = document.createElement(track[5] ? "button" : "span");
       if (track[5]) {
@@ -96,7 +95,7 @@
   };
   for (const shape of document.querySelectorAll("[data-pick]")) {
     const open = () => { origin = shape; choose(shape.dataset.pick); };
-    shape.addEventListener("click", open);
+    (shape.closest("tr") || shape).addEventListener("click", open);
     shape.addEventListener("keydown", event => {
       if (event.key !== "Enter" && event.key !== " ") return;
       event.preventDefault();
