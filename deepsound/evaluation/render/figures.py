@@ -110,14 +110,14 @@ def draw_confusion(metrics: CollectionMetrics, *, title: str = "") -> Figure:
     figure, axes = new_chart(height=cell * len(genres) + above, width=width + (20 if title else 0))
     for (row, column), n in np.ndenumerate(confusion):
         share = n / max(n_true[row], 1)
-        face = (COLOURS[row != column], 0.15 + 0.85 * share) if n else Colour.PAGE
+        # No darker, so that the number on it can be read in light and dark.
+        face = (COLOURS[row != column], 0.1 + 0.4 * share) if n else Colour.PAGE
         shape = Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=face, edgecolor=Colour.CARD, linewidth=1.5)
         pick = pick_of("cell", genres[row], genres[column]) if n else ""
         add_title(shape, f"{n} of {n_true[row]} {genres[row]} tracks taken for {genres[column]}", pick=pick)
         axes.add_patch(shape)
         if n:
-            ink = Colour.CARD if share > 0.5 else Colour.INK
-            axes.text(column, row, brief(int(n)), ha="center", va="center", color=ink)
+            axes.text(column, row, brief(int(n)), ha="center", va="center")
     limits = -0.5, len(genres) - 0.5
     axes.set(xlim=limits, ylim=limits[::-1], aspect="equal")
     axes.set_xticks(range(len(genres)), labels, rotation=48, ha="left", rotation_mode="anchor")

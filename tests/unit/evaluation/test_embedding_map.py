@@ -1,7 +1,10 @@
 """The map: what is alike lies together, in the same place each time."""
 
 import numpy as np
+import pytest
+import sklearn.manifold
 
+from deepsound.evaluation import embedding_map
 from deepsound.evaluation.embedding_map import map_vectors
 
 
@@ -16,6 +19,21 @@ def test_groups_stay_together_and_a_seed_gives_the_same():
     distances = np.linalg.norm(places[:, np.newaxis] - places, axis=2) + 9 * np.eye(36)
     assert (groups[distances.argmin(axis=1)] == groups).all()
     np.testing.assert_array_equal(map_vectors(vectors), places)
+
+
+@pytest.mark.parametrize("shape", [(60, 1), (510, 70)], ids=["random start", "randomised PCA"])
+def test_a_seed_gives_the_same_map_whatever_the_process_drew_before(shape, monkeypatch):
+    monkeypatch.setattr(embedding_map, "_N_STEPS", 250)
+    if shape[1] > 1:
+        # What would take seconds adds nothing to chance: its start is PCA's.
+        monkeypatch.setattr(sklearn.manifold.TSNE, "fit_transform", lambda _, reduced: reduced[:, :2])
+    vectors = np.random.default_rng(1).normal(size=shape)
+    maps = []
+    for state, seed in ((1, 0), (2, 0), (2, 5)):
+        np.random.seed(state)  # noqa: NPY002  what scikit-learn draws from without a seed
+        maps.append(map_vectors(vectors, seed=seed))
+    np.testing.assert_array_equal(maps[0], maps[1])
+    assert not np.allclose(maps[0], maps[2])
 
 
 def test_nothing_to_map():

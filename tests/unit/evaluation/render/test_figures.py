@@ -207,7 +207,9 @@ def test_confusion_shows_counts_and_shares():
     right, wrong = cells["8 of 10 blues tracks taken for blues"], cells["2 of 10 jazz tracks taken for blues"]
     assert matplotlib.colors.to_hex(right.get_facecolor()) == Colour.ACCENT
     assert matplotlib.colors.to_hex(wrong.get_facecolor()) == Colour.SECOND
-    assert (right.get_facecolor()[3], wrong.get_facecolor()[3]) == pytest.approx((0.15 + 0.85 * 0.8, 0.15 + 0.17))
+    assert (right.get_facecolor()[3], wrong.get_facecolor()[3]) == pytest.approx(
+        (0.1 + 0.4 * 0.8, 0.1 + 0.4 * 0.2)
+    )
     empty = cells["0 of 0 rock tracks taken for jazz"]
     assert (empty.get_xy(), matplotlib.colors.to_hex(empty.get_facecolor())) == ((0.5, 1.5), Colour.PAGE)
     assert axes.get_ylim() == (2.5, -0.5)

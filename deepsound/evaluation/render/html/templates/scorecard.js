@@ -117,7 +117,8 @@
     const draw = () => {
       const style = getComputedStyle(document.documentElement);
       const [quiet, accent, second] = ["--quiet", "--accent", "--second"].map(name => style.getPropertyValue(name));
-      const hue = i => `hsl(${Math.round(360 * i / genres.length)} 70% ${theme.matches ? 62 : i % 2 ? 38 : 48}%)`;
+      // As light as each other, so that none is lost against the card.
+      const hue = i => `oklch(${(theme.matches ? .72 : .5) + .1 * (i % 2)} .15 ${Math.round(360 * i / genres.length)})`;
       const ways = {
         genre: [genres.map((name, i) => [name, hue(i)]), track => track[1] < 0 ? track[2] : track[1]],
         right: [[["right", accent], ["wrong", second], ["no label", quiet]], t => t[1] < 0 ? 2 : Number(t[1] !== t[2])],
