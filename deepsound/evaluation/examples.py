@@ -19,10 +19,12 @@ from deepsound.evaluation.slices import LABEL_COLUMNS, SLICE_COLUMNS
 
 N_MISTAKES = 10
 N_FARTHEST = 4
-# Tracks of a cell of the confusion matrix that a page lists.
-N_A_CELL = 20
+# Tracks that a page lists of all cells of the confusion matrix, and at most of each.
+N_OF_CELLS, N_A_CELL = 2500, 20
+# Genres of which typical tracks are shown, those of most tracks: a card of each needs its place.
+N_TYPICAL = 16
 _N_GUESSES = 3
-_N_SEGMENTS = 200
+_N_SEGMENTS = 100
 # Fewer tracks of a genre have nothing typical.
 _FEWEST = 3
 _NOT_ASKED = "no clip: the page holds as many as report.audio says"
@@ -169,6 +171,11 @@ def choose_examples(
     return replace(chosen, tracks=tuple(examples))
 
 
+def count_a_cell(n_genres: int) -> int:
+    """How many tracks of each cell of the confusion matrix a page lists."""
+    return max(1, min(N_A_CELL, N_OF_CELLS // n_genres**2))
+
+
 def _collect_known(rows: Sequence[Mapping[str, Any]], tracks: Mapping[str, Mapping[str, Any]]) -> pa.Table:
     of_files = [tracks.get(row["track_id"], {}) for row in rows]
     labels = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in LABEL_COLUMNS}
@@ -181,10 +188,11 @@ def _bound(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return rows
     kept = set(np.linspace(0, len(rows) - 1, MAX_POINTS).astype(int).tolist())
     cells: Counter[tuple[str | None, str]] = Counter()
+    n_a_cell = count_a_cell(len(rows[0]["probabilities"]))
     for i, row in enumerate(rows):
         cell = row["genre"], row["predicted_genre"]
-        cells[cell] += 1
-        if cells[cell] <= N_A_CELL:
+        if cells[cell] < n_a_cell and cells.total() < N_OF_CELLS:
+            cells[cell] += 1
             kept.add(i)
     scores = [-np.inf if row.get("ood_score") is None else row["ood_score"] for row in rows]
     kept.update(np.argsort(scores)[-N_FARTHEST:].tolist())
@@ -258,10 +266,11 @@ def _find_typical(
         return ()
     name = "genre" if any(row["genre"] is not None for row in rows) else "predicted_genre"
     is_known = np.isfinite(vectors).all(axis=1)
+    largest = {genre for genre, _ in Counter(row[name] for row in rows).most_common(N_TYPICAL)}
     found = []
     for genre in genres:
         members = np.flatnonzero([row[name] == genre for row in rows] & is_known)
-        if len(members) >= _FEWEST:
+        if genre in largest and len(members) >= _FEWEST:
             distances = np.linalg.norm(vectors[members] - vectors[members].mean(axis=0), axis=1)
             found.append((genre, int(members[distances.argmin()]), int(members[distances.argmax()])))
     return tuple(found)

@@ -7,12 +7,13 @@ from pyspark.sql import functions as F
 
 from deepsound.config import ReportSettings
 from deepsound.evaluation.examples import (
-    N_A_CELL,
     N_FARTHEST,
+    N_OF_CELLS,
     Examples,
     SegmentRows,
     add_clips,
     choose_examples,
+    count_a_cell,
 )
 from deepsound.evaluation.slices import LABEL_COLUMNS, SLICE_COLUMNS
 from deepsound.models.head import load_head
@@ -24,8 +25,8 @@ from deepsound.spark.samples import draw
 from deepsound.spark.udf import BatchFunction, batch_udf
 
 _COLUMNS = ("track_id", *LABEL_COLUMNS, "predicted_genre", "confidence", "probabilities", "ood_score", "is_ood")
-# Tracks that come to the driver: by hash, and at most as examples of their cells.
-_N_SAMPLED, _MAX_LISTED = 1500, 4000
+# Tracks that come to the driver by hash, beside the examples of their cells.
+_N_SAMPLED = 1500
 # Of a track, half an hour.
 _MAX_SEGMENTS = 180
 _HEARD = pa.struct(
@@ -63,12 +64,15 @@ def _candidates(predictions: DataFrame, *, n_genres: int, n_scored: int) -> pa.T
     scored = predictions.where("predicted_genre is not null").select(*_COLUMNS)
     if n_scored <= _N_SAMPLED:
         return scored.toArrow()
-    n_a_cell = max(1, min(N_A_CELL, _MAX_LISTED // n_genres**2))
     cell = Window.partitionBy("genre", "predicted_genre").orderBy(F.desc("confidence"), "track_id")
-    surest = scored.withColumn("rank", F.row_number().over(cell)).where(F.col("rank") <= n_a_cell).drop("rank")
+    surest = (
+        scored.withColumn("rank", F.row_number().over(cell))
+        .where(F.col("rank") <= count_a_cell(n_genres))
+        .drop("rank")
+    )
     farthest = scored.orderBy(F.desc("ood_score"), "track_id").limit(N_FARTHEST)
     sample = draw(scored, n_rows=n_scored, n_wanted=_N_SAMPLED)
-    listed = surest.limit(_MAX_LISTED).union(farthest).union(sample)
+    listed = surest.limit(N_OF_CELLS).union(farthest).union(sample)
     return listed.dropDuplicates(["track_id"]).toArrow()
 
 

@@ -7,6 +7,7 @@ files and hold no mathematics.
 
 import enum
 import functools
+import hashlib
 import io
 import urllib.parse
 import warnings
@@ -24,7 +25,7 @@ from deepsound.console import to_printable
 WIDTH = 320.0
 TITLE, PICK = "title: ", "|pick:"
 _POINTS_PER_INCH = 72
-_MAX_CHARACTERS = 16
+_MAX_CHARACTERS, _MAX_WORDS, _MAX_QUOTED = 16, 200, 120
 
 _Given = ParamSpec("_Given")
 
@@ -125,9 +126,19 @@ def add_title(artist: Artist, words: str, *, pick: str = "") -> None:
 
     ``pick`` comes from :func:`pick_of`; empty for none.
     """
-    artist.set_gid(TITLE + to_printable(words) + (PICK + pick if pick else ""))
+    shown = to_printable(words)
+    shown = shown if len(shown) <= _MAX_WORDS else f"{shown[: _MAX_WORDS - 1]}…"
+    artist.set_gid(TITLE + shown + (PICK + pick if pick else ""))
 
 
 def pick_of(kind: str, *names: str) -> str:
     """Which tracks of a page are meant, as the part of its address behind ``#``: ``cell=rock,country``."""
-    return f"{kind}={','.join(urllib.parse.quote(name, safe='', errors='replace') for name in names)}"
+    return f"{kind}={','.join(map(_quote, names))}"
+
+
+def _quote(name: str) -> str:
+    """A name as part of an address; a very long one by its digest."""
+    quoted = urllib.parse.quote(name, safe="", errors="replace")
+    if len(quoted) <= _MAX_QUOTED:
+        return quoted
+    return f"~{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:16]}"

@@ -18,6 +18,9 @@ from deepsound.errors import ParameterError
 from deepsound.evaluation.examples import Examples
 from deepsound.evaluation.render.html.players import Player, to_script_data
 
+# Rows of a table and lines of a list that a page shows, and characters of one: whatever was evaluated, it stays
+# below 3 MB without its sound.
+_MOST, _MOST_CHARACTERS = 200, 400
 # Of a relative address no character that could make it a scheme, another host or markup.
 _SAFE_URL = re.compile(r"https?://[!-~]+|(?!//)[A-Za-z0-9._~/%?#&=+-]+")
 
@@ -168,15 +171,24 @@ def render_page(page: Page) -> str:
     script = Markup(environment.get_template("scorecard.js").render())
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     data = {**to_script_data(page.examples), "picks": dict(page.picks)}
-    return environment.get_template("scorecard.html").render(page=page, script=script, digest=digest, data=data)
+    return environment.get_template("scorecard.html").render(
+        page=page, script=script, digest=digest, data=data, most=_MOST
+    )
 
 
 @functools.lru_cache(maxsize=1)
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("deepsound.evaluation.render.html"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["brief"] = _brief
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
+    return environment
+
+
+def _brief(words: str) -> str:
+    return words if len(words) <= _MOST_CHARACTERS else f"{words[: _MOST_CHARACTERS - 1]}…"

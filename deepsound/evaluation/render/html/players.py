@@ -7,14 +7,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib.image
+import matplotlib
 import numpy as np
+import PIL.Image
 
 from deepsound.audio.clips import Clip
 from deepsound.evaluation.examples import Example, Examples
 from deepsound.evaluation.render.wording import percent
 
-_MAX_NAME = 160
+_MAX_NAME, _MAX_GENRE = 160, 40
+_MAGMA = matplotlib.colormaps["magma"](range(256), bytes=True)[:, :3].tobytes()
+# Of the names of all tracks in the script's data, in UTF-8.
+_MAX_NAMES_BYTES = 400_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +75,7 @@ def _make_player(place: int, example: Example, note: str) -> Player:
     length_s = _length(example)
     return Player(
         place=place,
-        name=example.track_id,
+        name=_shorten(example.track_id),
         note=note,
         verdict=describe_verdict(example),
         audio=f"data:audio/mpeg;base64,{base64.b64encode(clip.mp3).decode()}" if isinstance(clip, Clip) else "",
@@ -80,7 +84,7 @@ def _make_player(place: int, example: Example, note: str) -> Player:
         timeline=tuple(_stretches(example, length_s)),
         heard=_heard(clip, length_s) if isinstance(clip, Clip) and length_s else None,
         bars=tuple(
-            (genre, 100 * chance, "true" if genre == example.true_genre else "")
+            (_shorten(genre, _MAX_GENRE), 100 * chance, "true" if genre == example.true_genre else "")
             for genre, chance in example.guesses
         ),
     )
@@ -97,12 +101,15 @@ def to_script_data(examples: Examples) -> dict[str, Any]:
         ``home``, the places of training segments.
     """
     order = {genre: place for place, genre in enumerate(examples.genres)}
+    names = [_shorten(one.track_id) for one in examples.tracks]
+    if sum(len(name.encode()) for name in names) > _MAX_NAMES_BYTES:
+        names = [_cut_bytes(name, _MAX_NAMES_BYTES // len(names)) for name in names]
     places = [[]] * len(examples.tracks) if examples.places is None else np.round(examples.places, 3).tolist()
     return {
-        "genres": list(examples.genres),
+        "genres": [_shorten(genre, _MAX_GENRE) for genre in examples.genres],
         "tracks": [
             [
-                _shorten(one.track_id),
+                name,
                 -1 if one.true_genre is None else order[one.true_genre],
                 order[one.predicted_genre],
                 round(one.confidence, 3),
@@ -110,14 +117,19 @@ def to_script_data(examples: Examples) -> dict[str, Any]:
                 int(isinstance(one.clip, Clip)),
                 *(place if all(map(math.isfinite, place)) else []),
             ]
-            for one, place in zip(examples.tracks, places, strict=True)
+            for name, one, place in zip(names, examples.tracks, places, strict=True)
         ],
         "home": [] if examples.home_places is None else np.round(examples.home_places, 3).tolist(),
     }
 
 
-def _shorten(name: str) -> str:
-    return name if len(name) <= _MAX_NAME else f"…{name[1 - _MAX_NAME :]}"
+def _shorten(name: str, n_characters: int = _MAX_NAME) -> str:
+    """The end of a long name, which tells files of a folder apart."""
+    return name if len(name) <= n_characters else f"…{name[1 - n_characters :]}"
+
+
+def _cut_bytes(name: str, n_bytes: int) -> str:
+    return name if len(name.encode()) <= n_bytes else f"…{name.encode()[3 - n_bytes :].decode(errors='ignore')}"
 
 
 def describe_verdict(example: Example) -> str:
@@ -143,7 +155,7 @@ def _stretches(example: Example, length_s: float) -> Iterator[Stretch]:
         yield Stretch(
             left=100 * segment.start_s / length_s,
             width=100 * max(end_s - segment.start_s, 0.0) / length_s,
-            words=f"{place}: {segment.genre}, {percent(segment.probability)}",
+            words=f"{place}: {_shorten(segment.genre, _MAX_GENRE)}, {percent(segment.probability)}",
             style=style,
         )
 
@@ -166,7 +178,9 @@ def _clock(seconds: float) -> str:
 
 
 def _to_png(picture: np.ndarray) -> str:
-    """Low frequencies below, time to the right."""
+    """Low frequencies below, time to the right; a byte a pixel."""
     stream = io.BytesIO()
-    matplotlib.image.imsave(stream, picture.T, cmap="magma", vmin=0, vmax=255, origin="lower", format="png")
+    image = PIL.Image.fromarray(np.ascontiguousarray(picture.T[::-1]))
+    image.putpalette(_MAGMA)
+    image.save(stream, format="png", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"

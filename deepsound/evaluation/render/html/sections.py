@@ -1,8 +1,11 @@
 """The parts of a scorecard, each made from what the evaluation gives and usable on any page."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from deepsound.evaluation.examples import Examples
+import numpy as np
+
+from deepsound.evaluation.examples import N_TYPICAL, Examples
 from deepsound.evaluation.intervals import Interval
 from deepsound.evaluation.leakage import LeakAudit, count_leaks, describe_leak
 from deepsound.evaluation.metrics import CollectionMetrics
@@ -32,7 +35,7 @@ from deepsound.evaluation.render.html.page import (
 from deepsound.evaluation.render.html.players import make_players
 from deepsound.evaluation.render.wording import figure, sentence, tracks
 
-_MAX_LISTED = 50
+_MAX_LISTED, _MAX_GENRES = 50, 30
 _FEW_TRACKS = 100
 
 
@@ -110,6 +113,7 @@ def genre_section(metrics: CollectionMetrics) -> Section:
 
 def confusion_section(metrics: CollectionMetrics) -> Section:
     """What is taken for what."""
+    shown = _largest_genres(metrics)
     genres = [line.genre for line in metrics.per_genre]
     pairs = sorted(
         (
@@ -120,19 +124,34 @@ def confusion_section(metrics: CollectionMetrics) -> Section:
         ),
         key=lambda pair: (-pair[0], pair[1:]),
     )[:3]
+    left_out = ""
+    if len(shown.per_genre) < len(genres):
+        left_out = f" Shown are the {len(shown.per_genre)} genres of {len(genres)} with most tracks."
     told = "; ".join(f"{true} taken for {other} ({n})" for n, true, other in pairs)
     return Section(
         title="What is taken for what",
-        lead="Rows are the true genre, columns the predicted one; numbers are tracks. A click lists them.",
+        lead="Rows are the true genre, columns the predicted one; numbers are tracks. A click lists them."
+        + left_out,
         blocks=(
             Chart(
                 svg=to_inline_svg(
-                    draw_confusion(metrics),
+                    draw_confusion(shown),
                     label="confusion matrix, true genres in rows, predicted ones in columns",
                 ),
                 caption=f"Most often: {told}." if told else "No mistake.",
             ),
         ),
+    )
+
+
+def _largest_genres(metrics: CollectionMetrics) -> CollectionMetrics:
+    """The rows and columns of the genres with most tracks, as many as a page can show."""
+    sizes = [-line.n_true for line in metrics.per_genre]
+    kept = np.sort(np.argsort(sizes, kind="stable")[:_MAX_GENRES])
+    return replace(
+        metrics,
+        per_genre=tuple(metrics.per_genre[i] for i in kept.tolist()),
+        confusion=metrics.confusion[np.ix_(kept, kept)],
     )
 
 
@@ -188,11 +207,12 @@ def listen_section(examples: Examples, *, n_wrong: int, note: str = "") -> Secti
     """
     shown: set[int] = set()
     blocks: list[Block] = []
+    of_genres = "each genre" if len(examples.typical) < N_TYPICAL else f"{N_TYPICAL} genres"
     typical = [place for _, *pair in examples.typical for place in pair]
     for title, places in (
         (f"The most confident mistakes, {len(examples.mistakes)} of {n_wrong}", examples.mistakes),
         ("Farthest from the training tracks", examples.farthest),
-        ("Of each genre the most and the least typical", typical),
+        (f"The most and the least typical of {of_genres}", typical),
     ):
         new = [place for place in dict.fromkeys(places) if place not in shown]
         shown.update(new)
