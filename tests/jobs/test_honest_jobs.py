@@ -102,12 +102,13 @@ def check_figures(run):
     for name in ("accuracy", "macro_f1", "macro_precision", "macro_recall"):
         value, low, high = table["test", name]
         assert low <= value <= high
-    assert table["test", "accuracy"] == [metrics[f"test/accuracy{end}"] for end in ("", "_low", "_high")]
+    listed = [metrics[f"test/accuracy{end}"] for end in ("", "_low", "_high")]
+    assert table["test", "accuracy"] == pytest.approx(listed)
     assert {("test", "ece_before_temperature"), ("test", "adaptive_ece_by_chance")} <= set(table)
     assert table["folds", "accuracy"][0] - table["baseline", "accuracy"][0] == pytest.approx(
         metrics["folds/above_baseline"]
     )
-    assert metrics["test/ece"] == table["test", "ece"][0]
+    assert metrics["test/ece"] == pytest.approx(table["test", "ece"][0])
     # Each that is not by step is a chart of one bar on the run's page.
     by_step = {name for name in metrics if name.startswith(("epoch/", "system/"))}
     assert len(set(metrics) - by_step) <= 17
