@@ -13,6 +13,7 @@ import math
 import os
 import pathlib
 import re
+import shlex
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -108,6 +109,12 @@ def to_overrides(plain: Mapping[str, Any], *, default: Mapping[str, Any]) -> lis
     """What ``--set`` takes, one ``key=value`` each, to make these of others; both as :func:`to_plain`."""
     known = flatten(default)
     return [f"{key}={to_yaml(value)}" for key, value in flatten(plain).items() if value != known.get(key)]
+
+
+def to_command(words: Sequence[str], plain: Mapping[str, Any], *, default: Mapping[str, Any]) -> str:
+    """A line for a shell: ``deepsound`` with arguments, and settings as far as they differ from the defaults."""
+    overrides = to_overrides(plain, default=default)
+    return shlex.join(["deepsound", *words, *(word for one in overrides for word in ("--set", one))])
 
 
 def to_yaml(value: Any) -> str:

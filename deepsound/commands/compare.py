@@ -6,8 +6,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from deepsound.commands.options import new_parser, path
-from deepsound.commands.running import check_extras, reports_errors, write_json
+from deepsound.commands.running import check_extras, reports_errors, write_json, write_text
 from deepsound.console import show
+from deepsound.credentials import hide_credentials
 
 if TYPE_CHECKING:
     from deepsound.training.comparison import ModelComparison
@@ -34,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="tracks that neither model has learned from (default), or all labelled ones",
     )
     parser.add_argument("--output", type=path, metavar="FILE", help="write the comparison as JSON")
+    parser.add_argument("--page", type=path, metavar="FILE", help="write it as a page, in HTML")
     return parser
 
 
@@ -60,8 +62,28 @@ def main(argv: Sequence[str] | None = None) -> int:
             "notes": list(result.notes),
         }
         write_json(plain, args.output)
+    if args.page is not None:
+        write_text(_draw(result, args), args.page)
     show(_describe(result, names=names))
     return 0
+
+
+def _draw(result: "ModelComparison", args: argparse.Namespace) -> str:
+    import deepsound
+    from deepsound.evaluation.render.html.comparison import comparison_page
+    from deepsound.settings import to_command
+
+    subset = [] if args.subset == "test" else ["--subset", args.subset]
+    first, second, features = map(hide_credentials, (args.model_a, args.model_b, args.features))
+    return comparison_page(
+        result.paired,
+        names=(first, second),
+        metrics=(result.metrics_a, result.metrics_b),
+        notes=result.notes,
+        command=to_command(["compare", first, second, features, *subset], {}, default={}),
+        facts={"features": features, "genres": ", ".join(result.genres)},
+        footer=f"deepsound {deepsound.__version__}. Intervals are 95 %.",
+    )
 
 
 def _describe(result: "ModelComparison", *, names: tuple[str, str]) -> list[str]:

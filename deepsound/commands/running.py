@@ -68,6 +68,11 @@ def _describe_missing(missing: Mapping[str, str]) -> str:
 
 
 def write_json(document: Mapping[str, Any], path: str) -> None:
+    """Write a document as :func:`write_text` does, without credentials."""
+    write_text(json.dumps(without_credentials(document), indent=2, allow_nan=False) + "\n", path)
+
+
+def write_text(text: str, path: str) -> None:
     """Write a result file whole or not at all; folders on the way to it are made.
 
     Raises
@@ -75,11 +80,11 @@ def write_json(document: Mapping[str, Any], path: str) -> None:
     OutputError
         If it cannot be written there.
     """
-    target, plain = pathlib.Path(path), without_credentials(document)
+    target = pathlib.Path(path)
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(json.dumps(plain, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        beside.write_text(text, encoding="utf-8")
         beside.replace(target)
     except OSError as exc:
         raise OutputError(f"cannot write {path}: {first_line(exc)}") from exc

@@ -1,4 +1,4 @@
-"""Many tests at once.
+"""What counts as more than chance, of one test and of many at once.
 
 Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Stat. 6 (1979) 65-70.
 """
@@ -6,6 +6,9 @@ Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scan
 from collections.abc import Sequence
 
 import numpy as np
+
+# P-values below it are.
+SIGNIFICANT = 0.05
 
 
 def adjust_by_holm(p_values: Sequence[float]) -> list[float]:

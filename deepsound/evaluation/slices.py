@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import scipy.stats
 
 from deepsound.evaluation.intervals import Interval
-from deepsound.evaluation.multiple_tests import adjust_by_holm
+from deepsound.evaluation.multiple_tests import SIGNIFICANT, adjust_by_holm
 from deepsound.evaluation.predictions import read_predictions
 from deepsound.evaluation.units import count_independent, proportion_interval
 
@@ -43,7 +43,6 @@ _MIN_UNITS = 4
 # Of an artist or a label there can be any number; numbers of more values are cut at quartiles.
 _MAX_NAMES, _MAX_VALUES = 50, 5
 _MAX_LISTED = 10
-_SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +103,7 @@ class Slice:
     @property
     def is_beyond_chance(self) -> bool:
         """Whether the difference is no matter of luck."""
-        return self.p_holm < _SIGNIFICANT
+        return self.p_holm < SIGNIFICANT
 
     def describe(self) -> str:
         """``container mp3: 0.41 [0.30, 0.53] of 120 tracks, 0.63 elsewhere; p = 0.003``."""

@@ -22,7 +22,7 @@ from deepsound.evaluation.render.benchmark import benchmark_to_csv, benchmark_to
 from deepsound.evaluation.render.html.benchmark import benchmark_page
 from deepsound.evaluation.render.plain import listed_numbers, per_genre_rows
 from deepsound.evaluation.render.text import describe_accuracy
-from deepsound.settings import compute_fingerprint, flatten, to_plain
+from deepsound.settings import compute_fingerprint, flatten, to_command, to_plain
 from deepsound.training import mlflow_store, tracking
 from deepsound.training.benchmark_cells import (
     CellStore,
@@ -198,8 +198,11 @@ def _publish(plan: _Plan, benchmark: Benchmark, folder: pathlib.Path, *, run_id:
         "run in MLflow": run_id,
     }
     settings = without_credentials(to_plain(plan.settings))
+    foreign = ["--foreign", facts["foreign"]] if plan.foreign else []
+    words = ["benchmark", facts["features"], *foreign, "--output", "benchmark"]
+    command = to_command(words, settings, default=to_plain(BenchmarkSettings()))
     files = {
-        "benchmark.html": benchmark_page(benchmark, facts=facts, settings=flatten(settings)),
+        "benchmark.html": benchmark_page(benchmark, facts=facts, settings=flatten(settings), command=command),
         "benchmark.csv": benchmark_to_csv(benchmark),
         "benchmark.json": benchmark_to_json(benchmark, facts=facts, settings=settings),
     }

@@ -1,6 +1,5 @@
 """The scorecard of a training run: one HTML page that says how good the model is, and how that is known."""
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,7 +31,7 @@ from deepsound.evaluation.render.text import describe_accuracy
 from deepsound.evaluation.render.wording import sentence
 from deepsound.evaluation.slices import Slices
 from deepsound.models.bundle import Bundle
-from deepsound.settings import flatten, to_overrides, to_plain
+from deepsound.settings import flatten, to_command, to_plain
 from deepsound.training.baseline import Baseline
 from deepsound.training.crossval import CrossValidation
 from deepsound.training.dataset import Dataset
@@ -191,6 +190,4 @@ def train_command(features: str, settings: TrainSettings) -> str:
     decisive = {
         name: value for name, value in to_plain(settings).items() if name not in (*settings.idle, "search")
     }
-    overrides = to_overrides(without_credentials(decisive), default=default)
-    options = [word for one in overrides for word in ("--set", one)]
-    return shlex.join(["deepsound", "train", "--features", features, *options])
+    return to_command(["train", "--features", features], without_credentials(decisive), default=default)

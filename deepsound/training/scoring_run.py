@@ -1,6 +1,5 @@
 """A scoring run in MLflow, linked to the run that trained the model, and its scorecard."""
 
-import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +16,7 @@ from deepsound.evaluation.render.plain import figure_rows, headline_numbers, lis
 from deepsound.evaluation.render.text import format_report
 from deepsound.evaluation.report import Report
 from deepsound.models.bundle import Bundle
-from deepsound.settings import flatten, to_overrides, to_plain
+from deepsound.settings import flatten, to_command, to_plain
 from deepsound.training import lineage, tracking
 from deepsound.training.lineage import FeaturesDataset
 from deepsound.training.provenance import library_versions
@@ -67,8 +66,7 @@ def draw_scorecard(
 def score_command(summary: Mapping[str, Any]) -> str:
     """What scores the same, from the content of ``metrics.json``."""
     words = ["--input", str(summary["input"]), "--model", str(summary["model"]), "--output", "scores"]
-    overrides = to_overrides(summary["settings"], default=to_plain(ScoreSettings()))
-    return shlex.join(["deepsound", "score", *words, *(word for one in overrides for word in ("--set", one))])
+    return to_command(["score", *words], summary["settings"], default=to_plain(ScoreSettings()))
 
 
 def log_scoring(

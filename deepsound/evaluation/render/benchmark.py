@@ -10,10 +10,9 @@ import numpy as np
 
 from deepsound.console import to_printable
 from deepsound.evaluation.benchmark import PROTOCOL_NAMES, Benchmark, BenchmarkLine, BenchmarkPair
+from deepsound.evaluation.multiple_tests import SIGNIFICANT
 from deepsound.evaluation.render.plain import comparison_to_plain, headline_numbers, metrics_to_plain
 from deepsound.evaluation.render.wording import figure
-
-_SIGNIFICANT = 0.05
 
 
 def format_benchmark(benchmark: Benchmark) -> list[str]:
@@ -64,7 +63,7 @@ def pair_to_words(pair: BenchmarkPair) -> tuple[str, ...]:
         f"{middle:+.1f} [{low:+.1f}, {high:+.1f}]",
         f"{found.p_value:.4f}",
         f"{pair.p_holm:.4f}",
-        f"{better} is better" if pair.p_holm < _SIGNIFICANT else "no more than chance",
+        f"{better} is better" if pair.p_holm < SIGNIFICANT else "no more than chance",
     )
 
 

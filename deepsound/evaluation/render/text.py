@@ -6,6 +6,7 @@ from typing import Any
 from deepsound.console import to_printable
 from deepsound.evaluation.coverage import CoverageCurve
 from deepsound.evaluation.metrics import CollectionMetrics
+from deepsound.evaluation.multiple_tests import SIGNIFICANT
 from deepsound.evaluation.paired import PairedComparison
 from deepsound.evaluation.power import describe_power
 from deepsound.evaluation.quantification import Quantification
@@ -18,7 +19,6 @@ Scorecard = tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]
 # Width of 'genre' and 'tracks' in a table: what is the same for all models.
 _KEY_WIDTH = 19
 _COVERAGES = (0.5, 0.8)
-_SIGNIFICANT = 0.05
 _N_TAKEN = 5
 
 
@@ -167,7 +167,7 @@ def describe_comparison(name_a: str, name_b: str, comparison: PairedComparison) 
     tested = comparison.describe_test()
     if not comparison.n_discordant:
         return (*said, "They are right on the very same tracks: nothing tells them apart")
-    if p >= _SIGNIFICANT:
+    if p >= SIGNIFICANT:
         return (*said, f"{tested}; no more than chance: {describe_power(comparison)}")
     return (*said, f"{tested}; {name_a if difference > 0 else name_b} is better by more than chance")
 

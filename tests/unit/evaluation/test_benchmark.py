@@ -190,13 +190,14 @@ def test_json_and_page_hold_the_table():
     assert plain["cells"][0]["confusion_matrix"] == benchmark.lines[0].report.metrics.confusion.tolist()
     assert (plain["pairs"][0]["b"], plain["pairs"][0]["n_tracks"]) == ("cnn on mfcc", 90)
     assert (plain["settings"], plain["facts"], plain["headline"]) == ({"seed": 3}, facts, "whole artists")
-    page = benchmark_page(benchmark, facts=facts, settings={"seed": 3})
+    page = benchmark_page(benchmark, facts=facts, settings={"seed": 3}, command="deepsound benchmark <x>")
+    assert "deepsound benchmark &lt;x&gt;</pre>" in page
     assert "<b>lda" not in page
     assert "a &lt;note&gt;" in page
     shown = html.unescape(page)
     metrics = benchmark.best.report.metrics
     assert f"{metrics.accuracy:.2f} [{metrics.accuracy_low:.2f}, {metrics.accuracy_high:.2f}]" in shown
-    for heading in ("Accuracy", "Whole artists", "What careless splits add", "Genre by genre", "Made of"):
+    for heading in ("Accuracy", "Whole artists", "What careless splits add", "Genre by genre", "Reproduce"):
         assert f"<h2>{heading}</h2>" in page
     assert "http" not in page.replace("http-equiv", "")
 

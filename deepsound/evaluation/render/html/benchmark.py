@@ -14,13 +14,17 @@ from deepsound.evaluation.render.wording import percent
 _FEW_PAIRS = 15
 
 
-def benchmark_page(benchmark: Benchmark, *, facts: Mapping[str, str], settings: Mapping[str, Any]) -> str:
+def benchmark_page(
+    benchmark: Benchmark, *, facts: Mapping[str, str], settings: Mapping[str, Any], command: str
+) -> str:
     """The page, as HTML.
 
     Parameters
     ----------
     facts, settings : mapping
         What the table was made of; the settings are folded away.
+    command : str
+        What makes it again, for a shell.
     """
     best, protocol = benchmark.best, PROTOCOL_NAMES[benchmark.headline]
     remark = f"The best of {len(benchmark.heads)} heads, which flatters it a little" if benchmark.heads[1:] else ""
@@ -34,7 +38,7 @@ def benchmark_page(benchmark: Benchmark, *, facts: Mapping[str, str], settings: 
         *_inflation_sections(benchmark),
         *_pair_sections(benchmark),
         _genre_section(benchmark),
-        facts_section("Made of", facts, folded={"All settings": told}),
+        facts_section("Reproduce", facts, folded={"All settings": told}, command=command),
     ]
     return render_page(
         Page(
@@ -77,7 +81,11 @@ def _chart_section(benchmark: Benchmark, protocol: str) -> Section:
             Bar(label=head, value=share, low=metrics.accuracy_low, high=metrics.accuracy_high, note=percent(share))
         )
     name = PROTOCOL_NAMES[protocol]
-    chart = Chart(svg=to_inline_svg(draw_bars(bars), label=f"accuracy of each head, {name}, with 95 % intervals"))
+    chart = Chart(
+        svg=to_inline_svg(draw_bars(bars), label=f"accuracy of each head, {name}, with 95 % intervals"),
+        caption="Lines are 95 % intervals. Those of two heads on the same tracks may overlap although one is "
+        "better: the pairs say so.",
+    )
     n_tracks = next(iter(benchmark.of(protocol).values())).report.metrics.n_labelled
     return Section(title=name.capitalize(), lead=f"Accuracy on {n_tracks} tracks.", blocks=(chart,))
 

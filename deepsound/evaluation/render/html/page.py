@@ -138,13 +138,14 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Headline:
-    """The one figure, with its interval and what it is of; None without any labelled track."""
+    """The one figure, with its interval and what it is of; ``words`` stand for it where there is no share."""
 
     share: float | None
     low: float | None
     high: float | None
     of: str
     remarks: tuple[str, ...] = ()
+    words: str = "no figure"
 
 
 @dataclass(frozen=True, kw_only=True)

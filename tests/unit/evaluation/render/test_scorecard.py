@@ -1,7 +1,5 @@
 """The page and its pieces: whole, safe with any text, and right where something is missing."""
 
-import html.parser
-
 import numpy as np
 
 from deepsound.evaluation.examples import Example, Examples
@@ -20,11 +18,11 @@ from deepsound.evaluation.render.html.sections import (
     listen_section,
 )
 from tests.confusions import metrics_of
+from tests.markup import Checker
 
 EVIL = "<script>alert('&\"')</script>"
 GENRES = ("blues", EVIL, "jazz")
 CONFUSION = np.array([[8, 1, 1], [2, 5, 3], [0, 0, 0]])
-VOID = {"meta", "img", "br", "hr", "link", "input"}
 
 
 def make_reliability(n=60):
@@ -68,29 +66,6 @@ def make_page(**changes):
         "footer": EVIL,
     }
     return render_page(Page(**{**parts, **changes}))
-
-
-class Checker(html.parser.HTMLParser):
-    """Every element closed in its turn; which elements and addresses there are."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.tags, self.addresses = [], [], []
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.addresses += [value for name, value in attributes if name in ("src", "href", "xlink:href")]
-        assert not [name for name, _ in attributes if name.startswith("on")]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.handle_starttag(tag, attributes)
-        if tag not in VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
 
 
 def test_text_from_a_collection_stays_text():

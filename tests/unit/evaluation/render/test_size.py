@@ -1,7 +1,6 @@
 """Whatever was evaluated, a page stays below 3 MB without its sound, and asks no other machine for anything."""
 
 import dataclasses
-import html.parser
 import json
 import re
 
@@ -16,6 +15,7 @@ from deepsound.evaluation.predictions import make_predictions
 from deepsound.evaluation.render.html.collection import collection_page
 from deepsound.evaluation.render.html.page import Headline, Listing, Page, Section, Table, render_page
 from deepsound.evaluation.slices import find_slices
+from tests.markup import loads_of
 
 MOST_BYTES = 3_000_000
 SOUND = b"\0" * 80_000
@@ -87,26 +87,3 @@ def test_lists_and_tables_are_cut_and_say_so():
     page = render_page(Page(title="t", subtitle="", headline=headline, badges=(), sections=(section,), footer=""))
     assert len(page) < 400_000
     assert page.count("and 2800 more") == 2
-
-
-class Loads(html.parser.HTMLParser):
-    """Addresses that a browser would ask for by itself: all but those of links."""
-
-    def __init__(self):
-        super().__init__()
-        self.found = []
-
-    def handle_starttag(self, tag, attributes):
-        values = [value or "" for name, value in attributes if not (tag == "a" and name == "href")]
-        loading = {"src", "srcset", "href", "xlink:href", "poster", "data", "action", "background"}
-        self.found += [
-            value for name, value in attributes if name in loading and tag != "a" and not value.startswith("data:")
-        ]
-        self.found += [value for value in values if "url(" in value]
-
-
-def loads_of(page):
-    parser = Loads()
-    parser.feed(page)
-    styles = "".join(re.findall(r"<style>(.*?)</style>", page, re.DOTALL))
-    return parser.found + re.findall(r"url\(.*?\)|@import.*?;", styles)
