@@ -130,20 +130,22 @@ class Features:
         Raises
         ------
         InputError
-            There is no such track, or its file is no file of this machine.
+            There is no such track, or its file is not to be had.
         TrackError
             It cannot be decoded.
         """
-        from deepsound.audio.clips import open_local
         from deepsound.audio.decode import decode_audio
+        from deepsound.audio.storage import open_file
 
         rows = read_known_tracks(self.path, columns=("path",)).to_pylist()
         paths = {row["track_id"]: row.get("path") for row in rows}
         if track_id not in paths:
             raise InputError(f"{self.path} has no track {track_id!r}")
-        limit = float(read_summary(self.path).settings.get("max_duration_s", ExtractSettings().max_duration_s))
+        known, made_by = ExtractSettings(), read_summary(self.path).settings
+        limit = float(made_by.get("max_duration_s", known.max_duration_s))
+        max_bytes = int(made_by.get("max_bytes", known.max_bytes))
         try:
-            file = open_local(paths[track_id] or "")
+            file = open_file(paths[track_id] or "", max_bytes=max_bytes)
         except OSError as exc:
             raise InputError(f"the file of {track_id} cannot be opened: {first_line(exc)}") from exc
         with file:

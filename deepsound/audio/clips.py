@@ -8,8 +8,6 @@ browser plays it; Safari before 18.4 does not play Opus in Ogg.
 import base64
 import io
 import json
-import os
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,6 +21,8 @@ from deepsound.audio.decode import open_audio
 from deepsound.audio.limits import DecodeLimits
 from deepsound.audio.source import AudioSource
 from deepsound.audio.spectrogram import compute_mel_power
+from deepsound.audio.storage import open_file
+from deepsound.audio.watchdog import watchdog
 from deepsound.children import child_command, child_environment
 from deepsound.errors import AudioEmptyError, TrackError
 
@@ -81,7 +81,7 @@ def cut_clips(requests: Sequence[ClipRequest], *, limits: ClipLimits) -> list[Cl
         outcomes += _cut_until_death(requests[len(outcomes) :], limits)
         if len(outcomes) < len(requests):
             n_deaths += 1
-            outcomes.append("its decoder hung or died")
+            outcomes.append("its decoder or storage hung, or died")
     return outcomes
 
 
@@ -122,7 +122,10 @@ def main() -> int:
 
 def _cut(request: ClipRequest, limits: ClipLimits) -> dict[str, Any]:
     try:
-        with open_local(request.uri) as file:
+        # A storage that does not answer is ended as a decoder is.
+        with watchdog(limits.timeout_s):
+            opened = open_file(request.uri, max_bytes=limits.max_bytes)
+        with opened as file:
             samples, start_s = _decode_part(file, request.start_s, limits)
         return {
             "mp3": base64.b64encode(encode_mp3(samples)).decode(),
@@ -136,21 +139,6 @@ def _cut(request: ClipRequest, limits: ClipLimits) -> dict[str, Any]:
         return {"reason": f"it cannot be decoded: {exc}"[:200]}
     except Exception as exc:  # one of a hundred formats may fail in a way of its own
         return {"reason": f"it cannot be decoded: {type(exc).__name__}"}
-
-
-def open_local(uri: str) -> BinaryIO:
-    """A file of this machine by its URI; raises OSError where it is none."""
-    if not uri:
-        raise OSError("tracks/ does not say where it lies")
-    if not uri.startswith("file:/"):
-        raise OSError(f"a page reads files of this machine alone, not {uri.partition(':')[0][:20]}:")
-    # Opening a pipe without a writer would block.
-    descriptor = os.open("/" + uri.removeprefix("file:").lstrip("/"), os.O_RDONLY | os.O_NONBLOCK)
-    file = os.fdopen(descriptor, "rb")
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        file.close()
-        raise OSError("it is no file")
-    return file
 
 
 def _decode_part(file: BinaryIO, start_s: float, limits: ClipLimits) -> tuple[np.ndarray, float]:

@@ -17,6 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from deepsound.audio.storage import open_uri
 from deepsound.errors import first_line
 from deepsound.sources.section import FileSection
 from deepsound.spark.hadoop import HadoopPath, serves
@@ -181,7 +182,7 @@ def _open(file: SourceFile) -> Iterator[BinaryIO]:
     Does not wait for the other end of what has become a pipe meanwhile.
     """
     if file.native is None:
-        with _open_uri(file.path) as opened:
+        with open_uri(file.path) as opened:
             yield opened
         return
     descriptor = os.open(os.fsdecode(file.native), os.O_RDONLY | os.O_NONBLOCK)
@@ -190,20 +191,6 @@ def _open(file: SourceFile) -> Iterator[BinaryIO]:
             yield opened
         else:
             yield io.BufferedReader(FileSection(opened, offset=file.offset, size_bytes=file.size_bytes or 0))
-
-
-def _open_uri(uri: str) -> BinaryIO:
-    """A file by its URI; whatever its file system says of it is an OSError."""
-    # Only here: most collections need no fsspec.
-    import fsspec
-
-    try:
-        # Not fsspec.open, to which a name with brackets is a pattern.
-        file_system, path = fsspec.url_to_fs(uri)
-        opened: BinaryIO = file_system.open(path, "rb")
-    except Exception as exc:
-        raise OSError(f"{type(exc).__name__}: {exc}") from exc
-    return opened
 
 
 def _read_contents(spark: SparkSession, files: Sequence[SourceFile]) -> Iterator[DataFrame]:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from deepsound.audio import clips
+from deepsound.audio import clips, storage
 from deepsound.audio.clips import ClipLimits, ClipRequest, cut_clips, draw_spectrogram
+from deepsound.audio.storage import open_file
 
 LIMITS = ClipLimits(max_bytes=10_000_000, max_duration_s=60.0)
 
@@ -59,7 +60,8 @@ def test_what_cannot_be_heard_is_told_and_stops_nothing(tmp_path):
         f"file:{tmp_path}/empty.wav",
         f"file:{tmp_path}/pipe.wav",
         f"file:{tmp_path}",
-        "s3a://bucket/a.wav",
+        "nowhere://bucket/a.wav",
+        f"local://{tmp_path}/gone.wav",
         "",
         uri,
     ]
@@ -71,7 +73,8 @@ def test_what_cannot_be_heard_is_told_and_stops_nothing(tmp_path):
         damaged,
         "no file",
         "irectory",
-        "not s3a:",
+        "nowhere",
+        "No such file",
         "does not say where",
     ]
     for reason, words in zip(reasons, expected, strict=True):
@@ -84,6 +87,20 @@ def test_what_cannot_be_heard_is_told_and_stops_nothing(tmp_path):
     assert cut_clips([], limits=LIMITS) == []
 
 
+def test_what_lies_elsewhere_is_fetched_if_it_is_small(tmp_path, monkeypatch):
+    # What fsspec calls local is none of the paths that are opened here.
+    uri = f"local://{write_steps(tmp_path / 'a [1].wav', 8000).removeprefix('file:')}"
+    (clip,) = cut_clips([ClipRequest(uri=uri, start_s=7.0)], limits=LIMITS)
+    assert (clip.start_s, clip.duration_s) == pytest.approx((7.0, 10.0))
+    small = ClipLimits(max_bytes=100_000, max_duration_s=60.0)
+    (reason,) = cut_clips([ClipRequest(uri=uri)], limits=small)
+    assert "more than are fetched" in reason
+    monkeypatch.setattr(storage, "_MAX_FETCHED_BYTES", 1000)
+    with pytest.raises(OSError, match="more than are fetched"):
+        open_file(uri, max_bytes=10_000_000)
+    assert open_file(uri.replace("local://", "file:"), max_bytes=10_000_000).read(4) == b"RIFF"
+
+
 def test_a_decoder_that_dies_takes_one_clip_with_it(monkeypatch):
     asked = []
 
@@ -93,7 +110,7 @@ def test_a_decoder_that_dies_takes_one_clip_with_it(monkeypatch):
         return [f"heard {uri}" for uri in (uris[: uris.index("bad")] if "bad" in uris else uris)]
 
     monkeypatch.setattr(clips, "_cut_until_death", dies_of_bad)
-    dead = "its decoder hung or died"
+    dead = "its decoder or storage hung, or died"
     requests = [ClipRequest(uri=uri) for uri in ("a", "bad", "b", "bad", "c")]
     assert cut_clips(requests, limits=LIMITS) == ["heard a", dead, "heard b", dead, "heard c"]
     assert asked == [5, 3, 1]
