@@ -1,4 +1,4 @@
-"""Audio files by their URIs, as ``tracks/`` has them, wherever they lie: one way for workers, pages and notebooks."""
+"""Audio files by their URIs, wherever they lie: one way for workers, for clips of pages and in notebooks."""
 
 import io
 import os

@@ -11,6 +11,7 @@ import pytest
 import scipy.special
 import sklearn.metrics
 
+from deepsound import evaluation
 from deepsound.config import LabelSettings, ScoreSettings
 from deepsound.errors import (
     ConfigError,
@@ -119,7 +120,7 @@ def test_examples_are_those_of_the_predictions(
     spark, tiny_bundle, write_features, tmp_path, monkeypatch, n_sampled
 ):
     monkeypatch.setattr(examples, "_N_SAMPLED", n_sampled)
-    monkeypatch.setattr(examples, "N_A_CELL", 4)
+    monkeypatch.setattr(evaluation.examples, "N_A_CELL", 4)
     tracks = make_tracks(40)
     for track in tracks[::5]:
         track["genre"] = None
