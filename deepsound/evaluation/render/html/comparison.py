@@ -10,7 +10,7 @@ from deepsound.evaluation.render.html.inline_svg import to_inline_svg
 from deepsound.evaluation.render.html.page import Chart, Headline, Link, Listing, Page, Section, Table, render_page
 from deepsound.evaluation.render.html.sections import facts_section
 from deepsound.evaluation.render.text import describe_comparison
-from deepsound.evaluation.render.wording import figure, percent, sentence, tracks
+from deepsound.evaluation.render.wording import figure, percent, tracks
 
 
 def comparison_page(
@@ -47,7 +47,7 @@ def comparison_page(
         high=None,
         words=f"{middle:+.1f} points",
         of=f"A's accuracy less B's on {tracks(comparison.n_tracks)}, 95 % interval {low:+.1f} to {high:+.1f}",
-        remarks=tuple(map(sentence, notes)),
+        remarks=tuple(notes),
     )
     page = Page(
         title=f"A, {names[0]}, against B, {names[1]}",
