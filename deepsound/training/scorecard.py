@@ -119,7 +119,6 @@ def _sections(outcome: TrainingOutcome, reliabilities: Mapping[str, Reliability]
     sections = [genre_section(outcome.headline), confusion_section(outcome.headline)]
     if outcome.folds is not None:
         sections.append(_folds(outcome.folds, outcome.settings))
-    sections += filter(None, [slices_section(outcome.slices)])
     return [
         *sections,
         confidence_section(
@@ -129,6 +128,7 @@ def _sections(outcome: TrainingOutcome, reliabilities: Mapping[str, Reliability]
             else f" After: with the temperature {temperature:.2f}, set on validation tracks.",
         ),
         curves_section(outcome.fitted.history, best_epoch=outcome.fitted.best_epoch),
+        *filter(None, [slices_section(outcome.slices)]),
         listen_section(
             outcome.examples,
             n_wrong=int((~outcome.judged.is_right).sum()),
