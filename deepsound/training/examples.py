@@ -24,7 +24,7 @@ def find_examples(
     dataset: Dataset,
     features: str,
 ) -> Examples:
-    """The tracks of the headline (``judged``), test tracks among them with what the head says of their segments."""
+    """The tracks of the headline (``judged``); of test tracks, what the head says of their segments, too."""
     test, summary = dataset.test, dataset.summary
     scores = head.score(test.values, ood_scores=[rule.score])
     known = read_known_tracks(features, columns=("path", *SLICE_COLUMNS))

@@ -132,8 +132,8 @@ def _list_metrics(outcome: TrainingOutcome) -> dict[str, float]:
         listed |= {"folds/mean_accuracy": folds.mean, "folds/sd_accuracy": folds.spread}
     if outcome.baseline is not None:
         listed[f"{of}/above_baseline"] = outcome.baseline.paired.difference
-    if outcome.validation.accuracy is not None:
-        listed["validation/accuracy"] = outcome.validation.accuracy
+    if outcome.fitted.validation.accuracy is not None:
+        listed["validation/accuracy"] = outcome.fitted.validation.accuracy
     return listed
 
 

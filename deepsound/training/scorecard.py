@@ -36,7 +36,7 @@ from deepsound.training.baseline import Baseline
 from deepsound.training.crossval import CrossValidation
 from deepsound.training.dataset import Dataset
 from deepsound.training.fit import FittedHead
-from deepsound.training.predictions import JudgedTracks, TrackPredictions
+from deepsound.training.predictions import LabelledPredictions, TrackPredictions
 from deepsound.training.promotion import Promotion
 from deepsound.training.provenance import compute_code_fingerprint, library_versions
 from deepsound.training.registry import model_name
@@ -65,7 +65,7 @@ class TrainingOutcome:
     promotion: Promotion
 
     @property
-    def judged(self) -> JudgedTracks:
+    def judged(self) -> LabelledPredictions:
         """The tracks of the headline."""
         return self.folds or self.predictions
 

@@ -22,18 +22,17 @@ def test_groups_stay_together_and_a_seed_gives_the_same():
 
 
 @pytest.mark.parametrize("shape", [(60, 1), (510, 70)], ids=["random start", "randomised PCA"])
-def test_a_seed_gives_the_same_map_whatever_the_process_drew_before(shape, monkeypatch):
+def test_the_map_is_seeded_whatever_the_process_drew_before(shape, monkeypatch):
     monkeypatch.setattr(embedding_map, "_N_STEPS", 250)
     if shape[1] > 1:
         # What would take seconds adds nothing to chance: its start is PCA's.
         monkeypatch.setattr(sklearn.manifold.TSNE, "fit_transform", lambda _, reduced: reduced[:, :2])
     vectors = np.random.default_rng(1).normal(size=shape)
     maps = []
-    for state, seed in ((1, 0), (2, 0), (2, 5)):
+    for state in (1, 2):
         np.random.seed(state)  # noqa: NPY002  what scikit-learn draws from without a seed
-        maps.append(map_vectors(vectors, seed=seed))
+        maps.append(map_vectors(vectors))
     np.testing.assert_array_equal(maps[0], maps[1])
-    assert not np.allclose(maps[0], maps[2])
 
 
 def test_nothing_to_map():
