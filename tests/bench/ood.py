@@ -19,6 +19,7 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,6 @@ def score_folds(
 ) -> Iterator[FoldScores]:
     """Train and score once per fold and repeat."""
     from deepsound.models.head import load_head
-    from deepsound.training.calibrate import score_tracks
     from deepsound.training.crossval import iterate_folds
     from deepsound.training.dataset import load_dataset
     from deepsound.training.fit import fit_head
@@ -53,6 +53,13 @@ def score_folds(
             accuracy = np.mean(probabilities.argmax(axis=1) == fold.test.genre_indices)
             print(f"repeat {repeat + 1}, fold {fold.number + 1}: accuracy {accuracy:.2f}", file=sys.stderr)
             yield of_home, fitted.ood.thresholds, of_kinds
+
+
+def score_tracks(head: Any, subset: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Probabilities [shape=(n_tracks, n_genres)] and all out-of-distribution scores [shape=(n_tracks,)]."""
+    scores = head.score(subset.values, ood_scores=head.ood_scores)
+    ood = {name: subset.mean_by_track(values) for name, values in scores.ood.items()}
+    return subset.mean_by_track(scores.probabilities), ood
 
 
 def summarize(folds: list[FoldScores], *, n_repeats: int) -> Iterator[str]:
