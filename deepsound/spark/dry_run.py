@@ -14,9 +14,8 @@ from deepsound.networks.engine import NetworkFile
 from deepsound.spark.extract import leave_as_found, load_source, open_extraction
 from deepsound.spark.extract_job import ExtractJob, RerunPolicy
 from deepsound.spark.hadoop import HadoopPath
-from deepsound.spark.labels import load_label_map
+from deepsound.spark.score import open_scoring
 from deepsound.spark.score_input import NetworkPreparer, is_audio, open_features, own_extraction, pick_frames
-from deepsound.spark.score_output import open_scores
 from deepsound.spark.session import is_local
 
 Report = Callable[[str], None]
@@ -78,9 +77,7 @@ def describe_scoring(
 ) -> list[str]:
     """Lines about what :func:`~deepsound.spark.score.score` would do, with its errors."""
     spark = spark.newSession()
-    for model in models:
-        load_label_map(spark, settings.labels, taxonomy=model.bundle.taxonomy)
-    output = open_scores(spark, output_path, input_path=input_path)
+    _, output = open_scoring(spark, input_path, output_path, models=models, settings=settings)
     if is_audio(spark, input_path):
         own, networks = own_extraction(models, settings, prepare)
         with planned_extraction(

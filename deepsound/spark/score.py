@@ -12,6 +12,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from deepsound.config import ScoreSettings
 from deepsound.errors import SchemaMismatchError
+from deepsound.label_maps.label_map import LabelMap
 from deepsound.models.own_extraction import NamedModel
 from deepsound.spark.features import FeatureFrames
 from deepsound.spark.labels import load_label_map
@@ -65,8 +66,7 @@ def score(
     """
     # A session of its own: what suits the work is no matter of the user's.
     spark = spark.newSession()
-    maps = [load_label_map(spark, settings.labels, taxonomy=model.bundle.taxonomy) for model in models]
-    output = open_scores(spark, output_path, input_path=input_path)
+    maps, output = open_scoring(spark, input_path, output_path, models=models, settings=settings)
     frames = open_input(
         spark,
         input_path,
@@ -87,6 +87,22 @@ def score(
     first = result.models[0].report
     report(f"{first.n_scored} of {first.n_tracks} tracks scored, {first.n_failed} failed -> {output_path}")
     return result
+
+
+def open_scoring(
+    spark: SparkSession,
+    input_path: str,
+    output_path: str,
+    *,
+    models: Sequence[NamedModel],
+    settings: ScoreSettings,
+) -> tuple[list[LabelMap | None], ScoresFolder]:
+    """A label map for each model, and the output, once these are known to be right.
+
+    Nothing is written; errors are those of :func:`score`.
+    """
+    maps = [load_label_map(spark, settings.labels, taxonomy=model.bundle.taxonomy) for model in models]
+    return maps, open_scores(spark, output_path, input_path=input_path)
 
 
 def _score(
